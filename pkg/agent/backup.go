@@ -1,0 +1,277 @@
+package agent
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/casshook/casshook/pkg/agent/wire"
+	"github.com/casshook/casshook/pkg/document"
+	"github.com/casshook/casshook/pkg/sstable"
+)
+
+// pollEvery is how often the agent looks whether work of unknown outcome ended.
+const pollEvery = 200 * time.Millisecond
+
+// begin records that a backup was begun on the volume, before anything of it is.
+func (n *node) begin(_ context.Context, _ call, args wire.BeginArgs) (none, error) {
+	if !document.ValidID(args.BackupID) {
+		return none{}, fmt.Errorf("%q is no backup id", args.BackupID)
+	}
+	identity, err := n.identity()
+	if err != nil {
+		return none{}, err
+	}
+	dir := document.BackupDir(n.Volume, args.BackupID)
+	if err := os.MkdirAll(dir, 0o750); err != nil {
+		return none{}, err
+	}
+	content, err := document.Encode(document.Intent{Version: document.Version, BackupID: args.BackupID, Volume: identity, Started: time.Now().UTC()})
+	if err != nil {
+		return none{}, err
+	}
+	return none{}, document.WriteFile(filepath.Join(dir, document.IntentFile), content)
+}
+
+// snapshot waits behind the executor's barrier, takes the snapshot, and is done
+// when every expected table has its manifest, which Cassandra writes last.
+func (n *node) snapshot(ctx context.Context, c call, args wire.SnapshotArgs) (wire.SnapshotResult, error) {
+	var r wire.SnapshotResult
+	if err := n.cassandra.open(ctx); err != nil {
+		return r, err
+	}
+	c.event(wire.Event{Kind: wire.EventReady})
+	select {
+	case <-c.s.release:
+	case <-ctx.Done():
+		return r, context.Cause(ctx)
+	}
+	r.Start = time.Now().UTC()
+	c.event(wire.Event{Kind: wire.EventStarted})
+	err := n.cassandra.snapshot(ctx, args.Tag)
+	r.End = time.Now().UTC()
+	if isUnknown(err) {
+		err = n.awaitSnapshot(ctx, args)
+		r.End = time.Now().UTC()
+	}
+	c.event(wire.Event{Kind: wire.EventFinished})
+	if err != nil {
+		return r, err
+	}
+	if missing := n.lacking(args); len(missing) > 0 {
+		return r, &wire.Error{Kind: wire.KindMissing, Message: fmt.Sprintf("snapshot %s lacks %d tables: %s", args.Tag, len(missing), brief(missing))}
+	}
+	return r, nil
+}
+
+func (n *node) awaitSnapshot(ctx context.Context, args wire.SnapshotArgs) error {
+	ctx, cancel := context.WithTimeout(ctx, args.Wait)
+	defer cancel()
+	for len(n.lacking(args)) > 0 {
+		select {
+		case <-time.After(pollEvery):
+		case <-ctx.Done():
+			return fmt.Errorf("snapshot %s: the management API gave no answer in time and after %s %d tables lack it", args.Tag, args.Wait, len(n.lacking(args)))
+		}
+	}
+	return nil
+}
+
+// lacking lists the tables without a manifest for the tag.
+func (n *node) lacking(args wire.SnapshotArgs) []string {
+	var missing []string
+	for _, t := range args.Tables {
+		if !n.hasManifest(t, args.Tag) {
+			missing = append(missing, t.Keyspace+"."+t.Name)
+		}
+	}
+	return missing
+}
+
+func (n *node) hasManifest(t document.TableRef, tag string) bool {
+	for _, dataDir := range n.DataDirs {
+		dir := document.SnapshotDir(dataDir, t.Keyspace, t.Name, t.ID, tag)
+		if _, err := os.Stat(filepath.Join(dir, sstable.ManifestFile)); err == nil {
+			return true
+		}
+	}
+	return false
+}
+
+// brief joins the first few of a long list.
+func brief(items []string) string {
+	const most = 5
+	if len(items) <= most {
+		return strings.Join(items, ", ")
+	}
+	return strings.Join(items[:most], ", ") + fmt.Sprintf(" and %d more", len(items)-most)
+}
+
+// write scans the snapshot, compares it with the tables that the schema has, and
+// writes the documents but for COMPLETE, reading each back.
+func (n *node) write(_ context.Context, _ call, args wire.WriteArgs) (wire.WriteResult, error) {
+	var r wire.WriteResult
+	identity, err := n.identity()
+	if err != nil {
+		return r, err
+	}
+	tables, err := document.Scan(n.DataDirs, args.BackupID)
+	if err != nil {
+		return r, err
+	}
+	if tables, err = onlyExpected(tables, args.Tables); err != nil {
+		return r, err
+	}
+	content, err := document.Encode(document.Node{
+		Version: document.Version, BackupID: args.BackupID, Member: args.Member, Volume: identity,
+		DataDirectories: n.DataDirs, SnapshotStart: args.Start, SnapshotEnd: args.End, Tables: tables,
+	})
+	if err != nil {
+		return r, err
+	}
+	files := map[string][]byte{document.NodeFile: content}
+	for _, name := range document.Shared() {
+		files[name] = args.Shared[name]
+	}
+	for name, content := range files {
+		if err := writeBack(filepath.Join(document.BackupDir(n.Volume, args.BackupID), name), content); err != nil {
+			return r, err
+		}
+	}
+	r.Digest, r.Tables = document.SHA256(content), len(tables)
+	for _, t := range tables {
+		r.SSTables += len(t.SSTables)
+		for _, s := range t.SSTables {
+			r.Bytes += s.Bytes()
+		}
+	}
+	return r, nil
+}
+
+// onlyExpected compares the tables found with those of the schema by id. A table
+// that is in the snapshot but not in the schema was dropped or created meanwhile;
+// the schema's version decides that, so here both ways are errors.
+func onlyExpected(found []document.Table, expected []document.TableRef) ([]document.Table, error) {
+	want := map[string]bool{}
+	for _, t := range expected {
+		want[t.Keyspace+"."+t.Name+"-"+sstable.CompactID(t.ID)] = true
+	}
+	var problems []string
+	for _, t := range found {
+		key := t.Keyspace + "." + t.Name + "-" + t.ID
+		if !want[key] {
+			problems = append(problems, key+" is in the snapshot but not in the schema")
+		}
+		delete(want, key)
+	}
+	for key := range want {
+		problems = append(problems, key+" is in the schema but not in the snapshot")
+	}
+	if len(problems) > 0 {
+		slices.Sort(problems)
+		return nil, &wire.Error{Kind: wire.KindMissing, Message: brief(problems)}
+	}
+	return found, nil
+}
+
+func writeBack(path string, content []byte) error {
+	if err := document.WriteFile(path, content); err != nil {
+		return err
+	}
+	got, err := os.ReadFile(path)
+	if err != nil {
+		return err
+	}
+	if document.SHA256(got) != document.SHA256(content) {
+		return fmt.Errorf("%s: reads back differently", path)
+	}
+	return nil
+}
+
+// complete writes COMPLETE and makes the file systems durable, since a volume
+// snapshot copies the block device. The documents are verified once more.
+func (n *node) complete(_ context.Context, _ call, args wire.CompleteArgs) (none, error) {
+	for _, dir := range append([]string{n.Volume}, n.DataDirs...) {
+		if err := syncfs(dir); err != nil {
+			return none{}, err
+		}
+	}
+	path := filepath.Join(document.BackupDir(n.Volume, args.BackupID), document.CompleteFile)
+	if err := document.WriteFile(path, args.Content); err != nil {
+		return none{}, err
+	}
+	if _, err := document.Open(n.Volume, args.BackupID); err != nil {
+		return none{}, errors.Join(err, os.Remove(path))
+	}
+	return none{}, syncfs(n.Volume)
+}
+
+// syncfs makes the file system that holds dir durable; see syncfs(2).
+func syncfs(dir string) error {
+	d, err := os.Open(dir)
+	if err != nil {
+		return err
+	}
+	defer d.Close()
+	if _, _, errno := syscall.Syscall(sysSyncfs, d.Fd(), 0, 0); errno != 0 {
+		return fmt.Errorf("syncfs %s: %w", dir, errno)
+	}
+	return nil
+}
+
+// clear removes backups: COMPLETE first, so that a half-removed one is no backup,
+// then the snapshots of the tag, then the documents. Other tags are not touched.
+func (n *node) clear(_ context.Context, _ call, args wire.ClearArgs) (wire.ClearResult, error) {
+	var r wire.ClearResult
+	for _, id := range args.BackupIDs {
+		removed, err := n.clearOne(id)
+		r.Snapshots += removed
+		if err != nil {
+			return r, err
+		}
+		r.Backups++
+	}
+	return r, nil
+}
+
+func (n *node) clearOne(id string) (int, error) {
+	if !document.ValidID(id) {
+		return 0, fmt.Errorf("%q is no backup id: not removed", id)
+	}
+	dir := document.BackupDir(n.Volume, id)
+	if err := os.Remove(filepath.Join(dir, document.CompleteFile)); err != nil && !errors.Is(err, os.ErrNotExist) {
+		return 0, err
+	}
+	removed, err := n.clearSnapshot(id)
+	if err != nil {
+		return removed, err
+	}
+	return removed, os.RemoveAll(dir)
+}
+
+func (n *node) clearSnapshot(tag string) (int, error) {
+	removed := 0
+	for _, dataDir := range n.DataDirs {
+		dirs, err := document.SnapshotDirs(dataDir, tag)
+		if err != nil {
+			return removed, err
+		}
+		for _, dir := range dirs {
+			if err := os.RemoveAll(dir); err != nil {
+				return removed, err
+			}
+			removed++
+			removeIfEmpty(filepath.Dir(dir))
+		}
+	}
+	return removed, nil
+}
+
+// removeIfEmpty removes a directory that holds nothing; rmdir refuses others.
+func removeIfEmpty(dir string) bool { return os.Remove(dir) == nil }

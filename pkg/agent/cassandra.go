@@ -1,0 +1,41 @@
+package agent
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/casshook/casshook/pkg/agent/wire"
+)
+
+// cassandra is the local node as the agent's operations need it. Two
+// implementations: the Management API and nodetool.
+type cassandra interface {
+	// facts says who the node is and how it sees the ring.
+	facts(ctx context.Context) (wire.Facts, error)
+	// flush writes the memtables of keyspaces to disk.
+	flush(ctx context.Context, keyspaces []string) error
+	// open readies the connection, so that what follows starts at once.
+	open(ctx context.Context) error
+	// snapshot takes a snapshot of all keyspaces; errUnknown when it goes on.
+	snapshot(ctx context.Context, tag string) error
+	// load takes up the SSTables of one table; see loader.
+	loader() loader
+}
+
+// errUnknown is a call that the Management API stopped waiting for after 30
+// seconds while Cassandra goes on: its outcome is to be found out.
+var errUnknown = errors.New("no answer in time, the work goes on")
+
+func newCassandra(n wire.Node) (cassandra, error) {
+	switch {
+	case strings.HasPrefix(n.API, "unix://"), strings.HasPrefix(n.API, "http://"):
+		return newAPI(n.API), nil
+	case n.API != "":
+		return nil, fmt.Errorf("node %s: management API %q is neither unix:///path nor http://host:port", n.Name, n.API)
+	case len(n.Nodetool) > 0:
+		return &nodetool{argv: n.Nodetool}, nil
+	}
+	return nil, fmt.Errorf("node %s: neither a management API nor a nodetool command", n.Name)
+}

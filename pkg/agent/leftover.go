@@ -1,0 +1,171 @@
+package agent
+
+import (
+	"context"
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/casshook/casshook/pkg/agent/wire"
+	"github.com/casshook/casshook/pkg/document"
+	"github.com/casshook/casshook/pkg/sstable"
+)
+
+// leftovers deals with files that a dead run placed in live directories and that
+// Cassandra does not know, before a TRUNCATE: the next start would load them. A
+// whole SSTable is given to Cassandra, so that the TRUNCATE takes it; it may be
+// in use already, if Cassandra was started meanwhile. Files without a Data.db
+// are no SSTable to Cassandra and are removed.
+func (n *node) leftovers(ctx context.Context, _ call, args wire.LeftoverArgs) (wire.LeftoverResult, error) {
+	var r wire.LeftoverResult
+	l := n.cassandra.loader()
+	for _, t := range args.Tables {
+		dirs, _ := n.tableDirs(t.Keyspace, t.Name, t.LiveID)
+		whole := false
+		for _, dir := range dirs {
+			if dir == "" {
+				continue
+			}
+			w, removed, err := clearPlaced(dir)
+			if err != nil {
+				return r, err
+			}
+			whole = whole || w
+			r.Removed += removed
+		}
+		if !whole {
+			continue
+		}
+		r.Loaded++
+		if err := l.adopt(ctx, t.Keyspace, t.Name); err != nil && !isUnknown(err) {
+			return r, err
+		}
+	}
+	return r, nil
+}
+
+// clearPlaced removes placed files without a Data.db and reports whether whole
+// placed SSTables are there.
+func clearPlaced(dir string) (whole bool, removed int, err error) {
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		return false, 0, err
+	}
+	groups := map[string][]string{}
+	for _, e := range entries {
+		if name, ok := placedName(e.Name()); ok {
+			groups[name.Base()] = append(groups[name.Base()], name.Component)
+		}
+	}
+	for base, components := range groups {
+		if hasData(components) {
+			whole = true
+			continue
+		}
+		for _, c := range components {
+			if err := os.Remove(filepath.Join(dir, sstable.FileOf(base, c))); err != nil {
+				return whole, removed, err
+			}
+			removed++
+		}
+	}
+	return whole, removed, nil
+}
+
+// autoList is the list of snapshots that Cassandra took by itself, as paths
+// <data directory index>:<keyspace>/<table dir>/snapshots/<tag>.
+type autoList struct {
+	Version   int      `json:"version"`
+	Snapshots []string `json:"snapshots"`
+}
+
+// listAuto lists the snapshots that DROP and TRUNCATE leave behind.
+func (n *node) listAuto() ([]string, error) {
+	var found []string
+	for _, dataDir := range n.DataDirs {
+		for _, prefix := range []string{"dropped-", "truncated-"} {
+			dirs, err := filepath.Glob(filepath.Join(escapeGlob(dataDir), "*", "*-*", sstable.SnapshotsDir, prefix+"*"))
+			if err != nil {
+				return nil, err
+			}
+			found = append(found, dirs...)
+		}
+	}
+	return found, nil
+}
+
+func escapeGlob(path string) string {
+	return strings.NewReplacer(`\`, `\\`, `*`, `\*`, `?`, `\?`, `[`, `\[`).Replace(path)
+}
+
+// autoBefore lists the automatic snapshots before DDL and TRUNCATE. A list that a
+// killed run left stays, so that what that run caused is known to be ours.
+func (n *node) autoBefore(_ context.Context, _ call, args wire.AutoArgs) (none, error) {
+	dir, err := n.restoreDir(args.RestoreID)
+	if err != nil {
+		return none{}, err
+	}
+	path := filepath.Join(dir, autoBefore)
+	if _, err := os.Lstat(path); err == nil {
+		return none{}, nil
+	}
+	found, err := n.listAuto()
+	if err != nil {
+		return none{}, err
+	}
+	return none{}, writeDocument(path, autoList{Version: document.Version, Snapshots: found})
+}
+
+// autoAfter records which automatic snapshots came since autoBefore.
+func (n *node) autoAfter(_ context.Context, _ call, args wire.AutoArgs) (none, error) {
+	dir, err := n.restoreDir(args.RestoreID)
+	if err != nil {
+		return none{}, err
+	}
+	var before, caused autoList
+	if ok, err := readIfThere(filepath.Join(dir, autoBefore), &before); err != nil || !ok {
+		return none{}, err
+	}
+	if _, err := readIfThere(filepath.Join(dir, autoCaused), &caused); err != nil {
+		return none{}, err
+	}
+	known := map[string]bool{}
+	for _, s := range append(before.Snapshots, caused.Snapshots...) {
+		known[s] = true
+	}
+	found, err := n.listAuto()
+	if err != nil {
+		return none{}, err
+	}
+	for _, s := range found {
+		if !known[s] {
+			caused.Snapshots = append(caused.Snapshots, s)
+		}
+	}
+	caused.Version = document.Version
+	if err := writeDocument(filepath.Join(dir, autoCaused), caused); err != nil {
+		return none{}, err
+	}
+	return none{}, os.Remove(filepath.Join(dir, autoBefore))
+}
+
+// removeAuto removes the automatic snapshots that the restore caused.
+func (n *node) removeAuto(dir string) ([]string, error) {
+	var caused autoList
+	if _, err := readIfThere(filepath.Join(dir, autoCaused), &caused); err != nil {
+		return nil, err
+	}
+	for _, s := range caused.Snapshots {
+		if err := os.RemoveAll(s); err != nil {
+			return nil, err
+		}
+		removeIfEmpty(filepath.Dir(s))
+	}
+	err := os.Remove(filepath.Join(dir, autoCaused))
+	if errors.Is(err, fs.ErrNotExist) {
+		err = nil
+	}
+	return caused.Snapshots, err
+}

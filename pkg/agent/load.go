@@ -1,0 +1,343 @@
+package agent
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"sort"
+	"strconv"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/casshook/casshook/pkg/agent/wire"
+	"github.com/casshook/casshook/pkg/sstable"
+)
+
+// loader has Cassandra take up the staged SSTables of one table.
+type loader interface {
+	// load returns how many SSTables Cassandra took; fewer than were staged is an
+	// error. dirs are the staged directories by data directory, live the table's
+	// live directories.
+	load(ctx context.Context, job loadJob) (int, error)
+	// adopt makes Cassandra own what a dead run placed in live directories.
+	adopt(ctx context.Context, keyspace, table string) error
+	// workers bounds the tables that are loaded at once.
+	workers(asked int) int
+	calls() int
+}
+
+// loadJob is one table to load.
+type loadJob struct {
+	wire.TableLoad
+	// staged and live are directories, by data directory; "" where there is none.
+	staged, live []string
+	wait         time.Duration
+}
+
+// load loads the staged tables, several at once, and reports the evidence.
+func (n *node) load(ctx context.Context, c call, args wire.LoadArgs) (wire.LoadResult, error) {
+	l := n.cassandra.loader()
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	results := make([]wire.TableLoad, len(args.Tables))
+	jobs := make(chan int)
+	var done atomic.Int32
+	var workers sync.WaitGroup
+	for range l.workers(args.Workers) {
+		workers.Add(1)
+		go func() {
+			defer workers.Done()
+			for i := range jobs {
+				t, err := n.loadTable(ctx, l, args, args.Tables[i])
+				results[i] = t
+				if err != nil {
+					cancel(fmt.Errorf("load %s.%s: %w", t.Keyspace, t.Name, err))
+				}
+				c.progress("loaded", int(done.Add(1)), len(args.Tables))
+			}
+		}()
+	}
+	feed(ctx, jobs, len(args.Tables))
+	workers.Wait()
+	if ctx.Err() != nil {
+		return wire.LoadResult{}, context.Cause(ctx)
+	}
+	return wire.LoadResult{Tables: results, Calls: l.calls()}, nil
+}
+
+func feed(ctx context.Context, jobs chan<- int, n int) {
+	defer close(jobs)
+	for i := range n {
+		select {
+		case jobs <- i:
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+func (n *node) loadTable(ctx context.Context, l loader, args wire.LoadArgs, t wire.TableLoad) (wire.TableLoad, error) {
+	job := loadJob{TableLoad: t, wait: args.Wait}
+	for i := range n.DataDirs {
+		staged, err := n.stagedTable(args.RestoreID, i, t.Keyspace, t.Name, t.BackupID)
+		if err != nil {
+			return t, err
+		}
+		if _, err := os.Stat(staged); err != nil {
+			staged = ""
+		} else if t.LiveID != t.BackupID { // import wants the live id in the path
+			renamed := filepath.Join(filepath.Dir(staged), sstable.TableDir(t.Name, t.LiveID))
+			if err := os.Rename(staged, renamed); err != nil {
+				return t, err
+			}
+			staged = renamed
+		}
+		job.staged = append(job.staged, staged)
+	}
+	var err error
+	if job.live, err = n.liveDirs(ctx, t); err != nil {
+		return t, err
+	}
+	t.Taken, err = l.load(ctx, job)
+	if err == nil && t.Taken != t.SSTables {
+		err = fmt.Errorf("Cassandra took %d of %d SSTables", t.Taken, t.SSTables)
+	}
+	return t, err
+}
+
+// liveDirs waits for the live directories of a table, which appear on a node
+// some time after the coordinator answered the CREATE.
+func (n *node) liveDirs(ctx context.Context, t wire.TableLoad) ([]string, error) {
+	const patience = 30 * time.Second
+	deadline := time.Now().Add(patience)
+	for {
+		dirs, found := n.tableDirs(t.Keyspace, t.Name, t.LiveID)
+		if found {
+			return dirs, nil
+		}
+		if time.Now().After(deadline) {
+			return nil, fmt.Errorf("no live directory %s after %s", sstable.TableDir(t.Name, t.LiveID), patience)
+		}
+		select {
+		case <-time.After(pollEvery):
+		case <-ctx.Done():
+			return nil, context.Cause(ctx)
+		}
+	}
+}
+
+func (n *node) tableDirs(keyspace, table, id string) ([]string, bool) {
+	found := false
+	dirs := make([]string, len(n.DataDirs))
+	for i, dataDir := range n.DataDirs {
+		dir := filepath.Join(dataDir, keyspace, sstable.TableDir(table, id))
+		if _, err := os.Stat(dir); err == nil {
+			dirs[i], found = dir, true
+		}
+	}
+	return dirs, found
+}
+
+// refresher loads through the Management API's refresh: links in the live
+// directories, under names that cannot clash, which Cassandra then renames.
+type refresher struct {
+	api   *api
+	count atomic.Int32
+}
+
+func (r *refresher) workers(asked int) int { return max(1, asked) }
+func (r *refresher) calls() int            { return int(r.count.Load()) }
+
+func (r *refresher) adopt(ctx context.Context, keyspace, table string) error {
+	r.count.Add(1)
+	return r.api.refresh(ctx, keyspace, table)
+}
+
+// firstID is the first sequence id that we place files under: far above any in
+// use, valid whatever id scheme the node has, and below 2^31, which is what
+// Cassandra's generator can follow.
+const firstID = 2_000_000_001
+
+// placedName reports whether a file's name is one that we place.
+func placedName(file string) (sstable.Name, bool) {
+	name, ok := sstable.ParseName(file)
+	if !ok {
+		return name, false
+	}
+	id, err := strconv.ParseInt(name.ID, 10, 64)
+	return name, err == nil && id >= firstID && id < 1<<31
+}
+
+func (r *refresher) load(ctx context.Context, job loadJob) (int, error) {
+	placed, err := place(job)
+	if err != nil {
+		return 0, errors.Join(err, removeFiles(placed))
+	}
+	if len(placed) == 0 {
+		return 0, nil
+	}
+	r.count.Add(1)
+	err = r.api.refresh(ctx, job.Keyspace, job.Name)
+	if isUnknown(err) {
+		err = r.await(ctx, job, placed)
+	}
+	if err != nil {
+		return 0, err
+	}
+	taken := 0
+	for _, files := range placed {
+		if _, err := os.Lstat(files[len(files)-1]); errors.Is(err, os.ErrNotExist) {
+			taken++
+		}
+	}
+	return taken, nil
+}
+
+// place links every staged SSTable into the live directory of its data
+// directory and returns the files by SSTable, Data.db last.
+func place(job loadJob) ([][]string, error) {
+	var placed [][]string
+	next := int64(firstID)
+	for i, staged := range job.staged {
+		if staged == "" {
+			continue
+		}
+		if job.live[i] == "" {
+			return placed, fmt.Errorf("data directory %d has no live directory of the table", i)
+		}
+		groups, err := readGroups(staged)
+		if err != nil {
+			return placed, err
+		}
+		for _, base := range sortedKeys(groups) {
+			target, err := sstable.Renamed(base, strconv.FormatInt(next, 10))
+			if err != nil {
+				return placed, err
+			}
+			next++
+			placed = append(placed, nil)
+			for _, name := range sstable.DataLast(groups[base]) {
+				to := filepath.Join(job.live[i], sstable.FileOf(target, name))
+				if err := os.Link(filepath.Join(staged, sstable.FileOf(base, name)), to); err != nil {
+					return placed, err
+				}
+				placed[len(placed)-1] = append(placed[len(placed)-1], to)
+			}
+		}
+	}
+	return placed, nil
+}
+
+func readGroups(dir string) (map[string][]string, error) {
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		return nil, err
+	}
+	files := make([]string, 0, len(entries))
+	for _, e := range entries {
+		files = append(files, e.Name())
+	}
+	return sstable.Group(files), nil
+}
+
+func sortedKeys[V any](m map[string]V) []string {
+	keys := make([]string, 0, len(m))
+	for k := range m {
+		keys = append(keys, k)
+	}
+	sort.Strings(keys)
+	return keys
+}
+
+func removeFiles(groups [][]string) error {
+	var errs []error
+	for _, files := range groups {
+		for i := len(files) - 1; i >= 0; i-- {
+			errs = append(errs, os.Remove(files[i]))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// await finds out how a refresh ended that the API stopped waiting for: refreshes
+// of one table are serialised in Cassandra, so a second one answers only when the
+// first is through.
+func (r *refresher) await(ctx context.Context, job loadJob, placed [][]string) error {
+	ctx, cancel := context.WithTimeout(ctx, job.wait)
+	defer cancel()
+	for {
+		r.count.Add(1)
+		err := r.api.refresh(ctx, job.Keyspace, job.Name)
+		if !isUnknown(err) {
+			return err
+		}
+		select {
+		case <-time.After(pollEvery):
+		case <-ctx.Done():
+			return fmt.Errorf("refresh of %d SSTables had not ended after %s", len(placed), job.wait)
+		}
+	}
+}
+
+// importer loads with nodetool import, which takes the files out of the staging
+// directory; what stays there was not taken.
+type importer struct {
+	nodetool *nodetool
+	count    atomic.Int32
+}
+
+func (m *importer) workers(int) int { return 2 }
+func (m *importer) calls() int      { return int(m.count.Load()) }
+
+func (m *importer) adopt(ctx context.Context, keyspace, table string) error {
+	m.count.Add(1)
+	_, err := m.nodetool.run(ctx, "refresh", "--", keyspace, table)
+	return err
+}
+
+func (m *importer) load(ctx context.Context, job loadJob) (int, error) {
+	var dirs []string
+	staged := 0
+	for _, dir := range job.staged {
+		if dir == "" {
+			continue
+		}
+		groups, err := readGroups(dir)
+		if err != nil {
+			return 0, err
+		}
+		staged += len(groups)
+		dirs = append(dirs, dir)
+	}
+	if len(dirs) == 0 {
+		return 0, nil
+	}
+	m.count.Add(1)
+	if err := m.nodetool.importDir(ctx, job.Keyspace, job.Name, dirs); err != nil {
+		return 0, err
+	}
+	for _, dir := range dirs {
+		groups, err := readGroups(dir)
+		if err != nil {
+			return 0, err
+		}
+		for _, components := range groups {
+			if components[0] == sstable.Data || hasData(components) {
+				staged--
+			}
+		}
+	}
+	return staged, nil
+}
+
+func hasData(components []string) bool {
+	for _, c := range components {
+		if c == sstable.Data {
+			return true
+		}
+	}
+	return false
+}

@@ -1,0 +1,95 @@
+package agent
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/casshook/casshook/pkg/agent/wire"
+	"github.com/casshook/casshook/pkg/document"
+)
+
+const lockFile = "lock.json"
+
+func (n *node) lockPath() string { return filepath.Join(n.root(), lockFile) }
+
+// readLock reads the lock file; one that came along with a copy of the volume,
+// or that cannot be read, is nobody's.
+func (n *node) readLock() (*wire.Lock, error) {
+	content, err := os.ReadFile(n.lockPath())
+	if errors.Is(err, os.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	var l wire.Lock
+	if err := json.Unmarshal(content, &l); err != nil {
+		return nil, nil //nolint:nilerr // written atomically: not ours
+	}
+	identity, err := n.identity()
+	if err != nil || l.Volume != identity {
+		return nil, err
+	}
+	return &l, nil
+}
+
+func (n *node) writeLock(l wire.Lock) error {
+	content, err := document.Encode(l)
+	if err != nil {
+		return err
+	}
+	return document.WriteFile(n.lockPath(), content)
+}
+
+// lock acquires, parks or releases the lock file of the volume; all of it is
+// idempotent for one holder. A lock file that is not parked and whose holder has
+// no agent any more belongs to a dead run and is taken over.
+func (n *node) lock(_ context.Context, _ call, args wire.LockArgs) (none, error) {
+	if err := n.holdVolume(); err != nil {
+		return none{}, err
+	}
+	held, err := n.readLock()
+	if err != nil {
+		return none{}, err
+	}
+	mine := held != nil && held.Holder == args.Holder
+	switch args.Action {
+	case wire.LockAcquire:
+		return none{}, n.acquire(held, args)
+	case wire.LockPark:
+		if !mine {
+			return none{}, &wire.Error{Kind: wire.KindLocked, Message: fmt.Sprintf("the lock on %s was taken by another", n.Volume)}
+		}
+		held.Since, held.Parked, held.BackupID = time.Now().UTC(), true, args.BackupID
+		return none{}, n.writeLock(*held)
+	case wire.LockRelease:
+		if !mine {
+			return none{}, nil
+		}
+		return none{}, os.Remove(n.lockPath())
+	}
+	return none{}, fmt.Errorf("unknown action %q on the lock", args.Action)
+}
+
+func (n *node) acquire(held *wire.Lock, args wire.LockArgs) error {
+	now := time.Now().UTC()
+	if held != nil && held.Parked && held.Holder != args.Holder && now.Sub(held.Since) < args.ParkedFor {
+		return &wire.Error{Kind: wire.KindLocked, Message: fmt.Sprintf("%s is kept by %s of %s since %s, for at least %s",
+			n.Volume, held.Operation, held.Holder, held.Since.Format(time.RFC3339), args.ParkedFor)}
+	}
+	if n.VolumeID == "" { // the lock names the volume that it was written on
+		if err := document.MarkVolume(n.Volume); err != nil {
+			return err
+		}
+	}
+	identity, err := n.identity()
+	if err != nil {
+		return err
+	}
+	return n.writeLock(wire.Lock{Holder: args.Holder, Operation: args.Operation, BackupID: args.BackupID, Volume: identity, Since: now})
+}

@@ -1,0 +1,214 @@
+// Package agent does at a node what only works there: it talks to the local
+// Cassandra (Management API, or nodetool), reads and writes the documents on
+// the volume, and links SSTables. It runs as casshook-agent, serves one executor
+// over stdin and stdout (package wire), and needs only the standard library.
+package agent
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"sync"
+	"time"
+
+	"github.com/casshook/casshook/pkg/agent/wire"
+)
+
+// Release is the version that the agent reports; set by the linker's -X.
+const Release = "dev"
+
+// maxLine bounds a request: schema and grants travel in one line.
+const maxLine = 256 << 20
+
+// Serve answers requests from in on out until in closes, falls silent for
+// wire.Silence, or ctx ends. What runs then is cancelled and waited for.
+func Serve(ctx context.Context, in io.Reader, out io.Writer) error {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	s := &server{out: json.NewEncoder(out), release: make(chan struct{}, 1)}
+	defer s.close()
+	requests := make(chan wire.Request)
+	alive := make(chan struct{}, 1)
+	readEnded := make(chan error, 1)
+	go func() { readEnded <- s.read(ctx, in, requests, alive) }()
+	go watch(ctx, alive, cancel)
+	for {
+		select {
+		case req := <-requests:
+			done := make(chan struct{})
+			go func() { s.answer(ctx, req); close(done) }()
+			if err := waitFor(ctx, done, readEnded, cancel); err != nil {
+				return ignoreEOF(err)
+			}
+		case err := <-readEnded:
+			return ignoreEOF(err)
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
+	}
+}
+
+// waitFor waits until a request is answered; when the executor goes first, the
+// request is cancelled and still waited for, so that nothing is left half-known.
+func waitFor(ctx context.Context, done <-chan struct{}, readEnded <-chan error, cancel context.CancelCauseFunc) error {
+	select {
+	case <-done:
+		return nil
+	case err := <-readEnded:
+		cancel(errors.New("the executor closed the stream"))
+		<-done
+		if err == nil {
+			err = io.EOF
+		}
+		return err
+	case <-ctx.Done():
+		<-done
+		return context.Cause(ctx)
+	}
+}
+
+func ignoreEOF(err error) error {
+	if errors.Is(err, io.EOF) {
+		return nil
+	}
+	return err
+}
+
+func watch(ctx context.Context, alive <-chan struct{}, cancel context.CancelCauseFunc) {
+	timer := time.NewTimer(wire.Silence)
+	defer timer.Stop()
+	for {
+		select {
+		case <-alive:
+			timer.Reset(wire.Silence)
+		case <-timer.C:
+			cancel(fmt.Errorf("nothing heard from the executor for %s", wire.Silence))
+			return
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+type server struct {
+	mu      sync.Mutex
+	out     *json.Encoder
+	release chan struct{}
+	node    *node
+}
+
+func (s *server) close() {
+	if s.node != nil {
+		s.node.close()
+	}
+}
+
+// read decodes lines; pings and releases are handled at once, requests queue.
+func (s *server) read(ctx context.Context, in io.Reader, requests chan<- wire.Request, alive chan<- struct{}) error {
+	lines := bufio.NewScanner(in)
+	lines.Buffer(make([]byte, 64<<10), maxLine)
+	for lines.Scan() {
+		select {
+		case alive <- struct{}{}:
+		default:
+		}
+		var req wire.Request
+		if err := json.Unmarshal(lines.Bytes(), &req); err != nil {
+			return fmt.Errorf("read request: %w", err)
+		}
+		switch req.Op {
+		case wire.OpPing:
+		case wire.OpGo:
+			s.release <- struct{}{}
+		default:
+			select {
+			case requests <- req:
+			case <-ctx.Done():
+				return context.Cause(ctx)
+			}
+		}
+	}
+	if err := lines.Err(); err != nil {
+		return err
+	}
+	return io.EOF
+}
+
+func (s *server) send(r wire.Response) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	_ = s.out.Encode(r) // a closed stdout is noticed by the reader
+}
+
+// call is one request while it runs.
+type call struct {
+	s  *server
+	id int
+}
+
+func (c call) event(e wire.Event) { c.s.send(wire.Response{ID: c.id, Event: &e}) }
+
+func (c call) progress(message string, done, total int) {
+	c.event(wire.Event{Kind: wire.EventProgress, Message: message, Done: done, Total: total})
+}
+
+func (s *server) answer(ctx context.Context, req wire.Request) {
+	result, err := s.dispatch(ctx, req, call{s, req.ID})
+	if err != nil {
+		e := &wire.Error{Message: err.Error()}
+		var known *wire.Error
+		if errors.As(err, &known) {
+			e.Kind = known.Kind
+		}
+		s.send(wire.Response{ID: req.ID, Error: e})
+		return
+	}
+	data, err := json.Marshal(result)
+	if err != nil {
+		s.send(wire.Response{ID: req.ID, Error: &wire.Error{Message: err.Error()}})
+		return
+	}
+	s.send(wire.Response{ID: req.ID, Result: data})
+}
+
+func (s *server) dispatch(ctx context.Context, req wire.Request, c call) (any, error) {
+	if req.Op == wire.OpHello {
+		return with(req, s.hello)
+	}
+	if s.node == nil {
+		return nil, fmt.Errorf("operation %q before %q", req.Op, wire.OpHello)
+	}
+	handle, ok := s.node.operations(ctx, c)[req.Op]
+	if !ok {
+		return nil, fmt.Errorf("unknown operation %q", req.Op)
+	}
+	return handle(req)
+}
+
+// with decodes the arguments of a request strictly and calls f.
+func with[A, R any](req wire.Request, f func(A) (R, error)) (any, error) {
+	var args A
+	if len(req.Args) > 0 {
+		if err := json.Unmarshal(req.Args, &args); err != nil {
+			return nil, fmt.Errorf("arguments of %s: %w", req.Op, err)
+		}
+	}
+	return f(args)
+}
+
+func (s *server) hello(h wire.Hello) (wire.HelloResult, error) {
+	result := wire.HelloResult{Protocol: wire.Protocol, Release: Release, PID: os.Getpid()}
+	if h.Protocol != wire.Protocol {
+		return result, fmt.Errorf("the executor speaks protocol %d, this agent %d: use both of one release", h.Protocol, wire.Protocol)
+	}
+	n, err := newNode(h)
+	if err != nil {
+		return result, err
+	}
+	s.node = n
+	return result, nil
+}

@@ -1,0 +1,135 @@
+package agent
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"syscall"
+
+	"github.com/casshook/casshook/pkg/agent/wire"
+	"github.com/casshook/casshook/pkg/document"
+	"github.com/casshook/casshook/pkg/sstable"
+)
+
+// stageRoot is where the files of a data directory are staged: in the restore's
+// directory on the volume, or beside the data directory where that is another
+// file system, since a hard link cannot leave one. The last two components of a
+// staged table's path are <keyspace>/<table>-<32 hex>, as import demands.
+func (n *node) stageRoot(restore string, dir int) (string, error) {
+	base, err := n.restoreDir(restore)
+	if err != nil {
+		return "", err
+	}
+	same, err := sameFilesystem(n.Volume, n.DataDirs[dir])
+	if err != nil {
+		return "", err
+	}
+	if !same {
+		base = filepath.Join(filepath.Dir(n.DataDirs[dir]), document.Root, filepath.Base(base))
+	}
+	return filepath.Join(base, stageDir, fmt.Sprintf("data%d", dir)), nil
+}
+
+func sameFilesystem(a, b string) (bool, error) {
+	var sa, sb syscall.Stat_t
+	if err := syscall.Stat(a, &sa); err != nil {
+		return false, err
+	}
+	if err := syscall.Stat(b, &sb); err != nil {
+		return false, err
+	}
+	return sa.Dev == sb.Dev, nil
+}
+
+func (n *node) stagedTable(restore string, dir int, keyspace, table, id string) (string, error) {
+	root, err := n.stageRoot(restore, dir)
+	return filepath.Join(root, keyspace, sstable.TableDir(table, id)), err
+}
+
+// stage makes the staging directory anew: one hard link for every file of the
+// snapshot that a load needs. SSTables of legacy indexes are left out, because
+// Cassandra builds those itself from what is loaded.
+func (n *node) stage(ctx context.Context, c call, args wire.StageArgs) (wire.StageResult, error) {
+	var r wire.StageResult
+	b, err := document.Open(n.Volume, args.BackupID)
+	if err != nil {
+		return r, corrupt(err)
+	}
+	if err := n.removeStage(args.RestoreID); err != nil {
+		return r, err
+	}
+	scope := tableSet(args.Tables)
+	done := 0
+	for _, t := range b.Node.Tables {
+		if !scope[wire.TableName{Keyspace: t.Keyspace, Name: t.Name}] {
+			continue
+		}
+		if err := ctx.Err(); err != nil {
+			return r, context.Cause(ctx)
+		}
+		links, err := n.stageTable(args, t)
+		r.Links += links
+		if err != nil {
+			return r, err
+		}
+		done++
+		c.progress("staged", done, len(scope))
+	}
+	if done != len(scope) {
+		return r, fmt.Errorf("stage: %d of %d tables are in the backup of this node", done, len(scope))
+	}
+	return r, nil
+}
+
+func (n *node) stageTable(args wire.StageArgs, t document.Table) (int, error) {
+	links := 0
+	for _, s := range t.SSTables {
+		if s.Index != "" {
+			continue
+		}
+		to, err := n.stagedTable(args.RestoreID, s.Dir, t.Keyspace, t.Name, t.ID)
+		if err != nil {
+			return links, err
+		}
+		if err := os.MkdirAll(to, 0o750); err != nil {
+			return links, err
+		}
+		from := document.SnapshotDir(n.DataDirs[s.Dir], t.Keyspace, t.Name, t.ID, args.BackupID)
+		for _, name := range componentNames(s) {
+			file := sstable.FileOf(s.Base, name)
+			if err := os.Link(filepath.Join(from, file), filepath.Join(to, file)); err != nil {
+				return links, fmt.Errorf("stage: %w", err)
+			}
+			links++
+		}
+	}
+	return links, nil
+}
+
+func componentNames(s document.SSTable) []string {
+	names := make([]string, 0, len(s.Components))
+	for _, c := range s.Components {
+		names = append(names, c.Name)
+	}
+	return sstable.DataLast(names)
+}
+
+func (n *node) removeStage(restore string) error {
+	for i := range n.DataDirs {
+		root, err := n.stageRoot(restore, i)
+		if err != nil {
+			return err
+		}
+		if err := os.RemoveAll(root); err != nil {
+			return err
+		}
+		stage := filepath.Dir(root)
+		removeIfEmpty(stage)
+		if filepath.Dir(filepath.Dir(stage)) != n.root() {
+			removeIfEmpty(filepath.Dir(stage))
+			removeIfEmpty(filepath.Dir(filepath.Dir(stage)))
+		}
+	}
+	return nil
+}

@@ -1,0 +1,4 @@
+package agent
+
+// sysSyncfs is the number of syncfs(2); package syscall does not name it.
+const sysSyncfs = 267

@@ -1,0 +1,98 @@
+package agent
+
+import (
+	"context"
+	"errors"
+	"os"
+	"path/filepath"
+	"sort"
+
+	"github.com/casshook/casshook/pkg/agent/wire"
+	"github.com/casshook/casshook/pkg/document"
+	"github.com/casshook/casshook/pkg/sstable"
+)
+
+func corrupt(err error) error {
+	return &wire.Error{Kind: wire.KindCorrupt, Message: err.Error()}
+}
+
+// open reads a backup's documents, checked against each other.
+func (n *node) open(_ context.Context, _ call, args wire.OpenArgs) (wire.OpenResult, error) {
+	b, err := document.Open(n.Volume, args.BackupID)
+	if err != nil {
+		return wire.OpenResult{}, corrupt(err)
+	}
+	complete, err := os.ReadFile(filepath.Join(document.BackupDir(n.Volume, args.BackupID), document.CompleteFile))
+	if err != nil {
+		return wire.OpenResult{}, err
+	}
+	cluster, err := os.ReadFile(filepath.Join(document.BackupDir(n.Volume, args.BackupID), document.ClusterFile))
+	if err != nil {
+		return wire.OpenResult{}, err
+	}
+	r := wire.OpenResult{
+		Volume: b.Node.Volume, Member: b.Node.Member, Complete: b.Complete, CompleteDigest: document.SHA256(complete),
+		Cluster: cluster, Schema: b.Schema, Grants: b.Grants,
+	}
+	formats := map[string]bool{}
+	for _, t := range b.Node.Tables {
+		r.Tables = append(r.Tables, summarize(t, formats))
+	}
+	for f := range formats {
+		r.Formats = append(r.Formats, f)
+	}
+	sort.Strings(r.Formats)
+	return r, nil
+}
+
+func summarize(t document.Table, formats map[string]bool) wire.TableSummary {
+	s := wire.TableSummary{Keyspace: t.Keyspace, Name: t.Name, ID: t.ID}
+	for _, sst := range t.SSTables {
+		if sst.Index == "" {
+			s.SSTables++
+		}
+		s.Bytes += sst.Bytes()
+		s.Files += len(sst.Components)
+		if name, ok := sstable.ParseName(sstable.FileOf(sst.Base, sstable.Data)); ok {
+			formats[name.Version+" "+name.Format] = true
+		}
+	}
+	return s
+}
+
+// verify compares the files of the snapshot with node.json.
+func (n *node) verify(_ context.Context, c call, args wire.VerifyArgs) (wire.VerifyResult, error) {
+	b, err := document.Open(n.Volume, args.BackupID)
+	if err != nil {
+		return wire.VerifyResult{}, corrupt(err)
+	}
+	opts := document.VerifyOptions{Full: args.Full}
+	r := wire.VerifyResult{Tables: len(b.Node.Tables)}
+	if args.Tables != nil {
+		scope := tableSet(args.Tables)
+		r.Tables = len(scope)
+		opts.InScope = func(ks, table string) bool { return scope[wire.TableName{Keyspace: ks, Name: table}] }
+	}
+	if args.Full {
+		opts.Progress = func(done, total int) { c.progress("verified", done, total) }
+	}
+	r.Problems = document.VerifyFiles(&b.Node, n.DataDirs, opts)
+	return r, nil
+}
+
+func tableSet(tables []wire.TableName) map[wire.TableName]bool {
+	set := map[wire.TableName]bool{}
+	for _, t := range tables {
+		set[t] = true
+	}
+	return set
+}
+
+// readIfThere reads a JSON file of ours; a missing one leaves into as it is.
+func readIfThere(path string, into any) (bool, error) {
+	err := document.Read(path, into)
+	if errors.Is(err, os.ErrNotExist) {
+		return false, nil
+	}
+	return err == nil, err
+}

@@ -1,0 +1,93 @@
+package backup
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/casshook/casshook/pkg/agent/wire"
+	"github.com/casshook/casshook/pkg/cluster"
+	"github.com/casshook/casshook/pkg/flow"
+	"github.com/casshook/casshook/pkg/ring"
+)
+
+// Removed is what after-backup or on-failure took away.
+type Removed struct {
+	// Backups are the ids removed from at least one volume.
+	Backups   []string `json:"backups"`
+	Snapshots int      `json:"snapshots"`
+}
+
+// After removes our snapshots and documents from every node, once the volume
+// snapshots are cut, and gives the lock back. It needs no running Cassandra, and
+// it succeeds when there is nothing to do.
+func After(ctx context.Context, target ring.Target, operation string, observer flow.Observer) (*Removed, error) {
+	c, err := cluster.Open(ctx, target)
+	if err != nil {
+		return nil, err
+	}
+	defer c.Close()
+	var volumes []wire.Volume
+	removed := &Removed{}
+	err = flow.Run(ctx, []flow.Step{
+		{Name: "taking the lock", Do: func(ctx context.Context) error { return c.Lock(ctx, operation, "", 0) }, Undo: c.Unlock},
+		{Name: "checking the volumes", Do: func(ctx context.Context) (err error) { volumes, err = c.Inspect(ctx); return err }},
+		{Name: "removing our snapshots and documents", Do: func(ctx context.Context) (err error) {
+			removed, err = removeOwn(ctx, c, volumes)
+			return err
+		}},
+		{Name: "giving the lock back", Do: c.Unlock},
+	}, observer)
+	return removed, err
+}
+
+// removeOwn removes the backups that were made on these very volumes, and what is
+// no backup because it was never completed. A backup of another volume came here
+// with a restore point: it is refused, before anything is removed, unless its
+// restore is done.
+func removeOwn(ctx context.Context, c *cluster.Cluster, volumes []wire.Volume) (*Removed, error) {
+	own := make([][]string, len(volumes))
+	var foreign []error
+	seen := map[string]bool{}
+	removed := &Removed{}
+	for i, v := range volumes {
+		for _, b := range v.Backups {
+			switch {
+			case !b.Complete || b.Volume == v.Identity || restored(v, b.ID):
+				own[i] = append(own[i], b.ID)
+				if !seen[b.ID] {
+					seen[b.ID] = true
+					removed.Backups = append(removed.Backups, b.ID)
+				}
+			default:
+				foreign = append(foreign, fmt.Errorf("node %s: the volume was restored and carries backup %s of %s, whose after-restore has not run: "+
+					"its snapshot is the only good data; run after-restore first", c.Sessions[i].Node.Name, b.ID, b.Started.Format(time.RFC3339)))
+			}
+		}
+	}
+	if len(foreign) > 0 {
+		return removed, flow.Fail(flow.Precondition, errors.Join(foreign...))
+	}
+	results, err := ring.Each(c.Sessions, func(i int, s *ring.Session) (wire.ClearResult, error) {
+		var r wire.ClearResult
+		if len(own[i]) == 0 {
+			return r, nil
+		}
+		err := s.Call(ctx, wire.OpClear, wire.ClearArgs{BackupIDs: own[i]}, &r)
+		return r, err
+	})
+	for _, r := range results {
+		removed.Snapshots += r.Snapshots
+	}
+	return removed, err
+}
+
+func restored(v wire.Volume, backup string) bool {
+	for _, r := range v.Restores {
+		if r.BackupID == backup && r.Volume == v.Identity && r.Done {
+			return true
+		}
+	}
+	return false
+}

@@ -1,0 +1,261 @@
+// Package backup is the hooks around a volume snapshot: before-backup freezes
+// the whole ring under one tag and describes it on every volume, after-backup
+// and on-failure remove what it left.
+package backup
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/casshook/casshook/pkg/agent/wire"
+	"github.com/casshook/casshook/pkg/cluster"
+	"github.com/casshook/casshook/pkg/document"
+	"github.com/casshook/casshook/pkg/flow"
+	"github.com/casshook/casshook/pkg/ring"
+	"github.com/casshook/casshook/pkg/schema"
+)
+
+// Options of before-backup.
+type Options struct {
+	// CreatedBy is the program and version that the documents name.
+	CreatedBy string
+	// MinFree is the fraction of every volume that must be free.
+	MinFree float64
+	// Wait is how long a snapshot whose outcome is unknown is waited for.
+	Wait time.Duration
+	// ParkedFor keeps an earlier backup, whose volume snapshot may not have been
+	// cut yet, from being replaced while it is younger.
+	ParkedFor time.Duration
+}
+
+// Result is what before-backup reports.
+type Result struct {
+	BackupID string        `json:"backupId"`
+	Skew     document.Skew `json:"skew"`
+	Nodes    []NodeResult  `json:"nodes"`
+	// Tables of the whole ring, views and system tables included.
+	Tables int `json:"tables"`
+	// Statements is how many CQL statements were sent.
+	Statements int64 `json:"statements"`
+}
+
+// NodeResult is one node of the backup.
+type NodeResult struct {
+	Name     string `json:"name"`
+	HostID   string `json:"hostId"`
+	SSTables int    `json:"sstables"`
+	Bytes    int64  `json:"bytes"`
+	Via      string `json:"via"`
+}
+
+// schemaTries is how often the snapshot is begun again when the schema changed
+// under it.
+const schemaTries = 3
+
+type before struct {
+	*cluster.Cluster
+	opts     Options
+	observer flow.Observer
+	id       string
+	parked   bool
+
+	described described
+	results   []wire.SnapshotResult
+	written   []wire.WriteResult
+	cluster   document.Cluster
+}
+
+// Before makes a backup of the ring: after it, and until After, a volume snapshot
+// of all volumes is a restore point.
+func Before(ctx context.Context, target ring.Target, opts Options, observer flow.Observer) (*Result, error) {
+	id, err := newID()
+	if err != nil {
+		return nil, err
+	}
+	c, err := cluster.Open(ctx, target)
+	if err != nil {
+		return nil, err
+	}
+	b := &before{Cluster: c, opts: opts, observer: observer, id: id}
+	defer b.Close()
+	err = flow.Run(ctx, []flow.Step{
+		{Name: "checking the ring", Do: b.ReadRing},
+		{Name: "taking the lock", Do: b.takeLock, Undo: b.Unlock},
+		{Name: "checking the volumes", Do: b.checkVolumes},
+		{Name: "flushing", Do: b.flush},
+		{Name: "taking snapshots of all nodes", Do: b.snapshot, Undo: b.remove},
+		{Name: "writing the documents", Do: b.write},
+		{Name: "completing the backup", Do: b.complete},
+		{Name: "keeping the lock for the volume snapshot", Do: b.Park},
+	}, observer)
+	if err != nil {
+		return nil, err
+	}
+	return b.result(), nil
+}
+
+func newID() (string, error) {
+	var random [2]byte
+	if _, err := rand.Read(random[:]); err != nil {
+		return "", err
+	}
+	return document.NewID(time.Now(), random), nil
+}
+
+func (b *before) takeLock(ctx context.Context) error {
+	return b.Lock(ctx, "before-backup", b.id, b.opts.ParkedFor)
+}
+
+// checkVolumes refuses volumes that came back with a restore point and were not
+// restored yet: their snapshot is the only good data. Leftovers of our own
+// earlier runs on these very volumes are removed.
+func (b *before) checkVolumes(ctx context.Context) error {
+	volumes, err := b.Inspect(ctx)
+	if err != nil {
+		return err
+	}
+	if err := cluster.CheckSpace(b.Sessions, volumes, b.opts.MinFree); err != nil {
+		return err
+	}
+	_, err = removeOwn(ctx, b.Cluster, volumes)
+	return err
+}
+
+func (b *before) flush(ctx context.Context) error {
+	keyspaces, err := b.CQL.Keyspaces(ctx)
+	if err != nil {
+		return err
+	}
+	names := make([]string, 0, len(keyspaces))
+	for _, k := range keyspaces {
+		names = append(names, k.Name)
+	}
+	_, err = ring.CallAll[struct{}](ctx, b.Sessions, wire.OpFlush, wire.FlushArgs{Keyspaces: names})
+	return err
+}
+
+// snapshot reads the schema, takes the snapshot of all nodes behind a barrier,
+// and reads the schema's version again: when it changed, all starts over.
+func (b *before) snapshot(ctx context.Context) error {
+	if _, err := ring.CallAll[struct{}](ctx, b.Sessions, wire.OpBegin, wire.BeginArgs{BackupID: b.id}); err != nil {
+		return err
+	}
+	for try := 1; ; try++ {
+		changed, err := b.trySnapshot(ctx)
+		if err == nil && changed == nil {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		if try == schemaTries {
+			return fmt.Errorf("the schema changed during each of %d snapshots: make the backup when nobody changes it: %w", schemaTries, changed)
+		}
+		b.observer.Progress("the schema changed under the snapshot: starting over")
+		if err := b.clearSnapshots(ctx); err != nil {
+			return err
+		}
+	}
+}
+
+// trySnapshot returns as changed what says that the schema moved.
+func (b *before) trySnapshot(ctx context.Context) (changed, err error) {
+	if b.described, err = describe(ctx, b.CQL); err != nil {
+		return nil, err
+	}
+	if err := b.barrier(ctx); err != nil {
+		if ring.IsMissing(err) {
+			return err, nil
+		}
+		return nil, err
+	}
+	version, err := b.CQL.WaitAgreement(ctx, agreementPatience)
+	if err != nil {
+		return nil, err
+	}
+	if version != b.described.version {
+		return fmt.Errorf("version %s before, %s after", b.described.version, version), nil
+	}
+	return nil, nil
+}
+
+const agreementPatience = time.Minute
+
+// clearSnapshots removes the tag and begins anew under it.
+func (b *before) clearSnapshots(ctx context.Context) error {
+	if err := b.remove(ctx); err != nil {
+		return err
+	}
+	_, err := ring.CallAll[struct{}](ctx, b.Sessions, wire.OpBegin, wire.BeginArgs{BackupID: b.id})
+	return err
+}
+
+// remove takes away all that this run made.
+func (b *before) remove(ctx context.Context) error {
+	_, err := ring.CallAll[wire.ClearResult](ctx, b.Sessions, wire.OpClear, wire.ClearArgs{BackupIDs: []string{b.id}})
+	return err
+}
+
+// write sends the shared documents to every node, which adds its own.
+func (b *before) write(ctx context.Context) error {
+	members := b.View.Named()
+	b.cluster = b.described.cluster(b, members)
+	shared, err := b.described.shared(b.cluster)
+	if err != nil {
+		return err
+	}
+	byHost := map[string]document.Member{}
+	for _, m := range members {
+		byHost[m.HostID] = m
+	}
+	b.written, err = ring.Each(b.Sessions, func(i int, s *ring.Session) (wire.WriteResult, error) {
+		var r wire.WriteResult
+		err := s.Call(ctx, wire.OpWrite, wire.WriteArgs{
+			BackupID: b.id, Member: byHost[b.View.Facts[i].HostID], Start: b.results[i].Start, End: b.results[i].End,
+			Tables: b.described.tables, Shared: shared,
+		}, &r)
+		return r, err
+	})
+	return err
+}
+
+// complete writes COMPLETE on all nodes, only now that all of them wrote and
+// verified their documents.
+func (b *before) complete(ctx context.Context) error {
+	shared, err := b.described.shared(b.cluster)
+	if err != nil {
+		return err
+	}
+	c := document.Complete{Version: document.Version, BackupID: b.id, Completed: time.Now().UTC(), Shared: map[string]string{}, Nodes: map[string]string{}}
+	for name, content := range shared {
+		c.Shared[name] = document.SHA256(content)
+	}
+	for i, w := range b.written {
+		c.Nodes[b.View.Facts[i].HostID] = w.Digest
+	}
+	content, err := document.Encode(c)
+	if err != nil {
+		return err
+	}
+	_, err = ring.CallAll[struct{}](ctx, b.Sessions, wire.OpComplete, wire.CompleteArgs{BackupID: b.id, Content: content})
+	return err
+}
+
+func (b *before) result() *Result {
+	r := &Result{BackupID: b.id, Skew: b.cluster.Skew, Tables: len(b.described.tables), Statements: b.CQL.Statements()}
+	for i, w := range b.written {
+		r.Nodes = append(r.Nodes, NodeResult{Name: b.View.Names[i], HostID: b.View.Facts[i].HostID, SSTables: w.SSTables, Bytes: w.Bytes, Via: b.View.Facts[i].Via})
+	}
+	return r
+}
+
+// parse makes sure that what is written can be read by the restore.
+func parse(rows []schema.Row, extras schema.Extras) error {
+	if _, err := schema.Parse(rows, extras); err != nil {
+		return errors.Join(errors.New("the schema has statements that a restore could not classify"), err)
+	}
+	return nil
+}

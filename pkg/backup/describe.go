@@ -1,0 +1,75 @@
+package backup
+
+import (
+	"context"
+	"time"
+
+	"github.com/casshook/casshook/pkg/cql"
+	"github.com/casshook/casshook/pkg/document"
+	"github.com/casshook/casshook/pkg/schema"
+)
+
+// described is everything that CQL says of the ring's schema, read at one schema
+// version.
+type described struct {
+	version   string
+	rows      []schema.Row
+	tables    []document.TableRef
+	keyspaces []document.Keyspace
+	extras    schema.Extras
+	grants    []schema.Grant
+	roles     []string
+	settings  map[string]string
+	skew      document.Skew
+}
+
+// describe reads the schema and what DESCRIBE leaves out. The version is read
+// first: when it is the same after the snapshot, all of this belongs to it.
+func describe(ctx context.Context, c *cql.Session) (described, error) {
+	var d described
+	var err error
+	if d.version, err = c.WaitAgreement(ctx, agreementPatience); err != nil {
+		return d, err
+	}
+	for _, read := range []func() error{
+		func() (err error) { d.rows, err = c.Describe(ctx); return },
+		func() (err error) { d.tables, err = c.Tables(ctx); return },
+		func() (err error) { d.keyspaces, err = c.Keyspaces(ctx); return },
+		func() (err error) { d.extras, err = c.Extras(ctx); return },
+		func() (err error) { d.grants, err = c.Grants(ctx); return },
+		func() (err error) { d.roles, err = c.Roles(ctx); return },
+		func() (err error) { d.settings, err = c.Settings(ctx); return },
+	} {
+		if err := read(); err != nil {
+			return d, err
+		}
+	}
+	return d, parse(d.rows, d.extras)
+}
+
+// cluster is the document of the ring.
+func (d described) cluster(b *before, members []document.Member) document.Cluster {
+	return document.Cluster{
+		Version: document.Version, BackupID: b.id, Created: time.Now().UTC(), CreatedBy: b.opts.CreatedBy,
+		ClusterName: b.View.ClusterName, Partitioner: d.settings["partitioner"], SchemaVersion: d.version,
+		Members: members, Keyspaces: d.keyspaces, Tables: d.tables,
+		Extras: d.extras, Roles: d.roles, Settings: d.settings, Skew: d.skew,
+	}
+}
+
+// shared renders the documents that are the same on every node.
+func (d described) shared(c document.Cluster) (map[string][]byte, error) {
+	cluster, err := document.Encode(c)
+	if err != nil {
+		return nil, err
+	}
+	rows, err := document.EncodeLines(d.rows)
+	if err != nil {
+		return nil, err
+	}
+	grants, err := document.EncodeLines(d.grants)
+	if err != nil {
+		return nil, err
+	}
+	return map[string][]byte{document.ClusterFile: cluster, document.SchemaFile: rows, document.GrantsFile: grants}, nil
+}

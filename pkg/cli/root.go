@@ -1,0 +1,166 @@
+// Package cli is the command line: one file per command, which turns flags into
+// options and makes one call. Errors become exit codes here and nowhere else.
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"github.com/casshook/casshook/pkg/flow"
+	"github.com/casshook/casshook/pkg/hosts"
+	"github.com/casshook/casshook/pkg/report"
+	"github.com/casshook/casshook/pkg/ring"
+)
+
+// Release is the version of casshook; set by the linker's -X.
+var Release = "dev"
+
+// app is what all commands share.
+type app struct {
+	inventory string
+	agent     string
+	output    string
+	stdout    io.Writer
+	stderr    io.Writer
+}
+
+// Run executes the command line and returns the exit code. The last line on
+// stderr of a run that failed is the reason.
+func Run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
+	a := &app{stdout: stdout, stderr: stderr}
+	root := a.root()
+	root.SetArgs(args)
+	root.SetOut(stdout)
+	root.SetErr(stderr)
+	err := root.ExecuteContext(ctx)
+	if err != nil {
+		fmt.Fprintf(stderr, "casshook: %s\n", oneLine(err))
+	}
+	return int(flow.CodeOf(err))
+}
+
+// oneLine makes one line of an error that joins several.
+func oneLine(err error) string {
+	var parts []string
+	for _, line := range strings.Split(err.Error(), "\n") {
+		if line = strings.TrimSpace(line); line != "" {
+			parts = append(parts, line)
+		}
+	}
+	return strings.Join(parts, "; ")
+}
+
+func (a *app) root() *cobra.Command {
+	root := &cobra.Command{
+		Use:           "casshook",
+		Short:         "Exact backups of Apache Cassandra around volume snapshots, and their restore",
+		Long:          "casshook makes a volume snapshot of a Cassandra ring exact, and brings it back\nfast and provably.\n\n" + flow.Codes,
+		SilenceUsage:  true,
+		SilenceErrors: true,
+		Args:          cobra.NoArgs,
+		PersistentPreRunE: func(cmd *cobra.Command, _ []string) error {
+			return fromEnvironment(cmd.Flags())
+		},
+	}
+	f := root.PersistentFlags()
+	f.StringVar(&a.inventory, "inventory", "", "inventory file of the ring's hosts")
+	f.StringVar(&a.agent, "agent", "", "path of casshook-agent on this machine, instead of the one beside casshook")
+	f.StringVarP(&a.output, "output", "o", report.FormatTable, "format of results: table, json or yaml")
+	root.AddCommand(a.beforeBackup(), a.afterBackup("after-backup", "Remove what before-backup left, once the volume snapshots are cut"),
+		a.afterBackup("on-failure", "Remove what before-backup left, after the volume snapshots failed"),
+		a.version())
+	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return flow.Fail(flow.Usage, err) })
+	documentEnvironment(root)
+	usageErrors(root)
+	return root
+}
+
+// usageErrors gives wrong arguments and unknown commands the code of wrong usage.
+func usageErrors(cmd *cobra.Command) {
+	check := cmd.Args
+	cmd.Args = func(c *cobra.Command, args []string) error {
+		if check == nil {
+			return nil
+		}
+		return flow.Fail(flow.Usage, check(c, args))
+	}
+	if cmd.RunE == nil {
+		cmd.RunE = func(c *cobra.Command, _ []string) error { return c.Help() }
+	}
+	for _, child := range cmd.Commands() {
+		usageErrors(child)
+	}
+}
+
+const environmentPrefix = "CASSHOOK_"
+
+func environmentName(flag string) string {
+	return environmentPrefix + strings.ToUpper(strings.ReplaceAll(flag, "-", "_"))
+}
+
+// documentEnvironment names every flag's variable in its help.
+func documentEnvironment(cmd *cobra.Command) {
+	name := func(f *pflag.Flag) {
+		if !strings.Contains(f.Usage, environmentPrefix) {
+			f.Usage += " [$" + environmentName(f.Name) + "]"
+		}
+	}
+	cmd.PersistentFlags().VisitAll(name)
+	cmd.LocalFlags().VisitAll(name)
+	for _, child := range cmd.Commands() {
+		documentEnvironment(child)
+	}
+}
+
+// fromEnvironment sets flags that were not given from their variables.
+func fromEnvironment(flags *pflag.FlagSet) error {
+	var problems []error
+	flags.VisitAll(func(f *pflag.Flag) {
+		value, ok := os.LookupEnv(environmentName(f.Name))
+		if f.Changed || !ok {
+			return
+		}
+		if err := flags.Set(f.Name, value); err != nil {
+			problems = append(problems, fmt.Errorf("%s: %w", environmentName(f.Name), err))
+		}
+	})
+	return flow.Fail(flow.Usage, errors.Join(problems...))
+}
+
+// target opens the ring that the flags name.
+func (a *app) target() (ring.Target, error) {
+	if a.inventory == "" {
+		return nil, flow.Failf(flow.Usage, "no ring given: use --inventory FILE")
+	}
+	t, err := hosts.Load(a.inventory)
+	if err != nil {
+		return nil, flow.Fail(flow.Usage, err)
+	}
+	if a.agent != "" {
+		t.UseAgent(a.agent)
+	}
+	return t, nil
+}
+
+func (a *app) steps() *report.Steps { return report.NewSteps(a.stderr) }
+
+func (a *app) print(value any, table func(io.Writer)) error {
+	return report.Print(a.stdout, a.output, value, table)
+}
+
+func (a *app) version() *cobra.Command {
+	return &cobra.Command{
+		Use: "version", Short: "Print the version", Args: cobra.NoArgs,
+		RunE: func(*cobra.Command, []string) error {
+			_, err := fmt.Fprintln(a.stdout, Release)
+			return err
+		},
+	}
+}

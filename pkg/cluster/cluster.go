@@ -1,0 +1,132 @@
+// Package cluster is an open connection to a whole ring: the agents of all nodes,
+// CQL to one of them, the ring as all of them see it, and the ring's lock. Both
+// backups and restores begin with it.
+package cluster
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"os"
+	"sort"
+	"time"
+
+	"github.com/casshook/casshook/pkg/agent/wire"
+	"github.com/casshook/casshook/pkg/cql"
+	"github.com/casshook/casshook/pkg/flow"
+	"github.com/casshook/casshook/pkg/ring"
+)
+
+// Cluster is what a flow has open: a session with the agent of every node, in
+// the order of their host ids, and CQL to one of them.
+type Cluster struct {
+	Target   ring.Target
+	Sessions []*ring.Session
+	CQL      *cql.Session
+	View     ring.View
+	lock     ring.Held
+}
+
+// Open starts the agents at all nodes.
+func Open(ctx context.Context, target ring.Target) (*Cluster, error) {
+	nodes, err := target.Nodes(ctx)
+	if err != nil {
+		return nil, flow.Fail(flow.Precondition, err)
+	}
+	sessions, err := ring.OpenAll(ctx, target, nodes)
+	if err != nil {
+		return nil, flow.Fail(flow.Precondition, err)
+	}
+	return &Cluster{Target: target, Sessions: sessions}, nil
+}
+
+// ReadRing asks every node for the ring, logs in with CQL, and checks that all of
+// it is there, up and normal, and of one schema. It sorts the sessions.
+func (c *Cluster) ReadRing(ctx context.Context) error {
+	facts, err := ring.CallAll[wire.Facts](ctx, c.Sessions, wire.OpFacts, struct{}{})
+	if err != nil {
+		return flow.Fail(flow.Precondition, fmt.Errorf("every node must be up: %w", err))
+	}
+	c.sort(facts)
+	credentials, err := c.Target.Credentials(ctx)
+	if err != nil {
+		return flow.Fail(flow.Precondition, err)
+	}
+	if c.CQL, err = cql.Connect(ctx, c.Target, c.Sessions[0].Node, credentials); err != nil {
+		return err
+	}
+	r, err := c.CQL.Ring(ctx)
+	if err != nil {
+		return err
+	}
+	c.View.ClusterName, c.View.Members = r.ClusterName, r.Members
+	if err := c.View.Check(c.Target.ClusterName()); err != nil {
+		return flow.Fail(flow.Precondition, err)
+	}
+	_, err = c.CQL.SchemaVersion(ctx)
+	return flow.Fail(flow.Precondition, err)
+}
+
+// sort orders sessions and facts by host id, which is the order of locks.
+func (c *Cluster) sort(facts []wire.Facts) {
+	order := make([]int, len(facts))
+	for i := range order {
+		order[i] = i
+	}
+	sort.Slice(order, func(i, j int) bool { return facts[order[i]].HostID < facts[order[j]].HostID })
+	sessions := c.Sessions
+	c.Sessions, c.View.Facts, c.View.Names = nil, nil, nil
+	for _, i := range order {
+		c.Sessions = append(c.Sessions, sessions[i])
+		c.View.Facts = append(c.View.Facts, facts[i])
+		c.View.Names = append(c.View.Names, sessions[i].Node.Name)
+	}
+}
+
+// Inspect reads what lies on every volume.
+func (c *Cluster) Inspect(ctx context.Context) ([]wire.Volume, error) {
+	return ring.CallAll[wire.Volume](ctx, c.Sessions, wire.OpInspect, struct{}{})
+}
+
+// Lock takes the lock of the ring for an operation.
+func (c *Cluster) Lock(ctx context.Context, operation, backupID string, parkedFor time.Duration) error {
+	host, err := os.Hostname()
+	if err != nil {
+		host = "unknown"
+	}
+	holder := fmt.Sprintf("%s-%d-%s", host, os.Getpid(), rand.Text()[:8])
+	c.lock, err = c.Target.Acquire(ctx, c.Sessions, ring.Claim{Holder: holder, Operation: operation, BackupID: backupID, ParkedFor: parkedFor})
+	return err
+}
+
+// Park leaves the lock without a holder.
+func (c *Cluster) Park(ctx context.Context) error { return c.lock.Park(ctx) }
+
+// Unlock gives the lock back, if it is held.
+func (c *Cluster) Unlock(ctx context.Context) error {
+	if c.lock == nil {
+		return nil
+	}
+	return c.lock.Release(ctx)
+}
+
+// Close ends everything that is open.
+func (c *Cluster) Close() {
+	if c.CQL != nil {
+		c.CQL.Close()
+	}
+	ring.CloseAll(c.Sessions)
+}
+
+// CheckSpace refuses when a volume has less than a fraction of it free.
+func CheckSpace(sessions []*ring.Session, volumes []wire.Volume, fraction float64) error {
+	var problems []error
+	for i, v := range volumes {
+		if float64(v.Free) < fraction*float64(v.Total) {
+			problems = append(problems, fmt.Errorf("node %s: %.1f%% of the volume %s is free, %.1f%% must be",
+				sessions[i].Node.Name, 100*float64(v.Free)/float64(v.Total), sessions[i].Node.Volume, 100*fraction))
+		}
+	}
+	return flow.Fail(flow.Precondition, errors.Join(problems...))
+}

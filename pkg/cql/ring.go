@@ -1,0 +1,122 @@
+package cql
+
+import (
+	"context"
+	"fmt"
+	"sort"
+	"strings"
+	"time"
+
+	"github.com/apache/cassandra-gocql-driver/v2"
+
+	"github.com/casshook/casshook/pkg/document"
+)
+
+// Ring is the ring as one node's system tables show it.
+type Ring struct {
+	ClusterName string
+	Partitioner string
+	// Members are all nodes, this one first.
+	Members []document.Member
+	// SchemaVersions maps schema versions to the addresses that have them.
+	SchemaVersions map[string][]string
+}
+
+// Ring reads system.local and system.peers_v2.
+func (s *Session) Ring(ctx context.Context) (Ring, error) {
+	r := Ring{SchemaVersions: map[string][]string{}}
+	var hostID, version gocql.UUID
+	var address, dc, rack, release string
+	var tokens []string
+	add := func() {
+		t := append([]string{}, tokens...)
+		sort.Strings(t)
+		r.Members = append(r.Members, document.Member{
+			HostID: hostID.String(), Address: address, Datacenter: dc, Rack: rack, Tokens: t, Release: release,
+		})
+		r.SchemaVersions[version.String()] = append(r.SchemaVersions[version.String()], address)
+	}
+	err := s.rows(ctx, "SELECT cluster_name, partitioner, host_id, schema_version, broadcast_address, data_center, rack, tokens, release_version FROM system.local",
+		[]any{&r.ClusterName, &r.Partitioner, &hostID, &version, &address, &dc, &rack, &tokens, &release}, add)
+	if err != nil {
+		return r, err
+	}
+	// 3.11 has no peers_v2; what it is told is that it is not supported.
+	if major, _ := MajorMinor(release); major < 4 {
+		return r, nil
+	}
+	err = s.rows(ctx, "SELECT host_id, schema_version, peer, data_center, rack, tokens, release_version FROM system.peers_v2",
+		[]any{&hostID, &version, &address, &dc, &rack, &tokens, &release}, add)
+	return r, err
+}
+
+// MajorMinor reads the first two numbers of a release version.
+func MajorMinor(release string) (major, minor int) {
+	_, _ = fmt.Sscanf(release, "%d.%d", &major, &minor)
+	return major, minor
+}
+
+// SchemaVersion is the one schema version of all nodes, or an error that names
+// who disagrees.
+func (s *Session) SchemaVersion(ctx context.Context) (string, error) {
+	r, err := s.Ring(ctx)
+	if err != nil {
+		return "", err
+	}
+	if len(r.SchemaVersions) == 1 {
+		for v := range r.SchemaVersions {
+			return v, nil
+		}
+	}
+	parts := make([]string, 0, len(r.SchemaVersions))
+	for v, addresses := range r.SchemaVersions {
+		parts = append(parts, v+" on "+strings.Join(addresses, ", "))
+	}
+	sort.Strings(parts)
+	return "", fmt.Errorf("the nodes disagree on the schema: %s", strings.Join(parts, "; "))
+}
+
+// agreementPoll is how often agreement is looked for.
+const agreementPoll = 100 * time.Millisecond
+
+// WaitAgreement waits until all nodes have one schema version.
+func (s *Session) WaitAgreement(ctx context.Context, patience time.Duration) (string, error) {
+	deadline := time.Now().Add(patience)
+	for {
+		version, err := s.SchemaVersion(ctx)
+		if err == nil {
+			return version, nil
+		}
+		if time.Now().After(deadline) {
+			return "", fmt.Errorf("after %s %w", patience, err)
+		}
+		select {
+		case <-time.After(agreementPoll):
+		case <-ctx.Done():
+			return "", ctx.Err()
+		}
+	}
+}
+
+// Settings are the node's settings that a backup and a restore depend on.
+// Their names changed with 4.1; both are read, the newer name is returned.
+func (s *Session) Settings(ctx context.Context) (map[string]string, error) {
+	names := map[string]string{
+		"materialized_views_enabled": "materialized_views_enabled", "enable_materialized_views": "materialized_views_enabled",
+		"user_defined_functions_enabled": "user_defined_functions_enabled", "enable_user_defined_functions": "user_defined_functions_enabled",
+		"sasi_indexes_enabled": "sasi_indexes_enabled", "enable_sasi_indexes": "sasi_indexes_enabled",
+		"uuid_sstable_identifiers_enabled": "uuid_sstable_identifiers_enabled",
+		"storage_compatibility_mode":       "storage_compatibility_mode",
+		"default_secondary_index":          "default_secondary_index",
+		"auto_snapshot":                    "auto_snapshot",
+		"partitioner":                      "partitioner",
+	}
+	settings := map[string]string{}
+	var name, value string
+	err := s.rows(ctx, "SELECT name, value FROM system_views.settings", []any{&name, &value}, func() {
+		if key, ok := names[name]; ok {
+			settings[key] = value
+		}
+	})
+	return settings, err
+}

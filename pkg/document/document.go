@@ -1,0 +1,182 @@
+// Package document is what a backup writes on the volumes: the types of the
+// documents, their strict decoding, their atomic writing, and the verification
+// of a volume against them. It needs only the standard library.
+//
+// Layout, on every node's data volume, outside the data directories:
+//
+//	<volume root>/casshook/<backup id>/intent.json   written before anything else
+//	<volume root>/casshook/<backup id>/node.json     this node, its tables and SSTables
+//	<volume root>/casshook/<backup id>/cluster.json  the ring, the same bytes everywhere
+//	<volume root>/casshook/<backup id>/schema.jsonl  rows of DESCRIBE SCHEMA WITH INTERNALS
+//	<volume root>/casshook/<backup id>/grants.jsonl  rows of system_auth.role_permissions
+//	<volume root>/casshook/<backup id>/COMPLETE      written last, on all nodes
+package document
+
+import (
+	"fmt"
+	"regexp"
+	"time"
+
+	"github.com/casshook/casshook/pkg/schema"
+)
+
+// Version is the version of all documents; readers refuse any other.
+const Version = 1
+
+// Root is the directory of casshook on a volume.
+const Root = "casshook"
+
+// File names in a backup's directory.
+const (
+	IntentFile   = "intent.json"
+	NodeFile     = "node.json"
+	ClusterFile  = "cluster.json"
+	SchemaFile   = "schema.jsonl"
+	GrantsFile   = "grants.jsonl"
+	CompleteFile = "COMPLETE"
+)
+
+// Shared are the documents whose bytes are the same on every node.
+func Shared() []string { return []string{ClusterFile, SchemaFile, GrantsFile} }
+
+var backupID = regexp.MustCompile(`^casshook-\d{8}T\d{6}Z-[0-9a-f]{4}$`)
+
+// ValidID reports whether a name is a backup id, which is also the snapshot tag:
+// casshook-20261121T101530Z-4f2a. Only such tags are ever ours to remove.
+func ValidID(id string) bool { return backupID.MatchString(id) }
+
+// NewID makes a backup id from a time and two random bytes.
+func NewID(now time.Time, random [2]byte) string {
+	return fmt.Sprintf("casshook-%s-%x", now.UTC().Format("20060102T150405Z"), random)
+}
+
+// Intent says that a backup was begun on this volume, so that a leftover of a
+// killed run is known to be ours.
+type Intent struct {
+	Version  int       `json:"version"`
+	BackupID string    `json:"backupId"`
+	Volume   string    `json:"volume"`
+	Started  time.Time `json:"started"`
+}
+
+// Member is one node of the ring as the ring itself describes it.
+type Member struct {
+	Name       string   `json:"name"`
+	HostID     string   `json:"hostId"`
+	Address    string   `json:"address"`
+	Datacenter string   `json:"datacenter"`
+	Rack       string   `json:"rack"`
+	Tokens     []string `json:"tokens"`
+	Release    string   `json:"release"`
+}
+
+// Node is node.json: one node, its volume, and every SSTable of its snapshot.
+type Node struct {
+	Version  int    `json:"version"`
+	BackupID string `json:"backupId"`
+	Member   Member `json:"node"`
+	// Volume is the volume's identity: a copy of the volume has another one.
+	Volume string `json:"volume"`
+	// DataDirectories as they were; SSTables name them by index.
+	DataDirectories []string `json:"dataDirectories"`
+	// SnapshotStart and SnapshotEnd are by the node's clock.
+	SnapshotStart time.Time `json:"snapshotStart"`
+	SnapshotEnd   time.Time `json:"snapshotEnd"`
+	Tables        []Table   `json:"tables"`
+}
+
+// Table is one table or view of a node's snapshot; one without SSTables is empty.
+type Table struct {
+	Keyspace string    `json:"keyspace"`
+	Name     string    `json:"name"`
+	ID       string    `json:"id"`
+	SSTables []SSTable `json:"sstables,omitempty"`
+}
+
+// SSTable is one SSTable of a snapshot.
+type SSTable struct {
+	// Dir is an index into Node.DataDirectories.
+	Dir int `json:"dir"`
+	// Index is the directory of the legacy index that owns the SSTable, with
+	// its leading dot; empty for the table's own.
+	Index string `json:"index,omitempty"`
+	// Base is the name without component: nb-12-big.
+	Base string `json:"base"`
+	// Digest is the content of Digest.crc32, empty when Cassandra wrote none.
+	Digest     string      `json:"digest,omitempty"`
+	Components []Component `json:"components"`
+}
+
+// Component is one file of an SSTable.
+type Component struct {
+	Name string `json:"name"`
+	// Size in bytes; -1 where Cassandra may rewrite the file in place.
+	Size int64 `json:"size"`
+	// CRC32 of small files that never change, otherwise nil.
+	CRC32 *uint32 `json:"crc32,omitempty"`
+}
+
+// Bytes is the size of all components that do not change.
+func (s SSTable) Bytes() int64 {
+	var n int64
+	for _, c := range s.Components {
+		n += max(c.Size, 0)
+	}
+	return n
+}
+
+// Keyspace is a keyspace of the backup with its replication.
+type Keyspace struct {
+	Name        string            `json:"name"`
+	Replication map[string]string `json:"replication"`
+	Durable     bool              `json:"durableWrites"`
+}
+
+// TableRef names a table or view of the whole ring.
+type TableRef struct {
+	Keyspace string `json:"keyspace"`
+	Name     string `json:"name"`
+	ID       string `json:"id"`
+	View     bool   `json:"view,omitempty"`
+	// GCGraceSeconds is the table's gc_grace_seconds; a backup older than it
+	// needs a repair after its restore.
+	GCGraceSeconds int `json:"gcGraceSeconds"`
+}
+
+// Skew says how far apart the nodes' snapshots are, by the executor's clock.
+type Skew struct {
+	// StartMS is the spread of the nodes' starts, in milliseconds.
+	StartMS float64 `json:"startMs"`
+	// TotalMS is from the first start to the last end, in milliseconds.
+	TotalMS float64 `json:"totalMs"`
+}
+
+// Cluster is cluster.json: the ring and its schema, the same on every node.
+type Cluster struct {
+	Version       int        `json:"version"`
+	BackupID      string     `json:"backupId"`
+	Created       time.Time  `json:"created"`
+	CreatedBy     string     `json:"createdBy"`
+	ClusterName   string     `json:"clusterName"`
+	Partitioner   string     `json:"partitioner"`
+	SchemaVersion string     `json:"schemaVersion"`
+	Members       []Member   `json:"members"`
+	Keyspaces     []Keyspace `json:"keyspaces"`
+	Tables        []TableRef `json:"tables"`
+	// Extras is what DESCRIBE leaves out.
+	Extras   schema.Extras     `json:"extras"`
+	Roles    []string          `json:"roles"`
+	Settings map[string]string `json:"settings"`
+	Skew     Skew              `json:"skew"`
+}
+
+// Complete is COMPLETE: the digests of every document of every node.
+type Complete struct {
+	Version   int       `json:"version"`
+	BackupID  string    `json:"backupId"`
+	Completed time.Time `json:"completed"`
+	// Shared maps the documents that are the same everywhere to their SHA-256.
+	Shared map[string]string `json:"shared"`
+	// Nodes maps host ids to the SHA-256 of their node.json.
+	Nodes map[string]string `json:"nodes"`
+}

@@ -1,0 +1,204 @@
+package document
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"sort"
+	"strings"
+
+	"github.com/casshook/casshook/pkg/sstable"
+)
+
+// SmallFile is the size in bytes up to which a component's CRC-32 is recorded;
+// the cost of a backup must not grow with bytes.
+const SmallFile = 64 << 10
+
+// SnapshotDir is a table's directory that holds the files of a snapshot tag.
+func SnapshotDir(dataDir, keyspace, table, id, tag string) string {
+	return filepath.Join(dataDir, keyspace, sstable.TableDir(table, id), sstable.SnapshotsDir, tag)
+}
+
+// SnapshotDirs finds every directory of a snapshot tag in a data directory.
+func SnapshotDirs(dataDir, tag string) ([]string, error) {
+	keyspaces, err := os.ReadDir(dataDir)
+	if err != nil {
+		return nil, err
+	}
+	var found []string
+	for _, ks := range keyspaces {
+		if !ks.IsDir() {
+			continue
+		}
+		tables, err := os.ReadDir(filepath.Join(dataDir, ks.Name()))
+		if err != nil {
+			return nil, err
+		}
+		for _, t := range tables {
+			dir := filepath.Join(dataDir, ks.Name(), t.Name(), sstable.SnapshotsDir, tag)
+			if _, err := os.Lstat(dir); err == nil {
+				found = append(found, dir)
+			}
+		}
+	}
+	return found, nil
+}
+
+// Scan reads the snapshot of a tag from the data directories: every table that
+// has it, with every SSTable, its components and their sizes. It fails when the
+// manifest of a table names a file that is not there.
+func Scan(dataDirs []string, tag string) ([]Table, error) {
+	tables := map[string]*Table{}
+	for i, dataDir := range dataDirs {
+		dirs, err := SnapshotDirs(dataDir, tag)
+		if err != nil {
+			return nil, err
+		}
+		for _, dir := range dirs {
+			tableDir := filepath.Dir(filepath.Dir(dir))
+			name, id, ok := sstable.ParseTableDir(filepath.Base(tableDir))
+			if !ok {
+				return nil, fmt.Errorf("snapshot %s: %s is no table directory", tag, tableDir)
+			}
+			key := filepath.Base(filepath.Dir(tableDir)) + "/" + filepath.Base(tableDir)
+			t := tables[key]
+			if t == nil {
+				t = &Table{Keyspace: filepath.Base(filepath.Dir(tableDir)), Name: name, ID: id}
+				tables[key] = t
+			}
+			if err := t.scan(i, dir); err != nil {
+				return nil, err
+			}
+		}
+	}
+	return sorted(tables, dataDirs, tag)
+}
+
+func sorted(tables map[string]*Table, dataDirs []string, tag string) ([]Table, error) {
+	keys := make([]string, 0, len(tables))
+	for key := range tables {
+		keys = append(keys, key)
+	}
+	sort.Strings(keys)
+	list := make([]Table, 0, len(keys))
+	var problems []error
+	for _, key := range keys {
+		problems = append(problems, tables[key].checkManifests(dataDirs, tag))
+		list = append(list, *tables[key])
+	}
+	return list, errors.Join(problems...)
+}
+
+// scan adds the SSTables of one snapshot directory, those of legacy indexes in
+// its hidden sub-directories included.
+func (t *Table) scan(dir int, path string) error {
+	entries, err := os.ReadDir(path)
+	if err != nil {
+		return err
+	}
+	var files []string
+	for _, e := range entries {
+		if e.IsDir() && strings.HasPrefix(e.Name(), ".") {
+			if err := t.scanDir(dir, e.Name(), filepath.Join(path, e.Name())); err != nil {
+				return err
+			}
+			continue
+		}
+		files = append(files, e.Name())
+	}
+	return t.add(dir, "", path, files)
+}
+
+func (t *Table) scanDir(dir int, index, path string) error {
+	entries, err := os.ReadDir(path)
+	if err != nil {
+		return err
+	}
+	files := make([]string, 0, len(entries))
+	for _, e := range entries {
+		files = append(files, e.Name())
+	}
+	return t.add(dir, index, path, files)
+}
+
+func (t *Table) add(dir int, index, path string, files []string) error {
+	groups := sstable.Group(files)
+	bases := make([]string, 0, len(groups))
+	for base := range groups {
+		bases = append(bases, base)
+	}
+	sort.Strings(bases)
+	for _, base := range bases {
+		s := SSTable{Dir: dir, Index: index, Base: base}
+		if err := sstable.CheckComponents(groups[base]); err != nil {
+			return fmt.Errorf("snapshot: SSTable %s: %w", filepath.Join(path, base), err)
+		}
+		for _, name := range groups[base] {
+			c, err := component(path, base, name)
+			if err != nil {
+				return err
+			}
+			s.Components = append(s.Components, c)
+			if name == sstable.Digest {
+				digest, err := os.ReadFile(filepath.Join(path, sstable.FileOf(base, name)))
+				if err != nil {
+					return err
+				}
+				s.Digest = string(digest)
+			}
+		}
+		t.SSTables = append(t.SSTables, s)
+	}
+	return nil
+}
+
+func component(dir, base, name string) (Component, error) {
+	c := Component{Name: name, Size: -1}
+	if sstable.MayChange(name) {
+		return c, nil
+	}
+	path := filepath.Join(dir, sstable.FileOf(base, name))
+	info, err := os.Stat(path)
+	if err != nil {
+		return c, err
+	}
+	c.Size = info.Size()
+	if name != sstable.Data && c.Size <= SmallFile {
+		sum, err := sstable.CRC32(path)
+		if err != nil {
+			return c, err
+		}
+		c.CRC32 = &sum
+	}
+	return c, nil
+}
+
+// checkManifests compares what was found with what Cassandra's manifest says.
+func (t *Table) checkManifests(dataDirs []string, tag string) error {
+	have := map[string]bool{}
+	for _, s := range t.SSTables {
+		have[filepath.Join(s.Index, sstable.FileOf(s.Base, sstable.Data))] = true
+	}
+	found := false
+	for _, dataDir := range dataDirs {
+		dir := SnapshotDir(dataDir, t.Keyspace, t.Name, t.ID, tag)
+		m, err := sstable.ReadManifest(dir)
+		if errors.Is(err, os.ErrNotExist) {
+			continue
+		}
+		if err != nil {
+			return err
+		}
+		found = true
+		for _, f := range m.Files {
+			if !have[f] {
+				return fmt.Errorf("snapshot %s of %s.%s: manifest names %s, which is not there", tag, t.Keyspace, t.Name, f)
+			}
+		}
+	}
+	if !found {
+		return fmt.Errorf("snapshot %s of %s.%s: no %s", tag, t.Keyspace, t.Name, sstable.ManifestFile)
+	}
+	return nil
+}

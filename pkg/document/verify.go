@@ -1,0 +1,207 @@
+package document
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+
+	"github.com/casshook/casshook/pkg/sstable"
+)
+
+// ErrIncomplete is a backup directory without COMPLETE.
+var ErrIncomplete = errors.New("the backup is not complete: it has no COMPLETE")
+
+// Backup is a complete backup as one volume holds it.
+type Backup struct {
+	Node     Node
+	Cluster  Cluster
+	Complete Complete
+	// Schema and Grants are the bytes of the JSON lines.
+	Schema, Grants []byte
+}
+
+// Open reads a backup's documents from a volume and checks them against each
+// other: versions, fields, one backup id, and the digests in COMPLETE.
+func Open(volume, id string) (*Backup, error) {
+	dir := BackupDir(volume, id)
+	var b Backup
+	err := Read(filepath.Join(dir, CompleteFile), &b.Complete)
+	if errors.Is(err, os.ErrNotExist) {
+		return nil, fmt.Errorf("%s: %w", dir, ErrIncomplete)
+	}
+	if err != nil {
+		return nil, err
+	}
+	contents := map[string][]byte{}
+	for _, name := range append(Shared(), NodeFile) {
+		content, err := os.ReadFile(filepath.Join(dir, name))
+		if err != nil {
+			return nil, err
+		}
+		contents[name] = content
+	}
+	if err := decodeAll(dir, contents, &b); err != nil {
+		return nil, err
+	}
+	return &b, b.check(dir, contents)
+}
+
+func decodeAll(dir string, contents map[string][]byte, b *Backup) error {
+	for name, into := range map[string]any{NodeFile: &b.Node, ClusterFile: &b.Cluster} {
+		if err := Decode(contents[name], into); err != nil {
+			return fmt.Errorf("read %s: %w", filepath.Join(dir, name), err)
+		}
+	}
+	b.Schema, b.Grants = contents[SchemaFile], contents[GrantsFile]
+	return nil
+}
+
+func (b *Backup) check(dir string, contents map[string][]byte) error {
+	id := filepath.Base(dir)
+	for name, got := range map[string]string{CompleteFile: b.Complete.BackupID, NodeFile: b.Node.BackupID, ClusterFile: b.Cluster.BackupID} {
+		if got != id {
+			return fmt.Errorf("%s: is of backup %q", filepath.Join(dir, name), got)
+		}
+	}
+	for _, name := range Shared() {
+		if SHA256(contents[name]) != b.Complete.Shared[name] {
+			return fmt.Errorf("%s: differs from what COMPLETE recorded", filepath.Join(dir, name))
+		}
+	}
+	if SHA256(contents[NodeFile]) != b.Complete.Nodes[b.Node.Member.HostID] {
+		return fmt.Errorf("%s: differs from what COMPLETE recorded for host %s", filepath.Join(dir, NodeFile), b.Node.Member.HostID)
+	}
+	return nil
+}
+
+// VerifyOptions say how much of the files is read.
+type VerifyOptions struct {
+	// Full reads every Data.db and compares it with its digest file.
+	Full bool
+	// InScope picks the tables; nil means all.
+	InScope func(keyspace, table string) bool
+	// Progress is told of each table that was verified; may be nil.
+	Progress func(done, total int)
+}
+
+// VerifyFiles compares the files of the snapshot with node.json: no SSTable
+// missing and none more, component sets, sizes, digest files and the checksums
+// of small files. All problems are returned.
+func VerifyFiles(n *Node, dataDirs []string, opts VerifyOptions) []string {
+	if len(dataDirs) != len(n.DataDirectories) {
+		return []string{fmt.Sprintf("the backup has %d data directories, the node has %d", len(n.DataDirectories), len(dataDirs))}
+	}
+	var problems []string
+	for i, t := range n.Tables {
+		if opts.InScope == nil || opts.InScope(t.Keyspace, t.Name) {
+			for _, err := range verifyTable(t, dataDirs, n.BackupID, opts.Full) {
+				problems = append(problems, err.Error())
+			}
+		}
+		if opts.Progress != nil {
+			opts.Progress(i+1, len(n.Tables))
+		}
+	}
+	return problems
+}
+
+func verifyTable(want Table, dataDirs []string, tag string, full bool) []error {
+	got := Table{Keyspace: want.Keyspace, Name: want.Name, ID: want.ID}
+	present := false
+	for i, dataDir := range dataDirs {
+		dir := SnapshotDir(dataDir, want.Keyspace, want.Name, want.ID, tag)
+		err := got.scan(i, dir)
+		if errors.Is(err, os.ErrNotExist) {
+			if _, statErr := os.Stat(dir); errors.Is(statErr, os.ErrNotExist) {
+				continue
+			}
+		}
+		if err != nil {
+			return []error{err}
+		}
+		present = true
+	}
+	if !present {
+		return []error{fmt.Errorf("%s.%s: snapshot %s is not there", want.Keyspace, want.Name, tag)}
+	}
+	problems := compare(want, got)
+	if full {
+		problems = append(problems, verifyBytes(want, dataDirs, tag)...)
+	}
+	return problems
+}
+
+// compare lists how the SSTables found differ from those recorded.
+func compare(want, got Table) []error {
+	type key struct {
+		dir         int
+		index, base string
+	}
+	found := map[key]SSTable{}
+	for _, s := range got.SSTables {
+		found[key{s.Dir, s.Index, s.Base}] = s
+	}
+	var problems []error
+	problem := func(base, format string, args ...any) {
+		problems = append(problems, fmt.Errorf("%s.%s: SSTable %s: %s", want.Keyspace, want.Name, base, fmt.Sprintf(format, args...)))
+	}
+	for _, s := range want.SSTables {
+		k := key{s.Dir, s.Index, s.Base}
+		g, ok := found[k]
+		if !ok {
+			problem(s.Base, "is missing")
+			continue
+		}
+		delete(found, k)
+		if g.Digest != s.Digest {
+			problem(s.Base, "digest file says %q, the backup recorded %q", g.Digest, s.Digest)
+		}
+		for _, text := range compareComponents(s.Components, g.Components) {
+			problem(s.Base, "%s", text)
+		}
+	}
+	for k := range found {
+		problem(k.base, "is not in the backup")
+	}
+	return problems
+}
+
+func compareComponents(want, got []Component) []string {
+	found := map[string]Component{}
+	for _, c := range got {
+		found[c.Name] = c
+	}
+	var problems []string
+	for _, c := range want {
+		g, ok := found[c.Name]
+		switch {
+		case !ok:
+			problems = append(problems, c.Name+" is missing")
+		case g.Size != c.Size:
+			problems = append(problems, fmt.Sprintf("%s has %d bytes, the backup recorded %d", c.Name, g.Size, c.Size))
+		case c.CRC32 != nil && (g.CRC32 == nil || *g.CRC32 != *c.CRC32):
+			problems = append(problems, c.Name+" has another checksum than the backup recorded")
+		}
+		delete(found, c.Name)
+	}
+	for name := range found {
+		problems = append(problems, name+" is not in the backup")
+	}
+	return problems
+}
+
+func verifyBytes(t Table, dataDirs []string, tag string) []error {
+	var problems []error
+	for _, s := range t.SSTables {
+		dir := filepath.Join(SnapshotDir(dataDirs[s.Dir], t.Keyspace, t.Name, t.ID, tag), s.Index)
+		if s.Digest == "" {
+			problems = append(problems, fmt.Errorf("%s.%s: SSTable %s has no digest file: its bytes cannot be verified", t.Keyspace, t.Name, s.Base))
+			continue
+		}
+		if err := sstable.VerifyDigest(dir, s.Base); err != nil {
+			problems = append(problems, fmt.Errorf("%s.%s: %w", t.Keyspace, t.Name, err))
+		}
+	}
+	return problems
+}

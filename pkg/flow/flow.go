@@ -1,0 +1,73 @@
+// Package flow runs hooks and restores as visible lists of steps, undoes what a
+// failed run changed, and turns errors into exit codes.
+package flow
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+)
+
+// Step is one step of a flow. Flows are slice literals, read top to bottom.
+type Step struct {
+	// Name is what people read, in the present participle: "taking snapshots".
+	Name string
+	Do   func(ctx context.Context) error
+	// Undo reverses Do after a later step failed, or after Do itself failed
+	// half-way. Nil says that the step changes nothing or needs no undo.
+	Undo func(ctx context.Context) error
+}
+
+// Observer is told how a flow goes.
+type Observer interface {
+	// Begin is called before a step, End after it with its duration.
+	Begin(step string)
+	End(step string, took time.Duration, err error)
+	// Progress is called any number of times within a step.
+	Progress(message string)
+}
+
+// undoTimeout bounds what is done after a failure, when the flow's own context
+// may be gone.
+const undoTimeout = 2 * time.Minute
+
+// Run runs the steps in order. When one fails, the undos of it and of all steps
+// before run in reverse, under a context of their own; their errors are joined.
+func Run(ctx context.Context, steps []Step, observer Observer) error {
+	for i, step := range steps {
+		observer.Begin(step.Name)
+		started := time.Now()
+		err := ctx.Err()
+		if err == nil {
+			err = step.Do(ctx)
+		}
+		if err != nil && ctx.Err() != nil {
+			err = Fail(Interrupted, fmt.Errorf("%s: interrupted: %w", step.Name, err))
+		}
+		observer.End(step.Name, time.Since(started), err)
+		if err != nil {
+			return undo(ctx, steps[:i+1], observer, err)
+		}
+	}
+	return nil
+}
+
+func undo(ctx context.Context, steps []Step, observer Observer, err error) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), undoTimeout)
+	defer cancel()
+	errs := []error{err}
+	for i := len(steps) - 1; i >= 0; i-- {
+		if steps[i].Undo == nil {
+			continue
+		}
+		observer.Progress("undoing: " + steps[i].Name)
+		if undoErr := steps[i].Undo(ctx); undoErr != nil {
+			errs = append(errs, fmt.Errorf("undo of %s: %w", steps[i].Name, undoErr))
+		}
+	}
+	if len(errs) == 1 {
+		return err
+	}
+	return errors.Join(errs...)
+}

@@ -1,0 +1,144 @@
+package hosts
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/casshook/casshook/pkg/ring"
+)
+
+// Target is a ring of hosts.
+type Target struct {
+	inventory Inventory
+	hosts     map[string]Host
+	// agent is the path of the local casshook-agent.
+	agent string
+}
+
+var _ ring.Target = (*Target)(nil)
+
+func newTarget(inv Inventory) (*Target, error) {
+	t := &Target{inventory: inv, hosts: map[string]Host{}}
+	for _, h := range inv.Nodes {
+		t.hosts[h.Name] = h
+	}
+	self, err := os.Executable()
+	if err != nil {
+		return nil, err
+	}
+	t.agent = filepath.Join(filepath.Dir(self), "casshook-agent")
+	return t, nil
+}
+
+// UseAgent names the local casshook-agent, instead of the one beside the running
+// program.
+func (t *Target) UseAgent(path string) { t.agent = path }
+
+// ClusterName implements ring.Nodes.
+func (t *Target) ClusterName() string { return t.inventory.Cluster }
+
+// Nodes implements ring.Nodes.
+func (t *Target) Nodes(context.Context) ([]ring.Node, error) {
+	nodes := make([]ring.Node, 0, len(t.inventory.Nodes))
+	for _, h := range t.inventory.Nodes {
+		nodes = append(nodes, h.node())
+	}
+	return nodes, nil
+}
+
+// Credentials implements ring.Nodes.
+func (t *Target) Credentials(context.Context) (ring.Credentials, error) {
+	files := t.inventory.Credentials
+	if files == nil {
+		return ring.Credentials{}, nil
+	}
+	user, err := firstLine(files.UsernameFile)
+	if err != nil {
+		return ring.Credentials{}, err
+	}
+	password, err := firstLine(files.PasswordFile)
+	return ring.Credentials{Username: user, Password: password}, err
+}
+
+func firstLine(path string) (string, error) {
+	content, err := os.ReadFile(path)
+	if err != nil {
+		return "", fmt.Errorf("credentials: %w", err)
+	}
+	line, _, _ := strings.Cut(string(content), "\n")
+	line = strings.TrimSuffix(line, "\r")
+	if line == "" {
+		return "", fmt.Errorf("credentials: %s is empty", path)
+	}
+	return line, nil
+}
+
+// AgentArgv implements ring.Exec: the agent of the inventory, or the local one.
+func (t *Target) AgentArgv(_ context.Context, node ring.Node) ([]string, error) {
+	h := t.hosts[node.Name]
+	path := h.Agent
+	if path == "" {
+		path = t.agent
+	}
+	if len(h.Prefix) == 0 {
+		if _, err := os.Stat(path); err != nil {
+			return nil, fmt.Errorf("%w: install casshook-agent beside casshook, or name it in the inventory", err)
+		}
+	}
+	return []string{path, "serve"}, nil
+}
+
+// stopGrace is how long a command has to end after its context did.
+const stopGrace = 10 * time.Second
+
+// Exec implements ring.Exec: a local process, behind the host's prefix.
+func (t *Target) Exec(ctx context.Context, node ring.Node, c ring.Command) error {
+	argv := append(append([]string{}, t.hosts[node.Name].Prefix...), c.Argv...)
+	cmd := exec.CommandContext(ctx, argv[0], argv[1:]...)
+	tail := &tailWriter{limit: 2000}
+	cmd.Stdin, cmd.Stdout, cmd.Stderr = c.Stdin, c.Stdout, tail
+	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) }
+	cmd.WaitDelay = stopGrace
+	err := cmd.Run()
+	if err == nil {
+		return nil
+	}
+	code := -1
+	var exit *exec.ExitError
+	if errors.As(err, &exit) {
+		code = exit.ExitCode()
+	}
+	return &ring.ExecError{Node: node.Name, Argv: argv, Code: code, Tail: tail.String(), Err: err}
+}
+
+// DialCQL implements ring.Dialer.
+func (t *Target) DialCQL(ctx context.Context, node ring.Node) (net.Conn, error) {
+	var d net.Dialer
+	return d.DialContext(ctx, "tcp", net.JoinHostPort(node.Address, strconv.Itoa(node.CQLPort)))
+}
+
+// tailWriter keeps the end of what is written.
+type tailWriter struct {
+	limit int
+	buf   bytes.Buffer
+}
+
+func (w *tailWriter) Write(p []byte) (int, error) {
+	w.buf.Write(p)
+	if extra := w.buf.Len() - w.limit; extra > 0 {
+		w.buf.Next(extra)
+	}
+	return len(p), nil
+}
+
+func (w *tailWriter) String() string { return strings.TrimSpace(w.buf.String()) }

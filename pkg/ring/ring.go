@@ -1,0 +1,120 @@
+// Package ring is the cluster as the flows see it: its nodes, the seams through
+// which they are reached, sessions with the agents, and the checks of a ring
+// against itself and against a backup. Targets (hosts, Kubernetes) implement the
+// seams; the flows know only this package.
+package ring
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"net"
+	"strings"
+	"time"
+
+	"github.com/casshook/casshook/pkg/agent/wire"
+)
+
+// Node is one node as the target describes it.
+type Node struct {
+	wire.Node
+	// Address is the node's own address in the ring, as Cassandra names it.
+	Address string
+	// CQLPort is the port of the native protocol.
+	CQLPort int
+}
+
+// Credentials are of a Cassandra superuser; both empty where the ring asks none.
+type Credentials struct {
+	Username, Password string
+}
+
+// Command is one process at a node.
+type Command struct {
+	// Argv never carries names of keyspaces or tables, nor secrets.
+	Argv   []string
+	Stdin  io.Reader
+	Stdout io.Writer
+}
+
+// Exec runs a command at a node.
+type Exec interface {
+	// Exec runs the command until it ends or ctx does, and is safe for
+	// concurrent use. A command that fails gives an *ExecError.
+	Exec(ctx context.Context, node Node, cmd Command) error
+	// AgentArgv is the command that starts the agent at the node, which it puts
+	// there first if need be.
+	AgentArgv(ctx context.Context, node Node) ([]string, error)
+}
+
+// Dialer opens connections to a node's native protocol port.
+type Dialer interface {
+	// DialCQL is safe for concurrent use.
+	DialCQL(ctx context.Context, node Node) (net.Conn, error)
+}
+
+// Nodes knows who is in the ring, as far as the target can see.
+type Nodes interface {
+	// Nodes lists all nodes, or says why it cannot.
+	Nodes(ctx context.Context) ([]Node, error)
+	// ClusterName is the expected name of the cluster; empty when unknown.
+	ClusterName() string
+	// Credentials reads the superuser's credentials.
+	Credentials(ctx context.Context) (Credentials, error)
+}
+
+// Target is one world in which rings live.
+type Target interface {
+	Nodes
+	Exec
+	Dialer
+	Locker
+}
+
+// ExecError is a command that could not be run or failed.
+type ExecError struct {
+	Node string
+	Argv []string
+	// Code is the exit code, -1 when the command did not end by itself.
+	Code int
+	// Tail is the end of its stderr.
+	Tail string
+	Err  error
+}
+
+// Error implements error.
+func (e *ExecError) Error() string {
+	text := fmt.Sprintf("node %s: run %s: %v", e.Node, strings.Join(e.Argv, " "), e.Err)
+	if e.Tail != "" {
+		text += ": " + e.Tail
+	}
+	return text
+}
+
+// Unwrap gives the cause.
+func (e *ExecError) Unwrap() error { return e.Err }
+
+// Claim is what a lock is taken for.
+type Claim struct {
+	// Holder names this run: host, process id and a random part.
+	Holder    string
+	Operation string
+	BackupID  string
+	// ParkedFor keeps a parked lock from being taken over while it is younger.
+	ParkedFor time.Duration
+}
+
+// Locker makes sure that only one operation works on a ring.
+type Locker interface {
+	// Acquire takes the lock of the ring or fails with code Locked. A parked
+	// lock is taken over when it is old enough.
+	Acquire(ctx context.Context, sessions []*Session, claim Claim) (Held, error)
+}
+
+// Held is a lock that this run holds.
+type Held interface {
+	// Park keeps the lock without a holder between before- and after-backup.
+	Park(ctx context.Context) error
+	// Release gives the lock back; a lock that is not held is no error.
+	Release(ctx context.Context) error
+}

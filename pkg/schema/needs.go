@@ -1,0 +1,142 @@
+package schema
+
+import (
+	"strings"
+)
+
+// Feature is something a Cassandra may lack or have switched off.
+type Feature string
+
+// The features that statements may need, with what grants them.
+const (
+	// FeatureViews is materialized_views_enabled (4.0 enable_materialized_views).
+	FeatureViews Feature = "materialized views"
+	// FeatureFunctions is user_defined_functions_enabled
+	// (4.0 enable_user_defined_functions); aggregates need it for their functions.
+	FeatureFunctions Feature = "user-defined functions"
+	// FeatureSASI is sasi_indexes_enabled (4.0 enable_sasi_indexes).
+	FeatureSASI Feature = "SASI indexes"
+	// FeatureSAI is 5.0 with a storage_compatibility_mode that allows it.
+	FeatureSAI Feature = "storage-attached indexes"
+	// FeatureCustomIndex is a class on the nodes' class path; Detail names it.
+	FeatureCustomIndex Feature = "custom index class"
+	// FeatureVector is the vector type of 5.0.
+	FeatureVector Feature = "vector type"
+	// FeatureCompact is the guardrail compact_tables_enabled (4.1+), which does
+	// not hold for superusers.
+	FeatureCompact Feature = "compact tables"
+	// FeatureMasking is dynamic_data_masking_enabled (5.0).
+	FeatureMasking Feature = "dynamic data masking"
+	// FeatureMemtable is an entry of memtable.configurations (4.1+); Detail names
+	// it.
+	FeatureMemtable Feature = "memtable configuration"
+	// FeatureUCS is UnifiedCompactionStrategy (5.0).
+	FeatureUCS Feature = "unified compaction"
+	// FeatureTransient is transient_replication_enabled.
+	FeatureTransient Feature = "transient replication"
+	// FeatureTrigger is a class in the nodes' triggers directory; Detail names it.
+	FeatureTrigger Feature = "trigger class"
+)
+
+// Need is a feature that creating or altering one object needs.
+type Need struct {
+	Feature Feature
+	Ref     Ref
+	// Detail names the class or configuration where there is one.
+	Detail string
+}
+
+// Needs lists the features that the statements of this Diff need, so that the
+// caller can compare them with the target before anything is dropped.
+func (d *Diff) Needs() []Need {
+	var out []Need
+	for _, ch := range d.Changes {
+		switch ch.Verdict {
+		case Create, Recreate:
+			out = append(out, ch.backup.Needs()...)
+		case Alter:
+			out = append(out, ch.backup.optionNeeds(ch.set)...)
+		}
+	}
+	return out
+}
+
+// Needs lists the features that creating the object needs.
+func (o *Object) Needs() []Need {
+	need := func(f Feature, detail string) []Need { return []Need{{f, o.Ref, detail}} }
+	switch o.Ref.Kind {
+	case KindKeyspace:
+		return o.optionNeeds(o.Keyspace.Options)
+	case KindTable:
+		return append(o.tableNeeds(), o.optionNeeds(o.Relation.Options)...)
+	case KindView:
+		return append(need(FeatureViews, ""), o.optionNeeds(o.Relation.Options)...)
+	case KindType, KindFunction, KindAggregate:
+		var out []Need
+		if o.Ref.Kind != KindType {
+			out = need(FeatureFunctions, "")
+		}
+		if hasVector(o.canonical) {
+			out = append(out, need(FeatureVector, "")...)
+		}
+		return out
+	case KindTrigger:
+		return need(FeatureTrigger, o.TriggerClass)
+	case KindIndex:
+		return o.indexNeeds()
+	}
+	return nil
+}
+
+// tableNeeds lists what the columns of a table need.
+func (o *Object) tableNeeds() []Need {
+	var vector, masked bool
+	for _, c := range o.Relation.Columns {
+		vector = vector || hasVector(canonical(c.Type))
+		masked = masked || c.Mask != ""
+	}
+	var out []Need
+	for _, n := range []struct {
+		needed  bool
+		feature Feature
+	}{{o.Relation.Compact, FeatureCompact}, {vector, FeatureVector}, {masked, FeatureMasking}} {
+		if n.needed {
+			out = append(out, Need{n.feature, o.Ref, ""})
+		}
+	}
+	return out
+}
+
+// hasVector looks for the vector type in canonical CQL.
+func hasVector(canonical string) bool {
+	return strings.HasPrefix(canonical, "vector <") || strings.Contains(canonical, " vector <")
+}
+
+func (o *Object) indexNeeds() []Need {
+	class := o.Index.Class
+	short := strings.ToLower(class[strings.LastIndex(class, ".")+1:])
+	switch {
+	case class == "" || short == LegacyIndex:
+		return nil
+	case short == "sasiindex":
+		return []Need{{FeatureSASI, o.Ref, ""}}
+	case short == "sai" || short == "storageattachedindex":
+		return []Need{{FeatureSAI, o.Ref, ""}}
+	}
+	return []Need{{FeatureCustomIndex, o.Ref, class}}
+}
+
+// optionNeeds lists what the options of a keyspace, table or view need.
+func (o *Object) optionNeeds(options []Option) []Need {
+	var out []Need
+	if value, found := option(options, "memtable"); found && canonical(value) != "'default'" {
+		out = append(out, Need{FeatureMemtable, o.Ref, strings.Trim(value, "'")})
+	}
+	if value, _ := option(options, "compaction"); strings.Contains(value, "UnifiedCompactionStrategy") {
+		out = append(out, Need{FeatureUCS, o.Ref, ""})
+	}
+	if value, _ := option(options, "replication"); strings.Contains(value, "/") {
+		out = append(out, Need{FeatureTransient, o.Ref, ""})
+	}
+	return out
+}

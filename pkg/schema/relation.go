@@ -1,0 +1,315 @@
+package schema
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// parseTable parses CREATE TABLE and the ALTER TABLE statements after it.
+func parseTable(o *Object, text string) error {
+	text, compact := uncomment(text)
+	statements, err := Split(text)
+	if err != nil {
+		return err
+	}
+	if len(statements) == 0 {
+		return errors.New("no statement")
+	}
+	r := &RelationParts{}
+	o.Relation = r
+	c, err := newCursor(statements[0])
+	if err != nil {
+		return err
+	}
+	if err := c.expect("create", "table"); err != nil {
+		return err
+	}
+	if o.Ref.Keyspace, o.Ref.Name, err = c.qualified(); err != nil {
+		return err
+	}
+	from := c.pos
+	columns, err := c.group("(")
+	if err != nil {
+		return err
+	}
+	r.body = c.raw(c.tokens[from:c.pos])
+	if err := r.parseColumns(o, c.text, columns); err != nil {
+		return err
+	}
+	if err := r.parseOptions(c); err != nil {
+		return err
+	}
+	if compact != r.Compact {
+		return fmt.Errorf("a table in a comment must have COMPACT STORAGE and no other: in a comment %t, compact %t", compact, r.Compact)
+	}
+	if err := r.parseDropped(o, statements[1:]); err != nil {
+		return err
+	}
+	if r.Compact {
+		r.checkPlain()
+	}
+	return nil
+}
+
+// uncomment gives the statements inside of the comment that stands around a
+// compact table. The comment may hold another end mark in a literal, so that
+// only the first and the last mark count
+// (org.apache.cassandra.schema.TableMetadata.CompactTableMetadata.appendCqlTo).
+func uncomment(text string) (inner string, commented bool) {
+	trimmed := strings.TrimSpace(text)
+	if !strings.HasPrefix(trimmed, "/*") || !strings.HasSuffix(trimmed, "*/") || len(trimmed) < 4 {
+		return text, false
+	}
+	inner = trimmed[2 : len(trimmed)-2]
+	if at := strings.Index(inner, "\nCREATE TABLE "); at >= 0 {
+		return inner[at+1:], true
+	}
+	return text, false
+}
+
+// parseColumns parses what stands in the parentheses of CREATE TABLE.
+func (r *RelationParts) parseColumns(o *Object, text string, tokens []token) error {
+	for _, part := range splitAt(tokens, ",") {
+		c := &cursor{text: text, tokens: part}
+		if c.accept("primary", "key") {
+			if err := r.parsePrimaryKey(c); err != nil {
+				return err
+			}
+			continue
+		}
+		if err := r.parseColumn(o, c); err != nil {
+			return err
+		}
+	}
+	if len(r.PartitionKey) == 0 {
+		return errors.New("no primary key")
+	}
+	return nil
+}
+
+func (r *RelationParts) parseColumn(o *Object, c *cursor) error {
+	name, err := c.name()
+	if err != nil {
+		return err
+	}
+	column := Column{Name: name}
+	kind := c.columnType()
+	if len(kind) == 0 {
+		return fmt.Errorf("column %s has no type", Quote(name))
+	}
+	column.Type = c.raw(kind)
+	o.types = append(o.types, kind...)
+	for !c.done() {
+		switch {
+		case c.accept("static"):
+			column.Static = true
+		case c.accept("primary", "key"):
+			r.PartitionKey = []string{name}
+		case c.accept("masked", "with"):
+			mask := c.tokens[c.pos:]
+			if end := slices.IndexFunc(mask, func(t token) bool { return t.is(")") }); end >= 0 {
+				mask = mask[:end+1]
+			}
+			c.pos += len(mask)
+			column.Mask = c.raw(mask)
+			o.functions = append(o.functions, mask...)
+		default:
+			return fmt.Errorf("column %s goes on %s", Quote(name), c.where())
+		}
+	}
+	r.Columns = append(r.Columns, column)
+	return nil
+}
+
+// columnType takes the tokens of a type.
+func (c *cursor) columnType() []token {
+	from, depth := c.pos, 0
+	for ; !c.done(); c.pos++ {
+		ends := c.at("static") || c.at("primary", "key") || c.at("masked", "with")
+		if depth == 0 && c.pos > from && ends {
+			break
+		}
+		depth += typeNesting(c.tokens[c.pos])
+	}
+	return c.tokens[from:c.pos]
+}
+
+// parsePrimaryKey parses what follows PRIMARY KEY.
+func (r *RelationParts) parsePrimaryKey(c *cursor) error {
+	tokens, err := c.group("(")
+	if err != nil {
+		return err
+	}
+	for i, part := range splitAt(tokens, ",") {
+		names := names(part)
+		switch {
+		case len(names) == 0:
+			return errors.New("primary key without names")
+		case i == 0:
+			r.PartitionKey = names
+		default:
+			r.ClusteringKey = append(r.ClusteringKey, names...)
+		}
+	}
+	return nil
+}
+
+// names gives the identifiers among the tokens.
+func names(tokens []token) []string {
+	var out []string
+	for _, t := range tokens {
+		if t.isName() {
+			out = append(out, t.name())
+		}
+	}
+	return out
+}
+
+// parseOptions parses the WITH clause of a table or a view.
+func (r *RelationParts) parseOptions(c *cursor) error {
+	if c.done() {
+		return nil
+	}
+	if err := c.expect("with"); err != nil {
+		return err
+	}
+	for _, part := range splitAt(c.rest(), "and") {
+		p := &cursor{text: c.text, tokens: part}
+		switch {
+		case p.accept("compact", "storage"):
+			r.Compact = true
+		case p.accept("clustering", "order", "by"):
+			r.ClusteringOrder = p.raw(p.rest())
+		default:
+			o, err := p.option()
+			if err != nil {
+				return err
+			}
+			if o.Name == "id" {
+				r.ID = strings.ToLower(o.Value)
+				continue
+			}
+			r.Options = append(r.Options, o)
+		}
+		if !p.done() {
+			return fmt.Errorf("option goes on %s", p.where())
+		}
+	}
+	return nil
+}
+
+// option takes name = value, the value being all that is left.
+func (c *cursor) option() (Option, error) {
+	name, err := c.name()
+	if err != nil {
+		return Option{}, err
+	}
+	if err := c.expect("="); err != nil {
+		return Option{}, err
+	}
+	value := c.rest()
+	if len(value) == 0 {
+		return Option{}, fmt.Errorf("option %s has no value", name)
+	}
+	return Option{Name: name, Value: c.raw(value)}, nil
+}
+
+// parseDropped checks the statements after CREATE TABLE: DROP … USING TIMESTAMP
+// and ADD of this table, nothing else.
+func (r *RelationParts) parseDropped(o *Object, statements []string) error {
+	for _, text := range statements {
+		c, err := newCursor(text)
+		if err != nil {
+			return err
+		}
+		if err := c.expect("alter", "table"); err != nil {
+			return err
+		}
+		keyspace, table, err := c.qualified()
+		if err != nil {
+			return err
+		}
+		if keyspace != o.Ref.Keyspace || table != o.Ref.Name || !c.at("drop") && !c.at("add") {
+			return fmt.Errorf("unexpected statement %.60q", text)
+		}
+		if c.accept("add") {
+			o.types = append(o.types, c.rest()...)
+		}
+		r.Dropped = append(r.Dropped, text)
+	}
+	return nil
+}
+
+// checkPlain finds out whether CQL can create this compact table. Cassandra
+// prints all compact tables as "omitted", also those that came from CQL
+// (org.apache.cassandra.cql3.statements.schema.CreateTableStatement has the
+// rules of compact tables).
+func (r *RelationParts) checkPlain() {
+	regular := 0
+	for _, c := range r.Columns {
+		key := slices.Contains(r.PartitionKey, c.Name) || slices.Contains(r.ClusteringKey, c.Name)
+		if !key {
+			regular++
+		}
+		switch {
+		case c.Name == "":
+			r.NotPlain = "it has a column with an empty name"
+		case c.Static && !r.static():
+			r.NotPlain = "it has a static column"
+		case !key && multiCell(c.Type):
+			r.NotPlain = "column " + Quote(c.Name) + " is a collection that is not frozen"
+		}
+	}
+	switch {
+	case r.NotPlain != "":
+	case !r.static() && regular > 1:
+		r.NotPlain = "it has clustering columns and more than one other column"
+	case r.static() && regular == 0:
+		r.NotPlain = "it has a key and no other column"
+	}
+}
+
+// multiCell tells whether the type is a collection that is not frozen.
+func multiCell(kind string) bool {
+	kind = strings.ToLower(kind)
+	return strings.HasPrefix(kind, "map<") || strings.HasPrefix(kind, "set<") || strings.HasPrefix(kind, "list<")
+}
+
+// parseView parses CREATE MATERIALIZED VIEW.
+func parseView(o *Object, text string) error {
+	c, err := single(text)
+	if err != nil {
+		return err
+	}
+	if err := c.expect("create", "materialized", "view"); err != nil {
+		return err
+	}
+	if o.Ref.Keyspace, o.Ref.Name, err = c.qualified(); err != nil {
+		return err
+	}
+	if err := c.expect("as"); err != nil {
+		return err
+	}
+	from := c.pos
+	if _, err := c.until("from"); err != nil {
+		return err
+	}
+	c.pos++
+	o.Base.Kind = KindTable
+	if o.Base.Keyspace, o.Base.Name, err = c.qualified(); err != nil {
+		return err
+	}
+	if _, err := c.until("primary", "key"); err != nil {
+		return err
+	}
+	c.pos += 2
+	o.Relation = &RelationParts{}
+	if err := o.Relation.parsePrimaryKey(c); err != nil {
+		return err
+	}
+	o.Relation.Query = c.raw(c.tokens[from:c.pos])
+	o.Relation.body = "AS " + o.Relation.Query
+	return o.Relation.parseOptions(c)
+}

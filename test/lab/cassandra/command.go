@@ -1,0 +1,63 @@
+package cassandra
+
+import (
+	"path/filepath"
+	"strconv"
+)
+
+// quickJVM makes short-lived and small JVMs start faster: one simple compiler, the simplest collector, no shared counters.
+func quickJVM() []string {
+	return []string{"-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC", "-XX:-UsePerfData", "-Xshare:auto"}
+}
+
+// command is the node's argv. The class path has no directory in it, so the configuration is named by properties.
+func (n *Node) command() []string {
+	state := n.ring.state
+	heap := strconv.Itoa(state.Options.HeapMB) + "m"
+	argv := []string{filepath.Join(state.JavaHome, "bin", "java"), "-Xms256m", "-Xmx" + heap, "-Xss512k"}
+	argv = append(argv, quickJVM()...)
+	argv = append(argv, moduleFlags()...)
+	argv = append(argv,
+		"-XX:+ExitOnOutOfMemoryError",
+		"-XX:ErrorFile="+filepath.Join(n.dir, "hs_err.log"),
+		"-Djava.io.tmpdir="+filepath.Join(n.dir, "tmp"),
+		"-Djdk.attach.allowAttachSelf=true",
+		"-Djava.security.manager=allow",
+		"-javaagent:"+state.Jamm,
+		"-javaagent:"+state.Agent+"="+n.conf("standin.properties"),
+		"-Dcassandra.config=file://"+n.conf("cassandra.yaml"),
+		"-Dcassandra-rackdc.properties=file://"+n.conf("cassandra-rackdc.properties"),
+		"-Dlogback.configurationFile=file://"+n.conf("logback.xml"),
+		"-Dcassandra.storagedir="+n.dir,
+		"-Dcassandra.logdir="+n.dir,
+		"-Dcassandra.jmx.local.port="+strconv.Itoa(n.JMXPort),
+		"-Dcassandra-foreground=yes", // without it the daemon closes stdout and stderr once it is up
+		"-Dcassandra.skip_wait_for_gossip_to_settle=0",
+		"-Dcassandra.ring_delay_ms=1000",
+		"-Dcassandra.shutdown_announce_in_ms=200", // how long a stop waits for gossip to spread it, else 2 s
+		"-Dcassandra.superuser_setup_delay_ms=0",
+		"-Dcassandra.consistent.rangemovement=false",
+		"-cp", filepath.Join(state.Lib, "*"),
+		"org.apache.cassandra.service.CassandraDaemon",
+	)
+	return argv
+}
+
+// nodetool is the argv of nodetool for the node with that JMX port; home keeps its history file out of the user's.
+func nodetool(state state, home string, port int) []string {
+	argv := append([]string{filepath.Join(state.JavaHome, "bin", "java"), "-Xmx128m"}, quickJVM()...)
+	argv = append(argv,
+		"--add-exports", "java.rmi/sun.rmi.server=ALL-UNNAMED",
+		"--add-exports", "java.base/sun.nio.ch=ALL-UNNAMED",
+		"--add-exports", "java.base/jdk.internal.ref=ALL-UNNAMED",
+		"--add-exports", "java.base/jdk.internal.misc=ALL-UNNAMED",
+		"--add-opens", "java.base/sun.nio.ch=ALL-UNNAMED",
+		"-Duser.home="+home,
+		"-Dcassandra.storagedir="+home,
+		"-Dcassandra.logdir="+home,
+		"-Dlogback.configurationFile=file://"+filepath.Join(home, "logback.xml"),
+		"-cp", filepath.Join(state.Lib, "*"),
+		"org.apache.cassandra.tools.NodeTool", "-h", "127.0.0.1", "-p", strconv.Itoa(port),
+	)
+	return argv
+}

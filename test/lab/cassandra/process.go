@@ -1,0 +1,94 @@
+package cassandra
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"os/exec"
+	"runtime"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+)
+
+// launch starts a command in a process group of its own and returns its pid.
+//
+// Unless it is detached, the kernel kills the process when the thread that forked it ends (PR_SET_PDEATHSIG). So a goroutine
+// keeps that thread to itself until the process has ended; it reaps the process, too.
+func launch(cmd *exec.Cmd, detached bool) (int, error) {
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
+	if !detached {
+		cmd.SysProcAttr.Pdeathsig = syscall.SIGKILL
+	}
+	started := make(chan error)
+	go func() {
+		runtime.LockOSThread() // and never unlocked: the thread ends with this goroutine
+		err := cmd.Start()
+		started <- err
+		if err == nil {
+			_ = cmd.Wait()
+		}
+	}()
+	if err := <-started; err != nil {
+		return 0, fmt.Errorf("start %s: %w", cmd.Path, err)
+	}
+	return cmd.Process.Pid, nil
+}
+
+// alive says whether pid is a running process whose command line contains mark. A zombie is not alive. The mark keeps us
+// from touching a process that got the number of one of ours.
+func alive(pid int, mark string) bool {
+	if pid <= 0 {
+		return false
+	}
+	dir := "/proc/" + strconv.Itoa(pid)
+	stat, err := os.ReadFile(dir + "/stat")
+	if err != nil {
+		return false
+	}
+	// pid (name) state …: the name may hold anything, so the last parenthesis counts.
+	fields := bytes.Fields(stat[bytes.LastIndexByte(stat, ')')+1:])
+	if len(fields) == 0 || strings.ContainsAny(string(fields[0]), "ZX") {
+		return false
+	}
+	cmdline, err := os.ReadFile(dir + "/cmdline")
+	return err == nil && bytes.Contains(cmdline, []byte(mark))
+}
+
+// end sends a signal to the process if it is ours and waits until it is gone.
+func end(ctx context.Context, pid int, mark string, signal syscall.Signal) error {
+	if !alive(pid, mark) {
+		return nil
+	}
+	if err := syscall.Kill(pid, signal); err != nil && !errors.Is(err, syscall.ESRCH) {
+		return fmt.Errorf("send %s to %d: %w", signal, pid, err)
+	}
+	for alive(pid, mark) {
+		select {
+		case <-ctx.Done():
+			return fmt.Errorf("wait for the end of process %d: %w", pid, ctx.Err())
+		case <-time.After(20 * time.Millisecond):
+		}
+	}
+	return nil
+}
+
+// readPID returns 0 when there is no pid file.
+func readPID(path string) (int, error) {
+	text, err := os.ReadFile(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return 0, nil
+	}
+	if err != nil {
+		return 0, fmt.Errorf("read pid: %w", err)
+	}
+	pid, err := strconv.Atoi(strings.TrimSpace(string(text)))
+	if err != nil {
+		return 0, fmt.Errorf("parse pid in %s: %w", path, err)
+	}
+	return pid, nil
+}
