@@ -20,6 +20,9 @@ import (
 // are no SSTable to Cassandra and are removed.
 func (n *node) leftovers(ctx context.Context, _ call, args wire.LeftoverArgs) (wire.LeftoverResult, error) {
 	var r wire.LeftoverResult
+	if args.Sweep != "" {
+		return n.sweep(args)
+	}
 	l := n.cassandra.loader()
 	for _, t := range args.Tables {
 		dirs, _ := n.tableDirs(t.Keyspace, t.Name, t.LiveID)
@@ -44,6 +47,61 @@ func (n *node) leftovers(ctx context.Context, _ call, args wire.LeftoverArgs) (w
 		}
 	}
 	return r, nil
+}
+
+// sweep removes from live directories, right after a TRUNCATE, every SSTable that
+// shares a file with the backup's snapshot. Whatever Cassandra knew of the table
+// the TRUNCATE took; such a file is of a set that a refresh failed on and left
+// under names of its own, where every later refresh would fail on it again.
+func (n *node) sweep(args wire.LeftoverArgs) (wire.LeftoverResult, error) {
+	var r wire.LeftoverResult
+	for _, t := range args.Tables {
+		var snapshots []string
+		for _, dataDir := range n.DataDirs {
+			snapshots = append(snapshots, document.SnapshotDir(dataDir, t.Keyspace, t.Name, t.BackupID, args.Sweep))
+		}
+		ours := map[inode]bool{}
+		if err := eachFile(snapshots, func(_ string, info os.FileInfo) { ours[inodeOf(info)] = true }); err != nil {
+			return r, err
+		}
+		dirs, _ := n.tableDirs(t.Keyspace, t.Name, t.LiveID)
+		removed, err := sweepDirs(dirs, ours)
+		r.Removed += removed
+		if err != nil {
+			return r, err
+		}
+	}
+	return r, nil
+}
+
+func sweepDirs(dirs []string, ours map[inode]bool) (int, error) {
+	torn := map[string]bool{}
+	var files []string
+	err := eachFile(dirs, func(path string, info os.FileInfo) {
+		name, ok := sstable.ParseName(filepath.Base(path))
+		if !ok {
+			return
+		}
+		files = append(files, path)
+		if ours[inodeOf(info)] {
+			torn[filepath.Join(filepath.Dir(path), name.Base())] = true
+		}
+	})
+	if err != nil {
+		return 0, err
+	}
+	removed := 0
+	for _, path := range files {
+		name, _ := sstable.ParseName(filepath.Base(path))
+		if !torn[filepath.Join(filepath.Dir(path), name.Base())] {
+			continue
+		}
+		if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return removed, err
+		}
+		removed++
+	}
+	return removed, nil
 }
 
 // clearPlaced removes placed files without a Data.db and reports whether whole

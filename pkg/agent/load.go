@@ -19,11 +19,13 @@ import (
 // loader has Cassandra take up the staged SSTables of one table.
 type loader interface {
 	// load returns how many SSTables Cassandra took; fewer than were staged is an
-	// error. dirs are the staged directories by data directory, live the table's
-	// live directories.
+	// error. Nothing else may load the table meanwhile: a refresh tears a set of
+	// files apart that is not complete yet.
 	load(ctx context.Context, job loadJob) (int, error)
 	// adopt makes Cassandra own what a dead run placed in live directories.
 	adopt(ctx context.Context, keyspace, table string) error
+	// takesSAI says whether components of storage-attached indexes are taken over.
+	takesSAI() bool
 	// workers bounds the tables that are loaded at once.
 	workers(asked int) int
 	calls() int
@@ -101,7 +103,13 @@ func (n *node) loadTable(ctx context.Context, l loader, args wire.LoadArgs, t wi
 	if job.live, err = n.liveDirs(ctx, t); err != nil {
 		return t, err
 	}
-	t.Taken, err = l.load(ctx, job)
+	inodes, err := inodesOf(job.staged)
+	if err != nil {
+		return t, err
+	}
+	if t.Taken, err = l.load(ctx, job); err == nil {
+		t.Found, err = countInodes(job.live, inodes)
+	}
 	if err == nil && t.Taken != t.SSTables {
 		err = fmt.Errorf("Cassandra took %d of %d SSTables", t.Taken, t.SSTables)
 	}
@@ -150,6 +158,7 @@ type refresher struct {
 
 func (r *refresher) workers(asked int) int { return max(1, asked) }
 func (r *refresher) calls() int            { return int(r.count.Load()) }
+func (r *refresher) takesSAI() bool        { return true }
 
 func (r *refresher) adopt(ctx context.Context, keyspace, table string) error {
 	r.count.Add(1)
@@ -291,6 +300,7 @@ type importer struct {
 
 func (m *importer) workers(int) int { return 2 }
 func (m *importer) calls() int      { return int(m.count.Load()) }
+func (m *importer) takesSAI() bool  { return false }
 
 func (m *importer) adopt(ctx context.Context, keyspace, table string) error {
 	m.count.Add(1)

@@ -92,13 +92,17 @@ func (n *node) stageTable(args wire.StageArgs, t document.Table) (int, error) {
 		if err != nil {
 			return links, err
 		}
-		if err := os.MkdirAll(to, 0o750); err != nil {
+		if err := n.makeOwned(to, s.Dir); err != nil {
 			return links, err
 		}
 		from := document.SnapshotDir(n.DataDirs[s.Dir], t.Keyspace, t.Name, t.ID, args.BackupID)
-		for _, name := range componentNames(s) {
+		for _, name := range componentNames(s, n.cassandra.loader()) {
 			file := sstable.FileOf(s.Base, name)
-			if err := os.Link(filepath.Join(from, file), filepath.Join(to, file)); err != nil {
+			put := os.Link
+			if name == sstable.TOC { // rewritten in place when an index is built
+				put = copyFile
+			}
+			if err := put(filepath.Join(from, file), filepath.Join(to, file)); err != nil {
 				return links, fmt.Errorf("stage: %w", err)
 			}
 			links++
@@ -107,12 +111,59 @@ func (n *node) stageTable(args wire.StageArgs, t document.Table) (int, error) {
 	return links, nil
 }
 
-func componentNames(s document.SSTable) []string {
+// componentNames are the components to hand to Cassandra, Data.db last.
+func componentNames(s document.SSTable, loader loader) []string {
 	names := make([]string, 0, len(s.Components))
 	for _, c := range s.Components {
-		names = append(names, c.Name)
+		if !sstable.IsSASI(c.Name) && (!sstable.IsSAI(c.Name) || loader.takesSAI()) {
+			names = append(names, c.Name)
+		}
 	}
 	return sstable.DataLast(names)
+}
+
+// copyFile copies a small file, with its permissions and owner.
+func copyFile(from, to string) error {
+	content, err := os.ReadFile(from)
+	if err != nil {
+		return err
+	}
+	info, err := os.Stat(from)
+	if err != nil {
+		return err
+	}
+	if err := os.WriteFile(to, content, info.Mode().Perm()); err != nil {
+		return err
+	}
+	return chownLike(to, info)
+}
+
+// makeOwned makes a staging directory and those above it that are missing; they
+// belong to whom the data directory belongs to, since an import renames in them.
+func (n *node) makeOwned(dir string, data int) error {
+	if _, err := os.Lstat(dir); err == nil {
+		return nil
+	}
+	if err := n.makeOwned(filepath.Dir(dir), data); err != nil {
+		return err
+	}
+	info, err := os.Stat(n.DataDirs[data])
+	if err != nil {
+		return err
+	}
+	if err := os.Mkdir(dir, 0o750); err != nil {
+		return err
+	}
+	return chownLike(dir, info)
+}
+
+// chownLike gives a path the owner of another, where that is not its own.
+func chownLike(path string, like os.FileInfo) error {
+	st, ok := like.Sys().(*syscall.Stat_t)
+	if !ok || (int(st.Uid) == os.Geteuid() && int(st.Gid) == os.Getegid()) {
+		return nil
+	}
+	return os.Lchown(path, int(st.Uid), int(st.Gid))
 }
 
 func (n *node) removeStage(restore string) error {

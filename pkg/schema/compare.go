@@ -153,16 +153,12 @@ func (c *comparer) consider(ref Ref) {
 		c.refuse(ref, "is the name of an object of %s now, which is out of scope", ch.live.Base.String())
 		return
 	}
-	if !wanted {
-		ch.backup = nil
-	}
-	if !touchable {
-		ch.live = nil
+	if !wanted && (!touchable || c.keepsKeyspace(ref)) {
+		return
 	}
 	switch {
-	case !wanted && !touchable, !wanted && c.keepsKeyspace(ref):
-		return
 	case !wanted:
+		ch.backup = nil
 		ch.Verdict, ch.Reason = Drop, "it is not in the backup"
 	case ch.live == nil:
 		ch.Verdict, ch.Reason = Create, "it is missing now"

@@ -27,7 +27,7 @@ const marshalPackage = "org.apache.cassandra.db.marshal."
 
 // simpleType gives the CQL name of a class without parameters
 // (org.apache.cassandra.cql3.CQL3Type.Native; LegacyTimeUUIDType is what 4.1+
-// stores for timeuuid).
+// stores for timeuuid). Its cases are over the usual number: it is a table.
 func simpleType(class string) string {
 	switch class {
 	case "AsciiType":
@@ -129,11 +129,13 @@ func (p *classParser) parse() (string, error) {
 		return kind + "<" + strings.Join(params, ", ") + ">", nil
 	case simpleType(class) != "" && !open:
 		return simpleType(class), nil
-	case p.depth > 1 && class != "" && strings.Trim(class, "0123456789") == "":
+	case p.depth > 1 && number(class):
 		return class, nil // the dimension of a vector
 	}
 	return "", fmt.Errorf("class %q is not known to CQL", name)
 }
+
+func number(s string) bool { return s != "" && strings.Trim(s, "0123456789") == "" }
 
 // word takes a class name or number with the blanks around it.
 func (p *classParser) word() string {

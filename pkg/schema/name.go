@@ -1,7 +1,6 @@
 package schema
 
 import (
-	"cmp"
 	"fmt"
 	"strings"
 )
@@ -70,12 +69,6 @@ func ViewRef(keyspace, view string) Ref {
 }
 
 func qualified(keyspace, name string) string { return Quote(keyspace) + "." + Quote(name) }
-
-// compareRefs orders by keyspace, kind, table, name, arguments.
-func compareRefs(a, b Ref) int {
-	return cmp.Or(cmp.Compare(a.Keyspace, b.Keyspace), cmp.Compare(a.Kind, b.Kind),
-		cmp.Compare(a.Table, b.Table), cmp.Compare(a.Name, b.Name), cmp.Compare(a.Args, b.Args))
-}
 
 // Quote writes an identifier for CQL: as it is when Cassandra takes it unquoted
 // and folds it to itself, in double quotes otherwise. It does what

@@ -94,6 +94,9 @@ func (r *RelationParts) parseColumn(o *Object, c *cursor) error {
 	if err != nil {
 		return err
 	}
+	if slices.ContainsFunc(r.Columns, func(c Column) bool { return c.Name == name }) {
+		return fmt.Errorf("column %s is there twice", Quote(name))
+	}
 	column := Column{Name: name}
 	kind := c.columnType()
 	if len(kind) == 0 {
@@ -187,6 +190,9 @@ func (r *RelationParts) parseOptions(c *cursor) error {
 			if err != nil {
 				return err
 			}
+			if _, twice := option(r.Options, o.Name); twice {
+				return fmt.Errorf("option %s is there twice", o.Name)
+			}
 			if o.Name == "id" {
 				r.ID = strings.ToLower(o.Value)
 				continue
@@ -253,22 +259,30 @@ func (r *RelationParts) checkPlain() {
 		if !key {
 			regular++
 		}
-		switch {
-		case c.Name == "":
-			r.NotPlain = "it has a column with an empty name"
-		case c.Static && !r.static():
-			r.NotPlain = "it has a static column"
-		case !key && multiCell(c.Type):
-			r.NotPlain = "column " + Quote(c.Name) + " is a collection that is not frozen"
+		if reason := r.notPlain(c, key); reason != "" {
+			r.NotPlain = reason
+			return
 		}
 	}
 	switch {
-	case r.NotPlain != "":
 	case !r.static() && regular > 1:
 		r.NotPlain = "it has clustering columns and more than one other column"
 	case r.static() && regular == 0:
 		r.NotPlain = "it has a key and no other column"
 	}
+}
+
+// notPlain says why a compact table with this column is not plain.
+func (r *RelationParts) notPlain(c Column, key bool) string {
+	switch {
+	case c.Name == "":
+		return "it has a column with an empty name"
+	case c.Static && !r.static():
+		return "it has a static column"
+	case !key && multiCell(c.Type):
+		return "column " + Quote(c.Name) + " is a collection that is not frozen"
+	}
+	return ""
 }
 
 // multiCell tells whether the type is a collection that is not frozen.

@@ -105,13 +105,19 @@ func CompactID(id string) string { return strings.ToLower(strings.ReplaceAll(id,
 // decides at the next start which SSTables live (CASSANDRA-7066).
 func IsTransactionLog(file string) bool { return txnLog.MatchString(file) }
 
-// IsIndexComponent reports whether a component belongs to an attached index:
-// storage-attached (SAI+…) or SASI (SI_…). Cassandra rebuilds them when absent.
-func IsIndexComponent(component string) bool {
-	return strings.HasPrefix(component, "SAI+") || strings.HasPrefix(component, "SI_")
-}
+// IsSASI reports whether a component belongs to a SASI index. Cassandra rebuilds
+// those on every load, and where one is there rewrites it in place, through the
+// hard link (seen on 4.0.19, 4.1.10, 5.0.9); so they are never handed to it.
+func IsSASI(component string) bool { return strings.HasPrefix(component, "SI_") }
+
+// IsSAI reports whether a component belongs to a storage-attached index. They are
+// taken over by a refresh; an import leaves them behind and rebuilds (5.0.9).
+func IsSAI(component string) bool { return strings.HasPrefix(component, "SAI+") }
 
 // MayChange reports whether Cassandra rewrites the component in place, so that
-// a snapshot's hard link changes with it: the bloom filter is regenerated and
-// the table of contents appended to. Their sizes and checksums prove nothing.
-func MayChange(component string) bool { return component == Filter || component == TOC }
+// a snapshot's hard link changes with it: the bloom filter is regenerated, the
+// table of contents rewritten, SASI indexes rebuilt. Their sizes and checksums
+// prove nothing.
+func MayChange(component string) bool {
+	return component == Filter || component == TOC || IsSASI(component)
+}

@@ -342,13 +342,19 @@ type TableLoad struct {
 	BackupID string `json:"backupId"`
 	LiveID   string `json:"liveId"`
 	SSTables int    `json:"sstables"`
-	Taken    int    `json:"taken"`
+	// Taken SSTables are no longer where they were put; Found of them have their
+	// inode in a live directory, the others were compacted already.
+	Taken int `json:"taken"`
+	Found int `json:"found"`
 }
 
 // LeftoverArgs names tables whose live directories may hold files that a dead
 // run placed.
 type LeftoverArgs struct {
 	Tables []TableLoad `json:"tables"`
+	// Sweep names the backup whose files are removed from live directories, after
+	// a TRUNCATE: what a refresh tore apart and Cassandra does not know.
+	Sweep string `json:"sweep,omitempty"`
 }
 
 // LeftoverResult counts what was found.

@@ -45,18 +45,33 @@ func alive(pid int, mark string) bool {
 	if pid <= 0 {
 		return false
 	}
-	dir := "/proc/" + strconv.Itoa(pid)
-	stat, err := os.ReadFile(dir + "/stat")
-	if err != nil {
+	if state := processState(pid); state == 0 || state == 'Z' || state == 'X' {
 		return false
+	}
+	cmdline, err := os.ReadFile(procDir(pid) + "/cmdline")
+	return err == nil && bytes.Contains(cmdline, []byte(mark))
+}
+
+// dying says whether pid is a zombie with threads that have not ended yet: they may still hold its ports and files.
+func dying(pid int) bool {
+	tasks, err := os.ReadDir(procDir(pid) + "/task")
+	return err == nil && len(tasks) > 1 && processState(pid) == 'Z'
+}
+
+func procDir(pid int) string { return "/proc/" + strconv.Itoa(pid) }
+
+// processState is the letter in /proc/PID/stat, 0 when there is no such process.
+func processState(pid int) byte {
+	stat, err := os.ReadFile(procDir(pid) + "/stat")
+	if err != nil {
+		return 0
 	}
 	// pid (name) state …: the name may hold anything, so the last parenthesis counts.
 	fields := bytes.Fields(stat[bytes.LastIndexByte(stat, ')')+1:])
-	if len(fields) == 0 || strings.ContainsAny(string(fields[0]), "ZX") {
-		return false
+	if len(fields) == 0 {
+		return 0
 	}
-	cmdline, err := os.ReadFile(dir + "/cmdline")
-	return err == nil && bytes.Contains(cmdline, []byte(mark))
+	return fields[0][0]
 }
 
 // end sends a signal to the process if it is ours and waits until it is gone.
@@ -67,7 +82,7 @@ func end(ctx context.Context, pid int, mark string, signal syscall.Signal) error
 	if err := syscall.Kill(pid, signal); err != nil && !errors.Is(err, syscall.ESRCH) {
 		return fmt.Errorf("send %s to %d: %w", signal, pid, err)
 	}
-	for alive(pid, mark) {
+	for alive(pid, mark) || dying(pid) {
 		select {
 		case <-ctx.Done():
 			return fmt.Errorf("wait for the end of process %d: %w", pid, ctx.Err())

@@ -54,7 +54,9 @@ func TestZombieIsNotAlive(t *testing.T) {
 	require.Eventually(t, func() bool { return !alive(cmd.Process.Pid, "63") }, 5*time.Second, 10*time.Millisecond)
 	_, err := os.Stat("/proc/" + strconv.Itoa(cmd.Process.Pid))
 	require.NoError(t, err, "not reaped yet")
+	require.False(t, dying(cmd.Process.Pid), "it has no other threads")
 	require.Error(t, cmd.Wait())
+	require.Zero(t, processState(cmd.Process.Pid))
 }
 
 func TestEndGivesUpWithItsContext(t *testing.T) {

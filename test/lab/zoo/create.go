@@ -16,6 +16,8 @@ type builder struct {
 	vars      map[string]string
 	has       []string
 	inventory Inventory
+	// last is the verb of the last DDL sent since the nodes last agreed.
+	last string
 }
 
 func newBuilder(ctx context.Context, o Options) (*builder, error) {
@@ -98,13 +100,90 @@ func (b *builder) skip(feature, words string) {
 	b.inventory.Skipped = append(b.inventory.Skipped, Skip{Feature: feature, Why: "not known", Items: []string{words}})
 }
 
-// each sends one statement.
+// each sends one statement. Statements of one verb follow each other without a
+// wait. Before another verb all nodes must have one schema, since pushes to the
+// other nodes overtake each other: a node that gets an index before its table
+// throws MissingColumns, one that gets a view before its base ignores the view
+// ("Not adding view"), and one that gets a write before its table refuses it
+// (INCOMPATIBLE_SCHEMA).
 func (b *builder) each(ctx context.Context, s statement) error {
+	verb := s.verb()
+	if verb != b.last {
+		if err := b.agree(ctx); err != nil {
+			return err
+		}
+	}
 	b.inventory.Statements++
-	return exec(ctx, b.Session, s.cql)
+	if err := exec(ctx, b.Session, s.cql); err != nil {
+		return err
+	}
+	if !s.write() {
+		b.last = verb
+	}
+	if verb == createView {
+		return b.awaitBuild(ctx)
+	}
+	return nil
 }
 
-func (b *builder) agree(ctx context.Context) error { return agree(ctx, b.Session) }
+func (b *builder) agree(ctx context.Context) error {
+	if b.last == "" {
+		return nil
+	}
+	b.last = ""
+	return agree(ctx, b.Session)
+}
+
+// awaitBuild waits until every node has built every view. The next change of
+// that keyspace would otherwise stop the schema of the ring for good: it holds
+// the lock of the schema while it waits for the view's builder to stop, and the
+// builder waits for all nodes to have one schema (5.0.9: ViewBuilder.stop below
+// Schema.mergeAndUpdateVersion, "Failed to get schema to converge before
+// building view" every ten seconds, until a restart).
+func (b *builder) awaitBuild(ctx context.Context) error {
+	if err := b.agree(ctx); err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(ctx, 2*time.Minute)
+	defer cancel()
+	for {
+		building, err := unbuilt(ctx, b.Session, b.Nodes)
+		if err != nil {
+			return fmt.Errorf("read view_build_status: %w", err)
+		}
+		if len(building) == 0 {
+			return nil
+		}
+		select {
+		case <-ctx.Done():
+			return fmt.Errorf("wait for the build of %s: %w", strings.Join(building, ", "), ctx.Err())
+		case <-time.After(100 * time.Millisecond):
+		}
+	}
+}
+
+// unbuilt lists the views that not all nodes call built.
+func unbuilt(ctx context.Context, session *gocql.Session, nodes int) ([]string, error) {
+	c, err := readCatalog(ctx, session)
+	if err != nil {
+		return nil, err
+	}
+	built := map[string]int{}
+	iter := query(session, "SELECT keyspace_name, view_name, status FROM system_distributed.view_build_status").Consistency(gocql.One).IterContext(ctx)
+	var keyspace, name, status string
+	for iter.Scan(&keyspace, &name, &status) {
+		if status == "SUCCESS" {
+			built[keyspace+"."+name]++
+		}
+	}
+	var list []string
+	for _, t := range c.tables {
+		if t.view && built[t.String()] < nodes {
+			list = append(list, t.String())
+		}
+	}
+	return list, iter.Close()
+}
 
 // keyspaces are the zoo's own, where rows may be written.
 func keyspaces() []string {

@@ -77,6 +77,29 @@ func (s statement) missing(has []string) (string, bool) {
 	return "", false
 }
 
+const createView = "CREATE MATERIALIZED"
+
+// verb is what the statement does to what kind of object: its first two words,
+// and its first for grants and for changes of rows.
+func (s statement) verb() string {
+	words := strings.Fields(s.cql)
+	switch {
+	case len(words) < 2, s.write():
+		return words[0]
+	case words[0] == "GRANT", words[0] == "REVOKE", words[1] == "ROLE":
+		return "GRANT"
+	case words[1] == "CUSTOM":
+		return words[0] + " " + words[2]
+	}
+	return words[0] + " " + words[1]
+}
+
+// write says whether the statement changes rows rather than the schema.
+func (s statement) write() bool {
+	first, _, _ := strings.Cut(s.cql, " ")
+	return slices.Contains([]string{"INSERT", "UPDATE", "DELETE", "TRUNCATE"}, first)
+}
+
 // vars are the placeholders of the statement files.
 func vars(datacenter string, nodes int) map[string]string {
 	return map[string]string{

@@ -83,6 +83,11 @@ func (v Version) AtLeast(major, minor int) bool {
 	return v.Major > major || v.Major == major && v.Minor >= minor
 }
 
+// RoleDamage is the feature of Damage to change roles themselves: to drop and
+// create them, and to change passwords and memberships. Only a restore of whole
+// nodes brings those back.
+const RoleDamage = "role-damage"
+
 // Options say what to build and where.
 type Options struct {
 	// Session is a superuser's session of Connect: one coordinator for all
@@ -99,7 +104,9 @@ type Options struct {
 	Scale Scale
 	// Flush writes one table's memtables to disk on all nodes. Names are as
 	// in system_schema, without quotes. Without it nothing is flushed, and
-	// Inventory.Skipped names what is therefore missing.
+	// Inventory.Skipped names what is therefore missing. It is called some 230
+	// times (Small: 30): keep the connections to the nodes open, and flush the
+	// nodes at the same time.
 	Flush func(ctx context.Context, keyspace, table string) error
 	// Without names features that this ring has switched off, such as auth.
 	Without []string
@@ -107,7 +114,7 @@ type Options struct {
 
 // Inventory is what Create made, and what it left out.
 type Inventory struct {
-	// Statements is the number of DDL and grant statements sent.
+	// Statements is the number of statements sent from files.
 	Statements int
 	// Rows is the number of generated rows.
 	Rows int
@@ -147,6 +154,7 @@ func features() []feature {
 	}
 	return []feature{
 		{"auth", always, ""},
+		{RoleDamage, always, ""},
 		{"views", always, ""},
 		{"udf", always, ""},
 		{"compact", always, ""},

@@ -1,0 +1,170 @@
+package backup
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sort"
+	"strings"
+
+	"github.com/casshook/casshook/pkg/agent/wire"
+	"github.com/casshook/casshook/pkg/cluster"
+	"github.com/casshook/casshook/pkg/flow"
+	"github.com/casshook/casshook/pkg/ring"
+)
+
+// NodeStatus is what lies on one node's volume.
+type NodeStatus struct {
+	Name string `json:"name"`
+	wire.Volume
+}
+
+// Status reads what lies on every volume. It needs no running Cassandra and
+// changes nothing.
+func Status(ctx context.Context, target ring.Target) ([]NodeStatus, error) {
+	c, err := cluster.Open(ctx, target)
+	if err != nil {
+		return nil, err
+	}
+	defer c.Close()
+	volumes, err := c.Inspect(ctx)
+	if err != nil {
+		return nil, err
+	}
+	nodes := make([]NodeStatus, len(volumes))
+	for i, v := range volumes {
+		nodes[i] = NodeStatus{Name: c.Sessions[i].Node.Name, Volume: v}
+	}
+	return nodes, nil
+}
+
+// Listed is a backup as all volumes together show it.
+type Listed struct {
+	ID string `json:"id"`
+	// Complete is true when every volume has it with COMPLETE.
+	Complete bool     `json:"complete"`
+	Nodes    []string `json:"nodes"`
+	// Volumes is "own" where the backup was made on these volumes, "restored"
+	// where they are copies, "mixed" where nodes differ.
+	Volumes  string   `json:"volumes"`
+	Problems []string `json:"problems,omitempty"`
+}
+
+// List sums up the backups of a status.
+func List(nodes []NodeStatus) []Listed {
+	byID := map[string]*Listed{}
+	complete := map[string]int{}
+	for _, n := range nodes {
+		for _, b := range n.Backups {
+			l := byID[b.ID]
+			if l == nil {
+				l = &Listed{ID: b.ID}
+				byID[b.ID] = l
+			}
+			l.Nodes = append(l.Nodes, n.Name)
+			l.Volumes = mixed(l.Volumes, b.Volume == n.Identity)
+			if b.Complete {
+				complete[b.ID]++
+			}
+			if b.Problem != "" {
+				l.Problems = append(l.Problems, n.Name+": "+b.Problem)
+			}
+		}
+	}
+	list := make([]Listed, 0, len(byID))
+	for id, l := range byID {
+		l.Complete = complete[id] == len(nodes)
+		list = append(list, *l)
+	}
+	sort.Slice(list, func(i, j int) bool { return list[i].ID < list[j].ID })
+	return list
+}
+
+func mixed(so string, own bool) string {
+	this := "restored"
+	if own {
+		this = "own"
+	}
+	if so != "" && so != this {
+		return "mixed"
+	}
+	return this
+}
+
+// Verified is the result of verify.
+type Verified struct {
+	BackupID string   `json:"backupId"`
+	Full     bool     `json:"full"`
+	Nodes    []string `json:"nodes"`
+	// Tables verified on each node.
+	Tables   []int    `json:"tables"`
+	Problems []string `json:"problems,omitempty"`
+}
+
+// Verify compares a backup's documents and files on all volumes with each other;
+// full reads every byte of data. It needs no running Cassandra. Without an id
+// the newest backup is taken.
+func Verify(ctx context.Context, target ring.Target, id string, full bool, observer flow.Observer) (*Verified, error) {
+	c, err := cluster.Open(ctx, target)
+	if err != nil {
+		return nil, err
+	}
+	defer c.Close()
+	volumes, err := c.Inspect(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if id == "" {
+		for _, v := range volumes {
+			for _, b := range v.Backups {
+				id = max(id, b.ID) // ids begin with their time
+			}
+		}
+	}
+	if id == "" {
+		return nil, flow.Failf(flow.Corrupt, "no backup on the volumes")
+	}
+	v := &Verified{BackupID: id, Full: full}
+	opened, err := ring.CallAll[wire.OpenResult](ctx, c.Sessions, wire.OpOpen, wire.OpenArgs{BackupID: id})
+	if err != nil {
+		return nil, err
+	}
+	v.Problems = compareNodes(c.Sessions, opened)
+	args := wire.VerifyArgs{BackupID: id, Full: full}
+	results, err := ring.CallProgress[wire.VerifyResult](ctx, c.Sessions, wire.OpVerify, func(int) any { return args }, func(done, total int) {
+		observer.Progress(fmt.Sprintf("verified %d of %d tables", done, total))
+	})
+	if err != nil {
+		return nil, err
+	}
+	for i, r := range results {
+		name := c.Sessions[i].Node.Name
+		v.Nodes, v.Tables = append(v.Nodes, name), append(v.Tables, r.Tables)
+		for _, p := range r.Problems {
+			v.Problems = append(v.Problems, "node "+name+": "+p)
+		}
+	}
+	if len(v.Problems) > 0 {
+		return v, flow.Fail(flow.Corrupt, errors.New(strings.Join(v.Problems, "\n")))
+	}
+	return v, nil
+}
+
+// compareNodes makes sure that all volumes hold one backup, and that all nodes
+// of it are there.
+func compareNodes(sessions []*ring.Session, opened []wire.OpenResult) []string {
+	var problems []string
+	hosts := map[string]bool{}
+	for i, o := range opened {
+		if o.CompleteDigest != opened[0].CompleteDigest {
+			problems = append(problems, fmt.Sprintf("node %s: its COMPLETE differs from that of node %s", sessions[i].Node.Name, sessions[0].Node.Name))
+		}
+		hosts[o.Member.HostID] = true
+	}
+	for host := range opened[0].Complete.Nodes {
+		if !hosts[host] {
+			problems = append(problems, fmt.Sprintf("the backup has a node with host id %s, whose volume is not here", host))
+		}
+	}
+	return problems
+}

@@ -1,0 +1,138 @@
+package cli
+
+import (
+	"fmt"
+	"io"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/casshook/casshook/pkg/backup"
+	"github.com/casshook/casshook/pkg/report"
+)
+
+func (a *app) status() *cobra.Command {
+	return &cobra.Command{
+		Use: "status", Short: "Show what lies on every volume: backups, restores, locks", Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			nodes, err := a.readStatus(cmd)
+			if err != nil {
+				return err
+			}
+			return a.print(nodes, func(w io.Writer) { writeStatus(w, nodes) })
+		},
+	}
+}
+
+func (a *app) readStatus(cmd *cobra.Command) ([]backup.NodeStatus, error) {
+	target, err := a.target()
+	if err != nil {
+		return nil, err
+	}
+	return backup.Status(cmd.Context(), target)
+}
+
+func writeStatus(w io.Writer, nodes []backup.NodeStatus) {
+	t := report.Table{Header: []string{"NODE", "WHAT", "ID", "STATE"}}
+	for _, n := range nodes {
+		t.Add(n.Name, "volume", n.Identity, fmt.Sprintf("%s of %s free", report.Bytes(int64(n.Free)), report.Bytes(int64(n.Total))))
+		if l := n.Lock; l != nil {
+			state := "held"
+			if l.Parked {
+				state = "parked"
+			}
+			t.Add(n.Name, "lock", l.Operation, fmt.Sprintf("%s by %s since %s", state, l.Holder, l.Since.Format(time.RFC3339)))
+		}
+		for _, b := range n.Backups {
+			state := "not complete"
+			if b.Complete {
+				state = "complete"
+			}
+			if b.Volume != n.Identity {
+				state += ", of another volume"
+			}
+			if b.Problem != "" {
+				state += ", " + b.Problem
+			}
+			t.Add(n.Name, "backup", b.ID, state)
+		}
+		for _, r := range n.Restores {
+			state := "begun"
+			if len(r.Steps) > 0 {
+				state = "stopped at: " + r.Steps[len(r.Steps)-1].Step
+			}
+			if r.Loaded {
+				state = "loaded, not verified"
+			}
+			if r.Done {
+				state = "done"
+			}
+			t.Add(n.Name, "restore", r.ID, state+" (backup "+r.BackupID+")")
+		}
+	}
+	t.Write(w)
+}
+
+func (a *app) list() *cobra.Command {
+	return &cobra.Command{
+		Use: "list", Short: "List the backups on the volumes", Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			nodes, err := a.readStatus(cmd)
+			if err != nil {
+				return err
+			}
+			list := backup.List(nodes)
+			return a.print(list, func(w io.Writer) {
+				t := report.Table{Header: []string{"BACKUP", "COMPLETE", "NODES", "VOLUMES", "PROBLEMS"}}
+				for _, l := range list {
+					t.Add(l.ID, l.Complete, len(l.Nodes), l.Volumes, strings.Join(l.Problems, "; "))
+				}
+				t.Write(w)
+			})
+		},
+	}
+}
+
+func (a *app) verify() *cobra.Command {
+	id, full := "", false
+	cmd := &cobra.Command{
+		Use:   "verify",
+		Short: "Verify a backup on its volumes: documents, files, checksums",
+		Long:  "verify needs no running Cassandra. Without --full it compares names, sizes, digest\nfiles and the checksums of small files; --full reads every byte of data and is\nwhat finds a flipped bit.",
+		Args:  cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			target, err := a.target()
+			if err != nil {
+				return err
+			}
+			v, err := backup.Verify(cmd.Context(), target, id, full, a.steps())
+			if v == nil {
+				return err
+			}
+			if printErr := a.print(v, func(w io.Writer) { writeVerified(w, v) }); printErr != nil {
+				return printErr
+			}
+			return err
+		},
+	}
+	cmd.Flags().StringVar(&id, "backup", "", "id of the backup; the newest when left out")
+	cmd.Flags().BoolVar(&full, "full", false, "read every Data.db and compare it with its digest")
+	return cmd
+}
+
+func writeVerified(w io.Writer, v *backup.Verified) {
+	for i, name := range v.Nodes {
+		fmt.Fprintf(w, "node %s: %d tables verified\n", name, v.Tables[i])
+	}
+	for _, p := range v.Problems {
+		fmt.Fprintf(w, "problem: %s\n", p)
+	}
+	if len(v.Problems) == 0 {
+		how := "documents, names, sizes and digest files"
+		if v.Full {
+			how = "documents and every byte"
+		}
+		fmt.Fprintf(w, "backup %s is whole: %s agree\n", v.BackupID, how)
+	}
+}

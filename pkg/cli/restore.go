@@ -1,0 +1,153 @@
+package cli
+
+import (
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"github.com/casshook/casshook/pkg/report"
+	"github.com/casshook/casshook/pkg/restore"
+)
+
+func restoreFlags(f *pflag.FlagSet, opts *restore.Options) {
+	f.StringVar(&opts.Backup, "backup", "", "id of the backup; the newest that is complete on every volume when left out")
+	f.BoolVar(&opts.InPlace, "in-place", false, "allow the volumes that the backup was made on: what was written since is lost")
+	f.StringSliceVar(&opts.Include, "include", nil, "globs of keyspace.table to restore; nothing else is touched")
+	f.StringSliceVar(&opts.Exclude, "exclude", nil, "globs of keyspace.table to leave alone")
+	f.BoolVar(&opts.RebuildViews, "rebuild-views", false, "build all views anew instead of loading their snapshots")
+	f.BoolVar(&opts.KeepBackup, "keep-backup", false, "leave snapshot and documents on the volumes afterwards")
+	f.BoolVar(&opts.Full, "full", false, "read and verify every byte of data before anything is touched")
+	f.Float64Var(&opts.MinFree, "min-free", 0.02, "fraction of every volume that must be free")
+	f.IntVar(&opts.Workers, "workers", 4, "tables that a node loads at once")
+	f.DurationVar(&opts.LoadTimeout, "load-timeout", 30*time.Minute, "how long the load of a table is waited for that gives no answer")
+	f.DurationVar(&opts.AgreementTimeout, "agreement-timeout", 2*time.Minute, "how long the nodes have to agree on the schema")
+	f.DurationVar(&opts.ViewTimeout, "view-timeout", 30*time.Minute, "how long views have to be built")
+}
+
+func (a *app) afterRestore() *cobra.Command {
+	var opts restore.Options
+	dryRun := false
+	cmd := &cobra.Command{
+		Use:     "after-restore",
+		Aliases: []string{"restore"},
+		Short:   "Bring the ring back to the backup on its restored volumes",
+		Long: "after-restore compares the running ring with the backup on its volumes, verifies\n" +
+			"every file, then truncates and loads what is the same and recreates what\n" +
+			"differs. Kill it and run it again: it goes on where it stopped.",
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if dryRun {
+				return a.runPlan(cmd, opts)
+			}
+			target, err := a.target()
+			if err != nil {
+				return err
+			}
+			result, err := restore.Online(cmd.Context(), target, opts, a.steps())
+			if result == nil {
+				return err
+			}
+			if printErr := a.print(result, func(w io.Writer) { writeReport(w, result) }); printErr != nil {
+				return printErr
+			}
+			return err
+		},
+	}
+	restoreFlags(cmd.Flags(), &opts)
+	cmd.Flags().BoolVar(&dryRun, "dry-run", false, "print the plan and change nothing")
+	return cmd
+}
+
+func (a *app) planCommand() *cobra.Command {
+	var opts restore.Options
+	cmd := &cobra.Command{
+		Use:   "plan",
+		Short: "Show what after-restore would do, table by table, and change nothing",
+		Args:  cobra.NoArgs,
+		RunE:  func(cmd *cobra.Command, _ []string) error { return a.runPlan(cmd, opts) },
+	}
+	restoreFlags(cmd.Flags(), &opts)
+	return cmd
+}
+
+func (a *app) runPlan(cmd *cobra.Command, opts restore.Options) error {
+	target, err := a.target()
+	if err != nil {
+		return err
+	}
+	plan, err := restore.MakePlan(cmd.Context(), target, opts, a.steps())
+	if err != nil {
+		return err
+	}
+	return a.print(plan, func(w io.Writer) { writePlan(w, plan) })
+}
+
+func writePlan(w io.Writer, p *restore.Plan) {
+	fmt.Fprintf(w, "backup %s of %s\n", p.BackupID, p.Created.Format(time.RFC3339))
+	if p.Resumes {
+		fmt.Fprintln(w, "an earlier run loaded all data: it will be verified, and not loaded again")
+	}
+	loads := map[string]restore.TablePlan{}
+	for _, t := range p.Tables {
+		loads[t.Keyspace+"."+t.Name] = t
+	}
+	t := report.Table{Header: []string{"VERDICT", "KIND", "NAME", "SSTABLES", "REASON"}}
+	for _, o := range p.Objects {
+		sstables := ""
+		if l, ok := loads[strings.ReplaceAll(o.Name, `"`, "")]; ok && (o.Kind == "table" || o.Kind == "view") {
+			sstables = joinInts(l.SSTables)
+		}
+		t.Add(o.Verdict, o.Kind, o.Name, sstables, o.Reason)
+	}
+	t.Write(w)
+	writeWarnings(w, p.Warnings)
+	fmt.Fprintf(w, "SSTABLES are those of nodes %s\n", strings.Join(p.Nodes, "/"))
+}
+
+func writeWarnings(w io.Writer, warnings []string) {
+	for _, warning := range warnings {
+		fmt.Fprintf(w, "warning: %s\n", warning)
+	}
+}
+
+func joinInts(ns []int) string {
+	parts := make([]string, len(ns))
+	for i, n := range ns {
+		parts[i] = fmt.Sprint(n)
+	}
+	return strings.Join(parts, "/")
+}
+
+func writeReport(w io.Writer, r *restore.Report) {
+	t := report.Table{Header: []string{"", "TABLE", "VERDICT", "SSTABLES", "TAKEN"}}
+	for _, p := range r.Tables {
+		mark := "✓"
+		if !slices.Equal(p.Expected, p.Taken) {
+			mark = "✗"
+		}
+		t.Add(mark, p.Keyspace+"."+p.Name, p.Verdict, joinInts(p.Expected), joinInts(p.Taken))
+	}
+	t.Write(w)
+	writeWarnings(w, r.Warnings)
+	for _, d := range r.Differences {
+		fmt.Fprintf(w, "difference: %s\n", d)
+	}
+	if r.RepairAdvised {
+		fmt.Fprintf(w, "warning: the backup is %s old, older than the smallest gc_grace_seconds (%d): run a full repair\n",
+			report.Duration(time.Duration(r.AgeSeconds)*time.Second), r.SmallestGCGrace)
+	}
+	if r.AlreadyDone {
+		fmt.Fprintf(w, "backup %s was restored onto these volumes at %s: nothing was done\n", r.BackupID, r.Finished.Format(time.RFC3339))
+		return
+	}
+	verdict := "restored and verified"
+	if len(r.Differences) > 0 {
+		verdict = "restored, with differences"
+	}
+	fmt.Fprintf(w, "backup %s %s: %d tables on %d nodes, %d calls to agents, %d statements\n", r.BackupID, verdict, len(r.Tables), len(r.Nodes), r.Calls, r.Statements)
+}

@@ -1,0 +1,191 @@
+package restore
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/casshook/casshook/pkg/agent/wire"
+	"github.com/casshook/casshook/pkg/ring"
+	"github.com/casshook/casshook/pkg/schema"
+	"github.com/casshook/casshook/pkg/sstable"
+)
+
+// stays lists the tables of the plan that are in the ring and stay in it.
+func (o *online) stays(views bool) []TablePlan {
+	var tables []TablePlan
+	for _, t := range o.plan.Tables {
+		kept := t.Verdict == string(schema.Keep) || t.Verdict == string(schema.Alter)
+		if kept && (views || !t.View) {
+			tables = append(tables, t)
+		}
+	}
+	return tables
+}
+
+// removeLeftovers deals with what a dead run placed in live directories, before
+// the TRUNCATE.
+func (o *online) removeLeftovers(ctx context.Context) error {
+	args, err := o.leftoverTables(ctx)
+	if err != nil {
+		return err
+	}
+	results, err := ring.CallAll[wire.LeftoverResult](ctx, o.Sessions, wire.OpLeftovers, args)
+	for i, r := range results {
+		if r.Loaded+r.Removed > 0 {
+			o.observer.Progress(fmt.Sprintf("node %s: leftovers in %d tables taken up, %d files removed", o.names()[i], r.Loaded, r.Removed))
+		}
+	}
+	return err
+}
+
+// leftoverTables are the tables whose live directories an earlier run may have
+// placed files in.
+func (o *online) leftoverTables(ctx context.Context) (wire.LeftoverArgs, error) {
+	var args wire.LeftoverArgs
+	ids, err := o.readLiveIDs(ctx)
+	if err != nil {
+		return args, err
+	}
+	backupIDs := o.backupIDs()
+	for _, t := range o.stays(true) {
+		name := wire.TableName{Keyspace: t.Keyspace, Name: t.Name}
+		args.Tables = append(args.Tables, wire.TableLoad{Keyspace: t.Keyspace, Name: t.Name, LiveID: ids[name], BackupID: backupIDs[name]})
+	}
+	return args, nil
+}
+
+// backupIDs are the ids that tables had when they were backed up.
+func (o *online) backupIDs() map[wire.TableName]string {
+	ids := map[wire.TableName]string{}
+	for _, t := range o.source.cluster.Tables {
+		ids[wire.TableName{Keyspace: t.Keyspace, Name: t.Name}] = sstable.CompactID(t.ID)
+	}
+	return ids
+}
+
+func (o *online) readLiveIDs(ctx context.Context) (map[wire.TableName]string, error) {
+	tables, err := o.CQL.Tables(ctx)
+	if err != nil {
+		return nil, err
+	}
+	ids := map[wire.TableName]string{}
+	for _, t := range tables {
+		ids[wire.TableName{Keyspace: t.Keyspace, Name: t.Name}] = sstable.CompactID(t.ID)
+	}
+	return ids, nil
+}
+
+// changeSchema drops, alters and creates what differs, all through one
+// coordinator, with one wait for agreement a phase. The automatic snapshots are
+// listed before, to know which ones are ours.
+func (o *online) changeSchema(ctx context.Context) error {
+	auto := wire.AutoArgs{RestoreID: o.earlier.id}
+	if _, err := ring.CallAll[struct{}](ctx, o.Sessions, wire.OpAutoBefore, auto); err != nil {
+		return err
+	}
+	steps := append(o.cmp.diff.Drops(), o.cmp.diff.Creates()...)
+	return o.execute(ctx, steps)
+}
+
+func (o *online) execute(ctx context.Context, steps []schema.Step) error {
+	for i, s := range steps {
+		if err := o.CQL.Exec(ctx, s.Statement); err != nil {
+			return fmt.Errorf("%s: %w", s.Ref.Describe(), err)
+		}
+		o.observer.Progress(fmt.Sprintf("%d of %d statements: %s %s", i+1, len(steps), s.Verdict, s.Ref.Describe()))
+		if i == len(steps)-1 || steps[i+1].Phase != s.Phase {
+			if _, err := o.CQL.WaitAgreement(ctx, o.opts.AgreementTimeout); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// truncations at once; each is a flush and a snapshot on every replica.
+const truncations = 4
+
+// truncate empties every table that stays. Its views are emptied with it. The
+// time of the TRUNCATE shields the table from hints and the commit log.
+func (o *online) truncate(ctx context.Context) error {
+	group, groupCtx := errgroup.WithContext(ctx)
+	group.SetLimit(truncations)
+	for _, t := range o.stays(false) {
+		group.Go(func() error {
+			return o.CQL.Exec(groupCtx, "TRUNCATE TABLE "+schema.TableRef(t.Keyspace, t.Name).String())
+		})
+	}
+	if err := group.Wait(); err != nil {
+		return err
+	}
+	if o.earlier.loading {
+		args, err := o.leftoverTables(ctx)
+		if err != nil {
+			return err
+		}
+		args.Sweep = o.source.id
+		if _, err := ring.CallAll[wire.LeftoverResult](ctx, o.Sessions, wire.OpLeftovers, args); err != nil {
+			return err
+		}
+	}
+	_, err := ring.CallAll[struct{}](ctx, o.Sessions, wire.OpAutoAfter, wire.AutoArgs{RestoreID: o.earlier.id})
+	return err
+}
+
+// load has every node load its own files, all nodes at once.
+func (o *online) load(ctx context.Context) error {
+	var err error
+	if o.liveIDs, err = o.readLiveIDs(ctx); err != nil {
+		return err
+	}
+	backupIDs := o.backupIDs()
+	argsOf := func(i int) any {
+		args := wire.LoadArgs{RestoreID: o.earlier.id, BackupID: o.source.id, Workers: o.opts.Workers, Wait: o.opts.LoadTimeout}
+		for _, t := range o.plan.Tables {
+			name := wire.TableName{Keyspace: t.Keyspace, Name: t.Name}
+			if t.SSTables[i] == 0 {
+				continue
+			}
+			args.Tables = append(args.Tables, wire.TableLoad{Keyspace: t.Keyspace, Name: t.Name, BackupID: backupIDs[name], LiveID: o.liveIDs[name], SSTables: t.SSTables[i]})
+		}
+		return args
+	}
+	results, err := ring.CallProgress[wire.LoadResult](ctx, o.Sessions, wire.OpLoad, argsOf, o.progress("loaded %d of %d tables"))
+	if err != nil {
+		return err
+	}
+	for _, r := range results {
+		o.evidence = append(o.evidence, r.Tables)
+	}
+	return o.checkEvidence()
+}
+
+// checkEvidence compares what every node loaded with what the backup holds.
+func (o *online) checkEvidence() error {
+	var problems []error
+	for i, tables := range o.evidence {
+		taken := map[wire.TableName]int{}
+		for _, t := range tables {
+			taken[wire.TableName{Keyspace: t.Keyspace, Name: t.Name}] = t.Taken
+		}
+		for _, t := range o.plan.Tables {
+			if got := taken[wire.TableName{Keyspace: t.Keyspace, Name: t.Name}]; got != t.SSTables[i] {
+				problems = append(problems, fmt.Errorf("node %s: Cassandra took %d of %d SSTables of %s.%s", o.names()[i], got, t.SSTables[i], t.Keyspace, t.Name))
+			}
+		}
+	}
+	return errors.Join(problems...)
+}
+
+// markLoaded records on every volume that a rerun must not load again: clients
+// may write from now on.
+func (o *online) markLoaded(ctx context.Context) error {
+	_, err := ring.Each(o.Sessions, func(i int, s *ring.Session) (struct{}, error) {
+		args := wire.MarkLoadedArgs{RestoreID: o.earlier.id, BackupID: o.source.id, Tables: o.evidence[i]}
+		return struct{}{}, s.Call(ctx, wire.OpMarkLoaded, args, nil)
+	})
+	return err
+}

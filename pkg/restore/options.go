@@ -1,0 +1,35 @@
+// Package restore brings a backup back: it finds it on the volumes, verifies all
+// of it before anything is touched, plans what is to be done object by object,
+// does it step by step with a journal on every volume, and proves the result.
+package restore
+
+import (
+	"time"
+)
+
+// Options of plan and of the restores.
+type Options struct {
+	// Backup names the backup; empty means the newest that is complete on every
+	// volume.
+	Backup string
+	// InPlace allows the volumes that the backup was made on.
+	InPlace bool
+	// Include and Exclude are globs on keyspace.table.
+	Include, Exclude []string
+	// RebuildViews recreates all views instead of loading their snapshots.
+	RebuildViews bool
+	// KeepBackup leaves snapshot and documents on the volumes at the end.
+	KeepBackup bool
+	// Full verifies every byte before anything is touched.
+	Full bool
+	// MinFree is the fraction of every volume that must be free.
+	MinFree float64
+	// Workers is how many tables a node loads at once.
+	Workers int
+	// LoadTimeout is how long a load without an answer is waited for.
+	LoadTimeout time.Duration
+	// AgreementTimeout is how long the nodes have to agree on the schema.
+	AgreementTimeout time.Duration
+	// ViewTimeout is how long views have to be built.
+	ViewTimeout time.Duration
+}

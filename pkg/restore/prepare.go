@@ -1,0 +1,174 @@
+package restore
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/casshook/casshook/pkg/agent/wire"
+	"github.com/casshook/casshook/pkg/cluster"
+	"github.com/casshook/casshook/pkg/flow"
+	"github.com/casshook/casshook/pkg/ring"
+)
+
+// run is one run of plan or of a restore.
+type run struct {
+	*cluster.Cluster
+	opts     Options
+	observer flow.Observer
+
+	volumes []wire.Volume
+	source  *source
+	earlier earlier
+	cmp     *comparison
+	plan    *Plan
+}
+
+// MakePlan says what a restore would do, without changing anything.
+func MakePlan(ctx context.Context, target ring.Target, opts Options, observer flow.Observer) (*Plan, error) {
+	c, err := cluster.Open(ctx, target)
+	if err != nil {
+		return nil, err
+	}
+	defer c.Close()
+	r := &run{Cluster: c, opts: opts, observer: observer}
+	if err := flow.Run(ctx, append([]flow.Step{{Name: "checking the ring", Do: r.ReadRing}}, r.prepare()...), observer); err != nil {
+		return nil, err
+	}
+	if r.plan == nil {
+		return nil, flow.Failf(flow.Precondition, "the restore of this backup onto these volumes is done: there is nothing to plan")
+	}
+	return r.plan, nil
+}
+
+// prepare reads and checks everything and changes nothing.
+func (r *run) prepare() []flow.Step {
+	return []flow.Step{
+		{Name: "reading the documents", Do: r.readDocuments},
+		{Name: "comparing the schemas", Do: r.unlessDone(r.makePlan)},
+		{Name: "verifying the files", Do: r.unlessDone(r.verifyFiles)},
+	}
+}
+
+// unlessDone passes over a step when an earlier run ended the restore.
+func (r *run) unlessDone(do func(context.Context) error) func(context.Context) error {
+	return func(ctx context.Context) error {
+		if r.earlier.done {
+			return nil
+		}
+		return do(ctx)
+	}
+}
+
+func (r *run) names() []string { return r.View.Names }
+
+func (r *run) readDocuments(ctx context.Context) error {
+	var err error
+	if r.volumes, err = r.Inspect(ctx); err != nil {
+		return err
+	}
+	id, err := choose(r.names(), r.volumes, r.opts.Backup)
+	if err != nil {
+		e, backup, ok := finished(r.volumes, r.opts.Backup)
+		if !ok {
+			return err
+		}
+		r.earlier, r.source = e, &source{id: backup}
+		return nil
+	}
+	r.earlier = find(restoreID(id, r.volumes), r.volumes)
+	if r.earlier.done {
+		r.source = &source{id: id}
+		return nil
+	}
+	opened, err := ring.CallAll[wire.OpenResult](ctx, r.Sessions, wire.OpOpen, wire.OpenArgs{BackupID: id})
+	if err != nil {
+		return err
+	}
+	if r.source, err = newSource(id, r.names(), r.View.Facts, opened); err != nil {
+		return err
+	}
+	if err := cluster.CheckSpace(r.Sessions, r.volumes, r.opts.MinFree); err != nil {
+		return err
+	}
+	return r.source.checkVolumes(r.names(), r.volumes, r.opts.InPlace)
+}
+
+func (r *run) makePlan(ctx context.Context) error {
+	var err error
+	if r.cmp, err = compare(ctx, r.CQL, r.source, r.opts, r.View.Facts[0].Release); err != nil {
+		return err
+	}
+	if err := r.cmp.checkTarget(r.source, r.View); err != nil {
+		return err
+	}
+	if r.opts.RebuildViews {
+		r.cmp.rebuildViews()
+	}
+	p := &Plan{
+		RestoreID: r.earlier.id, BackupID: r.source.id, Created: r.source.cluster.Created, Resumes: r.earlier.loaded,
+		Objects: r.cmp.objects(), Nodes: r.names(), Tables: r.cmp.loads(r.source, r.names()),
+	}
+	if missing := r.cmp.missingRoles(r.source); len(missing) > 0 {
+		p.Warnings = append(p.Warnings, fmt.Sprintf("roles that have permissions in the backup and do not exist: %s", strings.Join(missing, ", ")))
+	}
+	for _, t := range p.Tables {
+		if t.View {
+			p.Warnings = append(p.Warnings, fmt.Sprintf("view %s.%s comes from its own snapshot, cut some milliseconds from its base's; --rebuild-views builds it anew", t.Keyspace, t.Name))
+		}
+	}
+	r.plan = p
+	return r.checkTables()
+}
+
+// checkTables makes sure that every table to load is in every node's documents.
+func (r *run) checkTables() error {
+	ids := map[string]bool{}
+	for _, t := range r.source.cluster.Tables {
+		ids[t.Keyspace+"."+t.Name] = true
+	}
+	var problems []error
+	for _, t := range r.plan.Tables {
+		if !ids[t.Keyspace+"."+t.Name] {
+			problems = append(problems, fmt.Errorf("%s.%s is in the backup's schema but not in its list of tables", t.Keyspace, t.Name))
+		}
+	}
+	return flow.Fail(flow.Corrupt, errors.Join(problems...))
+}
+
+// scope is the tables of the plan as the agents name them.
+func (r *run) scope() []wire.TableName {
+	tables := make([]wire.TableName, 0, len(r.plan.Tables))
+	for _, t := range r.plan.Tables {
+		tables = append(tables, wire.TableName{Keyspace: t.Keyspace, Name: t.Name})
+	}
+	return tables
+}
+
+// verifyFiles compares every file in scope with what the backup recorded.
+func (r *run) verifyFiles(ctx context.Context) error {
+	if r.earlier.loaded {
+		return nil // nothing is loaded any more
+	}
+	args := wire.VerifyArgs{BackupID: r.source.id, Full: r.opts.Full, Tables: r.scope()}
+	results, err := ring.CallProgress[wire.VerifyResult](ctx, r.Sessions, wire.OpVerify, func(int) any { return args }, r.progress("verified %d of %d tables"))
+	if err != nil {
+		return err
+	}
+	return problemsOf(r.names(), results)
+}
+
+func problemsOf(names []string, results []wire.VerifyResult) error {
+	var problems []error
+	for i, res := range results {
+		for _, p := range res.Problems {
+			problems = append(problems, fmt.Errorf("node %s: %s", names[i], p))
+		}
+	}
+	return flow.Fail(flow.Corrupt, errors.Join(problems...))
+}
+
+func (r *run) progress(format string) func(done, total int) {
+	return func(done, total int) { r.observer.Progress(fmt.Sprintf(format, done, total)) }
+}

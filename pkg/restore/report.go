@@ -1,0 +1,91 @@
+package restore
+
+import (
+	"context"
+	"encoding/json"
+	"time"
+
+	"github.com/casshook/casshook/pkg/agent/wire"
+)
+
+// Report is what a restore did and found.
+type Report struct {
+	BackupID  string    `json:"backupId"`
+	RestoreID string    `json:"restoreId"`
+	Created   time.Time `json:"created"`
+	Finished  time.Time `json:"finished"`
+	// AlreadyDone is set when an earlier run ended this restore.
+	AlreadyDone bool         `json:"alreadyDone,omitempty"`
+	Nodes       []string     `json:"nodes"`
+	Tables      []TableProof `json:"tables"`
+	Objects     []Object     `json:"objects"`
+	Warnings    []string     `json:"warnings,omitempty"`
+	Differences []string     `json:"differences,omitempty"`
+	// AgeSeconds is the backup's age when the restore ended.
+	AgeSeconds int64 `json:"ageSeconds"`
+	// SmallestGCGrace of the tables restored, in seconds; RepairAdvised when the
+	// backup is older: replicas may have purged tombstones that others lack.
+	SmallestGCGrace int  `json:"smallestGcGraceSeconds"`
+	RepairAdvised   bool `json:"repairAdvised"`
+	// Calls to the agents and Statements of CQL that it took.
+	Calls      int   `json:"calls"`
+	Statements int64 `json:"statements"`
+}
+
+// TableProof is a table or view: SSTables expected and taken, by node.
+type TableProof struct {
+	Keyspace string `json:"keyspace"`
+	Name     string `json:"name"`
+	View     bool   `json:"view,omitempty"`
+	Verdict  string `json:"verdict"`
+	Expected []int  `json:"expected"`
+	Taken    []int  `json:"taken"`
+}
+
+func (r *Report) encode() (json.RawMessage, error) { return json.Marshal(r) }
+
+func (o *online) newReport(ctx context.Context) (*Report, error) {
+	r := &Report{
+		BackupID: o.source.id, RestoreID: o.earlier.id, Created: o.source.cluster.Created, Finished: time.Now().UTC(),
+		Nodes: o.names(), Objects: o.plan.Objects, Warnings: o.plan.Warnings, Statements: o.CQL.Statements(),
+	}
+	for _, s := range o.Sessions {
+		r.Calls += s.Calls()
+	}
+	r.AgeSeconds = int64(r.Finished.Sub(r.Created).Seconds())
+	grace := map[wire.TableName]int{}
+	for _, t := range o.source.cluster.Tables {
+		grace[wire.TableName{Keyspace: t.Keyspace, Name: t.Name}] = t.GCGraceSeconds
+	}
+	r.SmallestGCGrace = -1
+	for _, t := range o.plan.Tables {
+		r.Tables = append(r.Tables, o.proof(t))
+		if g := grace[wire.TableName{Keyspace: t.Keyspace, Name: t.Name}]; r.SmallestGCGrace < 0 || g < r.SmallestGCGrace {
+			r.SmallestGCGrace = g
+		}
+	}
+	r.RepairAdvised = r.SmallestGCGrace >= 0 && r.AgeSeconds > int64(r.SmallestGCGrace)
+	return r, ctx.Err()
+}
+
+func (o *online) proof(t TablePlan) TableProof {
+	p := TableProof{Keyspace: t.Keyspace, Name: t.Name, View: t.View, Verdict: t.Verdict, Expected: t.SSTables, Taken: make([]int, len(t.SSTables))}
+	for i, tables := range o.evidence {
+		for _, e := range tables {
+			if e.Keyspace == t.Keyspace && e.Name == t.Name {
+				p.Taken[i] = e.Taken
+			}
+		}
+	}
+	return p
+}
+
+// earlierReport is the report of the run that ended this restore.
+func (o *online) earlierReport() *Report {
+	r := &Report{}
+	if err := json.Unmarshal(o.earlier.report, r); err != nil {
+		r = &Report{BackupID: o.source.id, RestoreID: o.earlier.id, Warnings: []string{"the report of the earlier run cannot be read: " + err.Error()}}
+	}
+	r.AlreadyDone = true
+	return r
+}

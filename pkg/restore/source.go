@@ -1,0 +1,199 @@
+package restore
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"sort"
+	"strings"
+
+	"github.com/casshook/casshook/pkg/agent/wire"
+	"github.com/casshook/casshook/pkg/document"
+	"github.com/casshook/casshook/pkg/flow"
+	"github.com/casshook/casshook/pkg/schema"
+)
+
+// source is the backup that a restore is of, as all volumes hold it.
+type source struct {
+	id      string
+	cluster document.Cluster
+	rows    []schema.Row
+	grants  []schema.Grant
+	// opened are the documents of each node, in the order of the sessions.
+	opened []wire.OpenResult
+}
+
+// choose picks the backup: the named one, or the newest that claims to be
+// complete on every volume. What stands in the way is said by node.
+func choose(names []string, volumes []wire.Volume, wanted string) (string, error) {
+	complete := map[string]int{}
+	var incomplete []string
+	for i, v := range volumes {
+		for _, b := range v.Backups {
+			if b.Complete {
+				complete[b.ID]++
+			} else {
+				incomplete = append(incomplete, fmt.Sprintf("backup %s is not complete on node %s: it has no COMPLETE", b.ID, names[i]))
+			}
+		}
+	}
+	if wanted != "" {
+		if complete[wanted] == len(volumes) {
+			return wanted, nil
+		}
+		return "", flow.Failf(flow.Corrupt, "backup %s is complete on %d of %d volumes%s", wanted, complete[wanted], len(volumes), listed(incomplete))
+	}
+	var everywhere, somewhere []string
+	for id, n := range complete {
+		if n == len(volumes) {
+			everywhere = append(everywhere, id)
+		} else {
+			somewhere = append(somewhere, fmt.Sprintf("backup %s is on %s only", id, strings.Join(holders(names, volumes, id), ", ")))
+		}
+	}
+	if len(everywhere) > 0 {
+		sort.Strings(everywhere) // ids begin with their time
+		return everywhere[len(everywhere)-1], nil
+	}
+	sort.Strings(somewhere)
+	if found := append(somewhere, incomplete...); len(found) > 0 {
+		return "", flow.Failf(flow.Corrupt, "no backup is complete on every volume%s", listed(found))
+	}
+	return "", flow.Failf(flow.Corrupt, "no backup on the volumes: nothing under %s/%s of any node", "<volume>", document.Root)
+}
+
+func listed(items []string) string {
+	if len(items) == 0 {
+		return ""
+	}
+	return ": " + strings.Join(items, "; ")
+}
+
+func holders(names []string, volumes []wire.Volume, id string) []string {
+	var found []string
+	for i, v := range volumes {
+		if slices.ContainsFunc(v.Backups, func(b wire.BackupSummary) bool { return b.ID == id && b.Complete }) {
+			found = append(found, names[i])
+		}
+	}
+	return found
+}
+
+// newSource cross-checks the documents of all nodes: one COMPLETE, every node of
+// the ring in it, and every node's documents on that very node.
+func newSource(id string, names []string, facts []wire.Facts, opened []wire.OpenResult) (*source, error) {
+	s := &source{id: id, opened: opened}
+	if err := document.Decode(opened[0].Cluster, &s.cluster); err != nil {
+		return nil, flow.Fail(flow.Corrupt, err)
+	}
+	var problems []error
+	for i, o := range opened {
+		if o.CompleteDigest != opened[0].CompleteDigest {
+			problems = append(problems, fmt.Errorf("node %s: its COMPLETE differs from that of node %s", names[i], names[0]))
+		}
+	}
+	for _, m := range s.cluster.Members {
+		if _, ok := opened[0].Complete.Nodes[m.HostID]; !ok {
+			problems = append(problems, fmt.Errorf("COMPLETE lacks node %s (host id %s)", m.Name, m.HostID))
+		}
+	}
+	if err := errors.Join(problems...); err != nil {
+		return nil, flow.Fail(flow.Corrupt, err)
+	}
+	for i, o := range opened {
+		if o.Member.HostID != facts[i].HostID {
+			problems = append(problems, fmt.Errorf("node %s: the volume is of host id %s (%s in the backup), the node has host id %s",
+				names[i], o.Member.HostID, o.Member.Name, facts[i].HostID))
+		}
+	}
+	if err := errors.Join(problems...); err != nil {
+		return nil, flow.Fail(flow.Precondition, err)
+	}
+	var err error
+	if s.rows, err = document.DecodeLines[schema.Row](opened[0].Schema); err != nil {
+		return nil, flow.Fail(flow.Corrupt, fmt.Errorf("%s: %w", document.SchemaFile, err))
+	}
+	if s.grants, err = document.DecodeLines[schema.Grant](opened[0].Grants); err != nil {
+		return nil, flow.Fail(flow.Corrupt, fmt.Errorf("%s: %w", document.GrantsFile, err))
+	}
+	return s, nil
+}
+
+// checkVolumes makes sure that volumes were restored: on the very volumes that
+// were backed up, an after-restore would take what was written since.
+func (s *source) checkVolumes(names []string, volumes []wire.Volume, inPlace bool) error {
+	if inPlace {
+		return nil
+	}
+	var original []string
+	for i, o := range s.opened {
+		if o.Volume == volumes[i].Identity {
+			original = append(original, names[i])
+		}
+	}
+	if len(original) == 0 {
+		return nil
+	}
+	return flow.Failf(flow.Precondition, "the volumes of %s are those that backup %s was made on: no restore point was restored; "+
+		"to go back to the backup on them and lose what was written since, say --in-place", strings.Join(original, ", "), s.id)
+}
+
+// restoreID names a restore by the backup and the volumes, so that restoring one
+// backup twice is two restores, and a rerun is the same one.
+func restoreID(backup string, volumes []wire.Volume) string {
+	identities := make([]string, 0, len(volumes))
+	for _, v := range volumes {
+		identities = append(identities, v.Identity)
+	}
+	sort.Strings(identities)
+	sum := sha256.Sum256([]byte(backup + "\n" + strings.Join(identities, "\n")))
+	return hex.EncodeToString(sum[:8])
+}
+
+// earlier is what earlier runs of this restore left on the volumes.
+type earlier struct {
+	id string
+	// loading is set when an earlier run began to load, and may have died there.
+	loading  bool
+	loaded   bool
+	done     bool
+	evidence [][]wire.TableLoad
+	report   json.RawMessage
+}
+
+// find looks for the restore with an id. That all data is loaded was recorded
+// only after it was, so one volume that says so is enough.
+func find(id string, volumes []wire.Volume) earlier {
+	e := earlier{id: id, evidence: make([][]wire.TableLoad, len(volumes))}
+	for i, v := range volumes {
+		for _, r := range v.Restores {
+			if r.ID != id {
+				continue
+			}
+			e.loaded = e.loaded || r.Loaded
+			e.loading = e.loading || slices.ContainsFunc(r.Steps, func(s wire.JournalEntry) bool { return s.Step == stepLoading })
+			e.done = e.done || r.Done
+			e.evidence[i] = r.Evidence
+			if r.Done {
+				e.report = r.Report
+			}
+		}
+	}
+	return e
+}
+
+// finished looks for a restore that ended on these very volumes: then there is no
+// backup left to choose. wanted may name the backup.
+func finished(volumes []wire.Volume, wanted string) (earlier, string, bool) {
+	for _, v := range volumes {
+		for _, r := range v.Restores {
+			if r.Done && r.Volume == v.Identity && (wanted == "" || r.BackupID == wanted) {
+				return find(r.ID, volumes), r.BackupID, true
+			}
+		}
+	}
+	return earlier{}, "", false
+}

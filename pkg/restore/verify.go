@@ -1,0 +1,206 @@
+package restore
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/casshook/casshook/pkg/flow"
+	"github.com/casshook/casshook/pkg/schema"
+)
+
+// viewPoll is how often views are asked for.
+const viewPoll = 300 * time.Millisecond
+
+// createViews creates the views that are missing, now that their bases are full,
+// and waits until they are built and complete.
+func (o *online) createViews(ctx context.Context) error {
+	live, err := liveSchema(ctx, o.CQL)
+	if err != nil {
+		return err
+	}
+	var missing []schema.Step
+	for _, s := range o.cmp.diff.Views() {
+		if live.Lookup(s.Ref) == nil {
+			missing = append(missing, s)
+		}
+	}
+	if err := o.execute(ctx, missing); err != nil {
+		return err
+	}
+	for _, s := range o.cmp.diff.Views() {
+		if err := o.awaitView(ctx, s.Ref); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// awaitView waits for a view that Cassandra builds: first for the nodes to say
+// that it is built, then for its last asynchronous writes, by counting at ALL.
+func (o *online) awaitView(ctx context.Context, view schema.Ref) error {
+	deadline := time.Now().Add(o.opts.ViewTimeout)
+	for {
+		waitingFor, err := o.viewLacks(ctx, view)
+		if err != nil {
+			return err
+		}
+		if waitingFor == "" {
+			return nil
+		}
+		o.observer.Progress(fmt.Sprintf("waiting for %s: %s", view.Describe(), waitingFor))
+		if time.Now().After(deadline) {
+			return flow.Fail(flow.Differences, fmt.Errorf("%s is not complete after %s: %s", view.Describe(), o.opts.ViewTimeout, waitingFor))
+		}
+		select {
+		case <-time.After(viewPoll):
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}
+
+// viewLacks says what a view still lacks, "" when it is complete.
+func (o *online) viewLacks(ctx context.Context, view schema.Ref) (string, error) {
+	built, err := o.CQL.ViewBuilt(ctx, view.Keyspace, view.Name, len(o.Sessions))
+	if err != nil {
+		return "", err
+	}
+	if !built {
+		return "not every node has built it", nil
+	}
+	object := o.cmp.backup.Lookup(view)
+	query, err := schema.ExpectedViewRows(object, o.cmp.backup.Lookup(object.Base))
+	if err != nil {
+		return "", err
+	}
+	want, err := o.CQL.Count(ctx, query)
+	if err != nil {
+		return "", err
+	}
+	got, err := o.CQL.Count(ctx, "SELECT count(*) FROM "+view.String())
+	if err != nil {
+		return "", err
+	}
+	if got != want {
+		return fmt.Sprintf("it has %d rows, its base says %d", got, want), nil
+	}
+	return "", nil
+}
+
+// restoreGrants makes the permissions on the objects in scope those of the
+// backup, both ways. Roles are neither created nor dropped.
+func (o *online) restoreGrants(ctx context.Context) error {
+	grant, revoke, err := o.grantSteps(ctx)
+	if err != nil {
+		return err
+	}
+	for _, s := range append(revoke, grant...) {
+		if err := o.CQL.Exec(ctx, s.Statement); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// grantSteps leaves out roles that do not exist, which verify names.
+func (o *online) grantSteps(ctx context.Context) (grant, revoke []schema.GrantStep, err error) {
+	live, err := o.CQL.Grants(ctx)
+	if err != nil {
+		return nil, nil, err
+	}
+	grant, revoke, err = schema.CompareGrants(o.source.grants, live, o.cmp.diff.GrantInScope)
+	if err != nil {
+		return nil, nil, err
+	}
+	if o.cmp.roles, err = o.CQL.Roles(ctx); err != nil {
+		return nil, nil, err
+	}
+	have := map[string]bool{}
+	for _, r := range o.cmp.roles {
+		have[r] = true
+	}
+	var possible []schema.GrantStep
+	for _, s := range grant {
+		if have[s.Role] {
+			possible = append(possible, s)
+		}
+	}
+	return possible, revoke, nil
+}
+
+// verify proves the result: every SSTable was taken, the schema and the
+// permissions are those of the backup, no role is missing.
+func (o *online) verify(ctx context.Context) error {
+	if o.evidence == nil {
+		o.evidence = o.earlier.evidence
+	}
+	var problems []error
+	if o.earlier.loaded {
+		problems = append(problems, o.checkRecorded())
+	} else {
+		problems = append(problems, o.checkEvidence())
+	}
+	problems = append(problems, o.verifySchema(ctx), o.verifyGrants(ctx))
+	var err error
+	if o.report, err = o.newReport(ctx); err != nil {
+		return err
+	}
+	for _, p := range problems {
+		if p != nil {
+			o.report.Differences = append(o.report.Differences, strings.Split(p.Error(), "\n")...)
+		}
+	}
+	return flow.Recode(flow.Differences, errors.Join(problems...))
+}
+
+// checkRecorded is for a rerun: the evidence of the load was recorded, and views
+// that were built are none of it.
+func (o *online) checkRecorded() error {
+	var problems []error
+	for i, tables := range o.evidence {
+		if tables == nil {
+			o.observer.Progress(fmt.Sprintf("node %s has no record of the load; the other nodes' says that all was loaded", o.names()[i]))
+		}
+		for _, t := range tables {
+			if t.Taken != t.SSTables {
+				problems = append(problems, fmt.Errorf("node %s: Cassandra took %d of %d SSTables of %s.%s", o.names()[i], t.Taken, t.SSTables, t.Keyspace, t.Name))
+			}
+		}
+	}
+	return errors.Join(problems...)
+}
+
+func (o *online) verifySchema(ctx context.Context) error {
+	if _, err := o.CQL.WaitAgreement(ctx, o.opts.AgreementTimeout); err != nil {
+		return err
+	}
+	after, err := compare(ctx, o.CQL, o.source, o.opts, o.View.Facts[0].Release)
+	if err != nil {
+		return err
+	}
+	var problems []error
+	for _, c := range after.diff.Changes {
+		if c.Verdict != schema.Keep {
+			problems = append(problems, fmt.Errorf("%s is not as in the backup: %s (%s)", c.Ref.Describe(), c.Verdict, c.Reason))
+		}
+	}
+	return errors.Join(problems...)
+}
+
+func (o *online) verifyGrants(ctx context.Context) error {
+	grant, revoke, err := o.grantSteps(ctx)
+	if err != nil {
+		return err
+	}
+	var problems []error
+	for _, s := range append(grant, revoke...) {
+		problems = append(problems, fmt.Errorf("permissions are not as in the backup, it would take: %s", s.Statement))
+	}
+	if missing := o.cmp.missingRoles(o.source); len(missing) > 0 {
+		problems = append(problems, fmt.Errorf("roles of the backup's permissions do not exist: %s: create them and run again", strings.Join(missing, ", ")))
+	}
+	return errors.Join(problems...)
+}
