@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/casshook/casshook/pkg/agent/wire"
@@ -47,27 +48,19 @@ func After(ctx context.Context, target ring.Target, operation string, observer f
 // with a restore point: it is refused, before anything is removed, unless its
 // restore is done.
 func removeOwn(ctx context.Context, c *cluster.Cluster, volumes []wire.Volume) (*Removed, error) {
-	own := make([][]string, len(volumes))
-	var foreign []error
-	seen := map[string]bool{}
-	removed := &Removed{}
-	for i, v := range volumes {
-		for _, b := range v.Backups {
-			switch {
-			case !b.Complete || b.Volume == v.Identity || restored(v, b.ID):
-				own[i] = append(own[i], b.ID)
-				if !seen[b.ID] {
-					seen[b.ID] = true
-					removed.Backups = append(removed.Backups, b.ID)
-				}
-			default:
-				foreign = append(foreign, fmt.Errorf("node %s: the volume was restored and carries backup %s of %s, whose after-restore has not run: "+
-					"its snapshot is the only good data; run after-restore first", c.Sessions[i].Node.Name, b.ID, b.Started.Format(time.RFC3339)))
-			}
-		}
+	removed := &Removed{Backups: []string{}}
+	names := make([]string, len(c.Sessions))
+	for i, s := range c.Sessions {
+		names[i] = s.Node.Name
 	}
-	if len(foreign) > 0 {
-		return removed, flow.Fail(flow.Precondition, errors.Join(foreign...))
+	own, err := ownBackups(names, volumes)
+	if err != nil {
+		return removed, err
+	}
+	for _, id := range slices.Concat(own...) {
+		if !slices.Contains(removed.Backups, id) {
+			removed.Backups = append(removed.Backups, id)
+		}
 	}
 	results, err := ring.Each(c.Sessions, func(i int, s *ring.Session) (wire.ClearResult, error) {
 		var r wire.ClearResult
@@ -81,6 +74,27 @@ func removeOwn(ctx context.Context, c *cluster.Cluster, volumes []wire.Volume) (
 		removed.Snapshots += r.Snapshots
 	}
 	return removed, err
+}
+
+// ownBackups lists by volume the ids that may be removed, or refuses because of
+// what may not.
+func ownBackups(names []string, volumes []wire.Volume) ([][]string, error) {
+	own := make([][]string, len(volumes))
+	var foreign []error
+	for i, v := range volumes {
+		for _, b := range v.Backups {
+			if !b.Complete || b.Volume == v.Identity || restored(v, b.ID) {
+				own[i] = append(own[i], b.ID)
+				continue
+			}
+			foreign = append(foreign, fmt.Errorf("node %s: the volume was restored and carries backup %s of %s, whose after-restore has not run: "+
+				"its snapshot is the only good data; run after-restore first", names[i], b.ID, b.Started.Format(time.RFC3339)))
+		}
+	}
+	if len(foreign) > 0 {
+		return nil, flow.Fail(flow.Precondition, errors.Join(foreign...))
+	}
+	return own, nil
 }
 
 func restored(v wire.Volume, backup string) bool {

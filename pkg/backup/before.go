@@ -60,7 +60,6 @@ type before struct {
 	opts     Options
 	observer flow.Observer
 	id       string
-	parked   bool
 
 	described described
 	results   []wire.SnapshotResult

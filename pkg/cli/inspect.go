@@ -110,10 +110,7 @@ func (a *app) verify() *cobra.Command {
 			if v == nil {
 				return err
 			}
-			if printErr := a.print(v, func(w io.Writer) { writeVerified(w, v) }); printErr != nil {
-				return printErr
-			}
-			return err
+			return a.printWith(err, v, func(w io.Writer) { writeVerified(w, v) })
 		},
 	}
 	cmd.Flags().StringVar(&id, "backup", "", "id of the backup; the newest when left out")

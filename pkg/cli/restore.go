@@ -52,10 +52,7 @@ func (a *app) afterRestore() *cobra.Command {
 			if result == nil {
 				return err
 			}
-			if printErr := a.print(result, func(w io.Writer) { writeReport(w, result) }); printErr != nil {
-				return printErr
-			}
-			return err
+			return a.printWith(err, result, func(w io.Writer) { writeReport(w, result) })
 		},
 	}
 	restoreFlags(cmd.Flags(), &opts)

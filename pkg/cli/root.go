@@ -43,7 +43,18 @@ func Run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	if err != nil {
 		fmt.Fprintf(stderr, "casshook: %s\n", oneLine(err))
 	}
-	return int(flow.CodeOf(err))
+	return int(exitCode(ctx, err))
+}
+
+// exitCode is the code of an error. A signal makes checks fail in many ways, with
+// codes of their own: what counts then is that the run was interrupted, unless it
+// left something half-way.
+func exitCode(ctx context.Context, err error) flow.Code {
+	code := flow.CodeOf(err)
+	if err != nil && ctx.Err() != nil && code != flow.HalfWay && code != flow.Differences {
+		return flow.Interrupted
+	}
+	return code
 }
 
 // oneLine makes one line of an error that joins several.
@@ -66,7 +77,10 @@ func (a *app) root() *cobra.Command {
 		SilenceErrors: true,
 		Args:          cobra.NoArgs,
 		PersistentPreRunE: func(cmd *cobra.Command, _ []string) error {
-			return fromEnvironment(cmd.Flags())
+			if err := fromEnvironment(cmd.Flags()); err != nil {
+				return err
+			}
+			return flow.Fail(flow.Usage, report.CheckFormat(a.output))
 		},
 	}
 	f := root.PersistentFlags()
@@ -77,6 +91,8 @@ func (a *app) root() *cobra.Command {
 		a.afterBackup("on-failure", "Remove what before-backup left, after the volume snapshots failed"),
 		a.afterRestore(), a.planCommand(), a.verify(), a.status(), a.list(), a.version())
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return flow.Fail(flow.Usage, err) })
+	root.InitDefaultHelpCmd()
+	root.InitDefaultCompletionCmd()
 	documentEnvironment(root)
 	usageErrors(root)
 	return root
@@ -91,7 +107,7 @@ func usageErrors(cmd *cobra.Command) {
 		}
 		return flow.Fail(flow.Usage, check(c, args))
 	}
-	if cmd.RunE == nil {
+	if !cmd.Runnable() {
 		cmd.RunE = func(c *cobra.Command, _ []string) error { return c.Help() }
 	}
 	for _, child := range cmd.Commands() {
@@ -124,7 +140,7 @@ func fromEnvironment(flags *pflag.FlagSet) error {
 	var problems []error
 	flags.VisitAll(func(f *pflag.Flag) {
 		value, ok := os.LookupEnv(environmentName(f.Name))
-		if f.Changed || !ok {
+		if f.Changed || !ok || f.Name == "help" {
 			return
 		}
 		if err := flags.Set(f.Name, value); err != nil {
@@ -153,6 +169,15 @@ func (a *app) steps() *report.Steps { return report.NewSteps(a.stderr) }
 
 func (a *app) print(value any, table func(io.Writer)) error {
 	return report.Print(a.stdout, a.output, value, table)
+}
+
+// printWith prints the result of a run that may have failed with err; its code
+// stays that of err when the printing fails too.
+func (a *app) printWith(err error, value any, table func(io.Writer)) error {
+	if printErr := a.print(value, table); printErr != nil {
+		return errors.Join(err, printErr)
+	}
+	return err
 }
 
 func (a *app) version() *cobra.Command {

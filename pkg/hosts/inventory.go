@@ -3,11 +3,13 @@
 package hosts
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 
 	"github.com/casshook/casshook/pkg/agent/wire"
@@ -72,6 +74,9 @@ const defaultCQLPort = 9042
 // remote shell.
 var plainWord = regexp.MustCompile(`^[A-Za-z0-9_@%+=:,./-]+$`)
 
+// separator begins another document of a YAML stream.
+var separator = regexp.MustCompile(`(?m)^---(\s|$)`)
+
 // Load reads an inventory file, checks it and returns the target.
 func Load(path string) (*Target, error) {
 	content, err := os.ReadFile(path)
@@ -79,6 +84,9 @@ func Load(path string) (*Target, error) {
 		return nil, fmt.Errorf("inventory: %w", err)
 	}
 	var inv Inventory
+	if separator.Match(bytes.TrimPrefix(content, []byte("---"))) {
+		return nil, fmt.Errorf("inventory %s: more than one YAML document: all after the first would be left out", path)
+	}
 	if err := yaml.UnmarshalStrict(content, &inv); err != nil {
 		return nil, fmt.Errorf("inventory %s: %w", path, err)
 	}
@@ -107,7 +115,7 @@ func (inv *Inventory) validate() error {
 		for _, err := range h.problems() {
 			bad("%s: %w", where, err)
 		}
-		for _, key := range []string{"name " + h.Name, "address " + h.Address, "volume " + strings.Join(h.Prefix, " ") + h.Volume} {
+		for _, key := range []string{"name " + h.Name, "address " + h.Address, "volume " + strings.Join(append(slices.Clone(h.Prefix), filepath.Clean(h.Volume)), " ")} {
 			if other, ok := seen[key]; ok {
 				bad("%s: has the same %s as %s", where, key, other)
 			}

@@ -4,9 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/casshook/casshook/pkg/agent/wire"
-	"github.com/casshook/casshook/pkg/flow"
 	"github.com/casshook/casshook/pkg/ring"
 )
 
@@ -23,11 +23,20 @@ func (t *Target) Acquire(ctx context.Context, sessions []*ring.Session, claim ri
 	l := &lock{claim: claim}
 	for _, s := range sessions {
 		if err := l.call(ctx, s, wire.LockAcquire); err != nil {
-			return nil, errors.Join(flow.Fail(flow.Locked, fmt.Errorf("take the lock: %w", err)), l.Release(ctx))
+			return nil, errors.Join(fmt.Errorf("take the lock: %w", err), l.giveBack(ctx))
 		}
 		l.sessions = append(l.sessions, s)
 	}
 	return l, nil
+}
+
+// releaseTimeout bounds giving locks back when the flow's own context may be gone.
+const releaseTimeout = 30 * time.Second
+
+func (l *lock) giveBack(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), releaseTimeout)
+	defer cancel()
+	return l.Release(ctx)
 }
 
 func (l *lock) call(ctx context.Context, s *ring.Session, action string) error {

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"os"
 	"os/exec"
@@ -23,12 +24,14 @@ type Target struct {
 	hosts     map[string]Host
 	// agent is the path of the local casshook-agent.
 	agent string
+	// grace is how long a command has to end after its context did.
+	grace time.Duration
 }
 
 var _ ring.Target = (*Target)(nil)
 
 func newTarget(inv Inventory) (*Target, error) {
-	t := &Target{inventory: inv, hosts: map[string]Host{}}
+	t := &Target{inventory: inv, hosts: map[string]Host{}, grace: stopGrace}
 	for _, h := range inv.Nodes {
 		t.hosts[h.Name] = h
 	}
@@ -98,18 +101,19 @@ func (t *Target) AgentArgv(_ context.Context, node ring.Node) ([]string, error) 
 	return []string{path, "serve"}, nil
 }
 
-// stopGrace is how long a command has to end after its context did.
+// stopGrace is Target.grace, but for tests.
 const stopGrace = 10 * time.Second
 
-// Exec implements ring.Exec: a local process, behind the host's prefix.
+// Exec implements ring.Exec: a local process, behind the host's prefix. It returns
+// when the process ends, even while Stdin is still open.
 func (t *Target) Exec(ctx context.Context, node ring.Node, c ring.Command) error {
 	argv := append(append([]string{}, t.hosts[node.Name].Prefix...), c.Argv...)
 	cmd := exec.CommandContext(ctx, argv[0], argv[1:]...)
 	tail := &tailWriter{limit: 2000}
-	cmd.Stdin, cmd.Stdout, cmd.Stderr = c.Stdin, c.Stdout, tail
+	cmd.Stdout, cmd.Stderr = c.Stdout, tail
 	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) }
-	cmd.WaitDelay = stopGrace
-	err := cmd.Run()
+	cmd.WaitDelay = t.grace
+	err := run(cmd, c.Stdin)
 	if err == nil {
 		return nil
 	}
@@ -119,6 +123,26 @@ func (t *Target) Exec(ctx context.Context, node ring.Node, c ring.Command) error
 		code = exit.ExitCode()
 	}
 	return &ring.ExecError{Node: node.Name, Argv: argv, Code: code, Tail: tail.String(), Err: err}
+}
+
+// run is cmd.Run with a stdin that is not waited for: exec.Cmd.Stdin would be, and
+// the end of a process that died would show only with the next write to it.
+func run(cmd *exec.Cmd, stdin io.Reader) error {
+	if stdin == nil {
+		return cmd.Run()
+	}
+	pipe, err := cmd.StdinPipe()
+	if err != nil {
+		return err
+	}
+	if err := cmd.Start(); err != nil {
+		return err
+	}
+	go func() {
+		_, _ = io.Copy(pipe, stdin) // a process that reads no further is no error
+		_ = pipe.Close()
+	}()
+	return cmd.Wait()
 }
 
 // DialCQL implements ring.Dialer.

@@ -1,10 +1,13 @@
 package report
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"io"
+	"strconv"
 	"strings"
+	"unicode"
 	"unicode/utf8"
 
 	"sigs.k8s.io/yaml"
@@ -21,8 +24,10 @@ const (
 func Print(w io.Writer, format string, value any, table func(io.Writer)) error {
 	switch format {
 	case FormatTable:
-		table(w)
-		return nil
+		var text bytes.Buffer
+		table(&text)
+		_, err := w.Write(text.Bytes())
+		return err
 	case FormatJSON:
 		enc := json.NewEncoder(w)
 		enc.SetIndent("", "  ")
@@ -35,6 +40,15 @@ func Print(w io.Writer, format string, value any, table func(io.Writer)) error {
 		}
 		_, err = w.Write(data)
 		return err
+	}
+	return CheckFormat(format)
+}
+
+// CheckFormat says what is wrong with a format, so that it can be asked before
+// anything is done whose result could not be printed.
+func CheckFormat(format string) error {
+	if format == FormatTable || format == FormatJSON || format == FormatYAML {
+		return nil
 	}
 	return fmt.Errorf("output format %q is none of table, json, yaml", format)
 }
@@ -54,10 +68,22 @@ func (t *Table) Add(cells ...any) {
 	t.Rows = append(t.Rows, row)
 }
 
-// Write prints the table, columns aligned, two blanks apart.
+// Write prints the table, columns aligned, two blanks apart. A row may have more
+// or fewer cells than the header. Line breaks and other control characters, which
+// names in Cassandra may have, are printed as escapes.
 func (t *Table) Write(w io.Writer) {
-	widths := make([]int, len(t.Header))
-	all := append([][]string{t.Header}, t.Rows...)
+	var widths []int
+	var all [][]string
+	for _, row := range append([][]string{t.Header}, t.Rows...) {
+		printed := make([]string, len(row))
+		for i, cell := range row {
+			printed[i] = printable(cell)
+			if i == len(widths) {
+				widths = append(widths, 0)
+			}
+		}
+		all = append(all, printed)
+	}
 	for _, row := range all {
 		for i, cell := range row {
 			widths[i] = max(widths[i], utf8.RuneCountInString(cell))
@@ -73,6 +99,19 @@ func (t *Table) Write(w io.Writer) {
 		}
 		fmt.Fprintln(w, strings.TrimRight(line.String(), " "))
 	}
+}
+
+// printable is the text with its control characters as escapes.
+func printable(text string) string {
+	var out strings.Builder
+	for _, r := range text {
+		if unicode.IsControl(r) {
+			out.WriteString(strings.Trim(strconv.QuoteRune(r), "'"))
+		} else {
+			out.WriteRune(r)
+		}
+	}
+	return out.String()
 }
 
 // Bytes is a size that people read at a glance.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/casshook/casshook/pkg/agent/wire"
@@ -132,6 +133,12 @@ func (r *run) checkTables() error {
 	for _, t := range r.plan.Tables {
 		if !ids[t.Keyspace+"."+t.Name] {
 			problems = append(problems, fmt.Errorf("%s.%s is in the backup's schema but not in its list of tables", t.Keyspace, t.Name))
+		}
+		for i, o := range r.source.opened {
+			here := func(s wire.TableSummary) bool { return s.Keyspace == t.Keyspace && s.Name == t.Name }
+			if !slices.ContainsFunc(o.Tables, here) {
+				problems = append(problems, fmt.Errorf("node %s: the documents lack %s.%s", r.names()[i], t.Keyspace, t.Name))
+			}
 		}
 	}
 	return flow.Fail(flow.Corrupt, errors.Join(problems...))

@@ -9,6 +9,7 @@ import (
 	"slices"
 	"sort"
 	"strings"
+	"time"
 
 	"github.com/casshook/casshook/pkg/agent/wire"
 	"github.com/casshook/casshook/pkg/document"
@@ -35,7 +36,7 @@ func choose(names []string, volumes []wire.Volume, wanted string) (string, error
 		for _, b := range v.Backups {
 			if b.Complete {
 				complete[b.ID]++
-			} else {
+			} else if wanted == "" || b.ID == wanted {
 				incomplete = append(incomplete, fmt.Sprintf("backup %s is not complete on node %s: it has no COMPLETE", b.ID, names[i]))
 			}
 		}
@@ -43,6 +44,9 @@ func choose(names []string, volumes []wire.Volume, wanted string) (string, error
 	if wanted != "" {
 		if complete[wanted] == len(volumes) {
 			return wanted, nil
+		}
+		if complete[wanted] > 0 {
+			incomplete = append([]string{"it is on " + strings.Join(holders(names, volumes, wanted), ", ") + " only"}, incomplete...)
 		}
 		return "", flow.Failf(flow.Corrupt, "backup %s is complete on %d of %d volumes%s", wanted, complete[wanted], len(volumes), listed(incomplete))
 	}
@@ -185,15 +189,28 @@ func find(id string, volumes []wire.Volume) earlier {
 	return e
 }
 
-// finished looks for a restore that ended on these very volumes: then there is no
-// backup left to choose. wanted may name the backup.
+// finished looks for the last restore that ended on these very volumes: then there
+// is no backup left to choose. wanted may name the backup.
 func finished(volumes []wire.Volume, wanted string) (earlier, string, bool) {
+	var last *wire.RestoreSummary
 	for _, v := range volumes {
 		for _, r := range v.Restores {
-			if r.Done && r.Volume == v.Identity && (wanted == "" || r.BackupID == wanted) {
-				return find(r.ID, volumes), r.BackupID, true
+			ended := r.Done && r.Volume == v.Identity && (wanted == "" || r.BackupID == wanted)
+			if ended && (last == nil || lastStep(r).After(lastStep(*last))) {
+				last = &r
 			}
 		}
 	}
-	return earlier{}, "", false
+	if last == nil {
+		return earlier{}, "", false
+	}
+	return find(last.ID, volumes), last.BackupID, true
+}
+
+// lastStep is when the journal of a restore ends.
+func lastStep(r wire.RestoreSummary) time.Time {
+	if len(r.Steps) == 0 {
+		return time.Time{}
+	}
+	return r.Steps[len(r.Steps)-1].Time
 }

@@ -41,7 +41,7 @@ func TestFeatures(t *testing.T) {
 		skipped []string
 	}{
 		{"5.0 default", Version{5, 0}, "", nil, []string{"latest"}},
-		{"5.0 latest", Version{5, 0}, FlavourLatest, nil, []string{"sasi", "index-quoted"}},
+		{"5.0 latest", Version{5, 0}, FlavourLatest, nil, []string{"index-quoted"}},
 		{"4.1", Version{4, 1}, FlavourDefault, nil, []string{"options-5.0", "index-using", "ucs", "sai", "vector", "latest"}},
 		{"4.0 without roles", Version{4, 0}, FlavourDefault, []string{"auth"}, []string{"auth", "options-5.0", "index-using", "ucs", "sai", "vector", "latest"}},
 	}

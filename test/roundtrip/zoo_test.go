@@ -1,0 +1,62 @@
+//go:build ring
+
+package roundtrip
+
+import (
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/casshook/casshook/test/lab/cassandra"
+	"github.com/casshook/casshook/test/lab/zoo"
+)
+
+// TestZoo takes the whole zoo through backup, disaster and restore, on every
+// version and flavour, and wants every digest to be what it was.
+func TestZoo(t *testing.T) {
+	tests := []struct {
+		name    string
+		options cassandra.Options
+		mode    cassandra.InventoryMode
+	}{
+		{"5.0 default", cassandra.Options{Version: "5.0.9", Nodes: 3}, cassandra.InventorySocket},
+		{"5.0 latest", cassandra.Options{Version: "5.0.9", Flavour: cassandra.Latest, Nodes: 3}, cassandra.InventoryTCP},
+		{"4.1", cassandra.Options{Version: "4.1.10"}, cassandra.InventorySocket},
+		{"4.0 by nodetool", cassandra.Options{Version: "4.0.19", MultipleDataDirs: 2}, cassandra.InventoryNodetool},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			w := start(t, tt.options)
+			w.use(t, tt.mode)
+			version, err := zoo.ParseVersion(tt.options.Version)
+			require.NoError(t, err)
+			o := zoo.Options{Session: w.session, Version: version, Flavour: string(tt.options.Flavour), Nodes: max(1, tt.options.Nodes),
+				Scale: zoo.Small, Flush: w.ring.Flush, Without: []string{zoo.RoleDamage}}
+			_, err = zoo.Create(t.Context(), o)
+			require.NoError(t, err)
+			want := w.digest(t)
+
+			w.backup(t)
+			_, err = zoo.Damage(t.Context(), o)
+			require.NoError(t, err)
+			require.Greater(t, len(zoo.Compare(want, w.digest(t))), len(want)/2, "the disaster must be one")
+			w.replaceVolumes(t)
+			foreign := w.glob(t, "data*/*/*/snapshots/dropped-*")
+			require.NotEmpty(t, foreign)
+
+			w.must(t, "after-restore")
+			w.same(t, want)
+			require.Equal(t, foreign, w.glob(t, "data*/*/*/snapshots/dropped-*"), "automatic snapshots of others stay, ours go")
+			require.Empty(t, w.glob(t, "data*/*/*/snapshots/casshook-*"))
+			require.Empty(t, w.glob(t, "data*/*/*/*2000000*"), "nothing is left under the names that we placed files under")
+
+			w.must(t, "after-restore")
+			w.same(t, want)
+			w.close()
+			require.NoError(t, w.ring.Kill(t.Context()))
+			require.NoError(t, w.ring.StartAll(t.Context()))
+			w.connect(t)
+			w.same(t, want)
+		})
+	}
+}
