@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"os"
 	"strings"
 	"time"
 
@@ -68,12 +69,12 @@ func (a *api) call(ctx context.Context, method, path string, body, result any) e
 	}
 	resp, err := a.client.Do(req)
 	if err != nil {
-		return fmt.Errorf("management API: %w", err)
+		return fmt.Errorf("management API: %w", silent(ctx, err))
 	}
 	defer resp.Body.Close()
 	text, err := io.ReadAll(resp.Body)
 	if err != nil {
-		return fmt.Errorf("management API: %s %s: %w", method, path, err)
+		return fmt.Errorf("management API: %s %s: %w", method, path, silent(ctx, err))
 	}
 	if resp.StatusCode != http.StatusOK {
 		return a.failed(&apiError{method, path, resp.StatusCode, strings.TrimSpace(string(text))})
@@ -85,6 +86,15 @@ func (a *api) call(ctx context.Context, method, path string, body, result any) e
 		return fmt.Errorf("management API: %s %s: %w", method, path, err)
 	}
 	return nil
+}
+
+// silent tells the end of the client's own patience from other errors: Cassandra
+// may have been asked and go on.
+func silent(ctx context.Context, err error) error {
+	if os.IsTimeout(err) && ctx.Err() == nil {
+		return fmt.Errorf("%w: %w", err, errUnknown)
+	}
+	return err
 }
 
 // failed tells the 30-second limit from other errors: the API answers 500 "Query
@@ -112,6 +122,9 @@ func (a *api) facts(ctx context.Context) (wire.Facts, error) {
 		if status == "" {
 			status = e["STATUS"]
 		}
+		if departed(status) {
+			continue
+		}
 		f.Endpoints = append(f.Endpoints, wire.Endpoint{
 			Address: strings.TrimPrefix(e["ENDPOINT_IP"], "/"), HostID: e["HOST_ID"], Datacenter: e["DC"], Rack: e["RACK"],
 			Up: e["IS_ALIVE"] == "true", Normal: strings.HasPrefix(status, "NORMAL"),
@@ -124,6 +137,14 @@ func (a *api) facts(ctx context.Context) (wire.Facts, error) {
 		return f, fmt.Errorf("management API: metadata/endpoints names no local node")
 	}
 	return f, nil
+}
+
+// departed reports whether gossip only remembers that an endpoint left the ring,
+// which it does for three days (Gossiper.aVeryLongTime); nodetool status does not
+// show these either.
+func departed(status string) bool {
+	state, _, _ := strings.Cut(status, ",")
+	return state == "LEFT" || state == "removed"
 }
 
 // keyspaceRequest is the body of ops/tables/flush.

@@ -21,9 +21,6 @@ const pollEvery = 200 * time.Millisecond
 
 // begin records that a backup was begun on the volume, before anything of it is.
 func (n *node) begin(_ context.Context, _ call, args wire.BeginArgs) (none, error) {
-	if !document.ValidID(args.BackupID) {
-		return none{}, fmt.Errorf("%q is no backup id", args.BackupID)
-	}
 	identity, err := n.identity()
 	if err != nil {
 		return none{}, err
@@ -46,9 +43,15 @@ func (n *node) snapshot(ctx context.Context, c call, args wire.SnapshotArgs) (wi
 	if err := n.cassandra.open(ctx); err != nil {
 		return r, err
 	}
+	select {
+	case <-c.s.release: // meant for a snapshot that was given up
+	default:
+	}
 	c.event(wire.Event{Kind: wire.EventReady})
 	select {
 	case <-c.s.release:
+	case <-c.overtaken:
+		return r, errors.New("the snapshot was given up before it began")
 	case <-ctx.Done():
 		return r, context.Cause(ctx)
 	}
@@ -244,15 +247,26 @@ func (n *node) clearOne(id string) (int, error) {
 	if !document.ValidID(id) {
 		return 0, fmt.Errorf("%q is no backup id: not removed", id)
 	}
-	dir := document.BackupDir(n.Volume, id)
-	if err := os.Remove(filepath.Join(dir, document.CompleteFile)); err != nil && !errors.Is(err, os.ErrNotExist) {
-		return 0, err
-	}
-	removed, err := n.clearSnapshot(id)
+	removed, err := n.clearData(id)
 	if err != nil {
 		return removed, err
 	}
-	return removed, os.RemoveAll(dir)
+	return removed, os.RemoveAll(document.BackupDir(n.Volume, id))
+}
+
+// clearData removes all of a backup but for its other documents.
+func (n *node) clearData(id string) (int, error) {
+	if err := removeIfThere(filepath.Join(document.BackupDir(n.Volume, id), document.CompleteFile)); err != nil {
+		return 0, err
+	}
+	return n.clearSnapshot(id)
+}
+
+func removeIfThere(path string) error {
+	if err := os.Remove(path); !errors.Is(err, os.ErrNotExist) {
+		return err
+	}
+	return nil
 }
 
 func (n *node) clearSnapshot(tag string) (int, error) {

@@ -13,7 +13,8 @@ import (
 )
 
 // finish ends a restore. The done marker comes first: from then on nothing of it
-// is ever done again, and what follows can be repeated.
+// is ever done again, and what follows can be repeated: the lists of what is to be
+// removed, the documents among them, go last.
 func (n *node) finish(_ context.Context, _ call, args wire.FinishArgs) (wire.FinishResult, error) {
 	var r wire.FinishResult
 	dir, err := n.restoreDir(args.RestoreID)
@@ -33,43 +34,53 @@ func (n *node) finish(_ context.Context, _ call, args wire.FinishArgs) (wire.Fin
 	if err := n.removeStage(args.RestoreID); err != nil {
 		return r, err
 	}
-	touched := n.deadDirs(args.BackupID, args.LiveIDs)
-	removed, err := n.removeAuto(dir)
-	r.AutoSnapshots = len(removed)
+	touched := n.touchedDirs(args.BackupID)
+	caused, err := n.removeAuto(dir)
+	r.AutoSnapshots = len(caused)
 	if err != nil {
 		return r, err
 	}
-	for _, s := range removed {
+	for _, s := range caused {
 		touched = append(touched, filepath.Dir(filepath.Dir(s)))
 	}
 	if !args.KeepBackup {
-		if r.Snapshots, err = n.clearOne(args.BackupID); err != nil {
+		if err := n.removeStagesOf(args.BackupID); err != nil {
+			return r, err
+		}
+		if r.Snapshots, err = n.clearData(args.BackupID); err != nil {
 			return r, err
 		}
 	}
 	r.Directories = removeDead(touched, args.LiveIDs)
-	return r, nil
+	if err := removeIfThere(filepath.Join(dir, autoCaused)); err != nil || args.KeepBackup {
+		return r, err
+	}
+	return r, os.RemoveAll(document.BackupDir(n.Volume, args.BackupID))
 }
 
-// deadDirs are the table directories that carry the backup's snapshot and whose
-// table id exists no more: tables that the restore created under new ids.
-func (n *node) deadDirs(tag string, liveIDs []string) []string {
+// touchedDirs are the table directories that carry the backup's snapshot, or did
+// before an earlier finish was killed: those of tables that the restore created
+// under new ids are dead.
+func (n *node) touchedDirs(id string) []string {
+	var doc document.Node
+	// Without its documents there is no backup, and nothing was left to do.
+	_ = document.Read(filepath.Join(document.BackupDir(n.Volume, id), document.NodeFile), &doc)
 	var dirs []string
 	for _, dataDir := range n.DataDirs {
-		found, err := document.SnapshotDirs(dataDir, tag)
-		if err != nil {
-			continue // clearing the snapshot reports it
-		}
-		for _, s := range found {
-			dirs = append(dirs, filepath.Dir(filepath.Dir(s)))
+		for _, t := range doc.Tables {
+			dirs = append(dirs, filepath.Join(dataDir, t.Keyspace, sstable.TableDir(t.Name, t.ID)))
 		}
 	}
 	return dirs
 }
 
 // removeDead removes directories of tables that exist no more and hold nothing
-// but empty directories; rmdir refuses everything else.
+// but empty directories; rmdir refuses everything else. Some tables always exist:
+// without a list of them none is known to be dead.
 func removeDead(dirs, liveIDs []string) int {
+	if len(liveIDs) == 0 {
+		return 0
+	}
 	live := map[string]bool{}
 	for _, id := range liveIDs {
 		live[sstable.CompactID(id)] = true
@@ -95,4 +106,22 @@ func removeDead(dirs, liveIDs []string) int {
 		}
 	}
 	return removed
+}
+
+// removeStagesOf removes what unfinished restores of a backup staged, for example
+// of a part of it that the whole then took over.
+func (n *node) removeStagesOf(backup string) error {
+	restores, err := n.restores()
+	if err != nil {
+		return err
+	}
+	for _, r := range restores {
+		if r.BackupID != backup {
+			continue
+		}
+		if err := n.removeStage(r.ID); err != nil {
+			return err
+		}
+	}
+	return nil
 }

@@ -81,12 +81,25 @@ func (n *node) journal(_ context.Context, _ call, args wire.JournalArgs) (none, 
 	if err != nil {
 		return none{}, err
 	}
-	f, err := os.OpenFile(filepath.Join(dir, journalFile), os.O_WRONLY|os.O_CREATE|os.O_APPEND, 0o640)
+	return none{}, appendLine(filepath.Join(dir, journalFile), line)
+}
+
+// appendLine appends a line, after a newline where a killed run left a torn one:
+// it must not take the new line with it.
+func appendLine(path string, line []byte) error {
+	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|os.O_APPEND, 0o640)
 	if err != nil {
-		return none{}, err
+		return err
+	}
+	last := []byte{'\n'}
+	if info, err := f.Stat(); err == nil && info.Size() > 0 {
+		_, _ = f.ReadAt(last, info.Size()-1)
+	}
+	if last[0] != '\n' {
+		line = append([]byte{'\n'}, line...)
 	}
 	_, err = f.Write(append(line, '\n'))
-	return none{}, errors.Join(err, f.Sync(), f.Close())
+	return errors.Join(err, f.Sync(), f.Close())
 }
 
 func (n *node) beginRestore(dir, backup string) error {

@@ -25,9 +25,8 @@ func (n *node) leftovers(ctx context.Context, _ call, args wire.LeftoverArgs) (w
 	}
 	l := n.cassandra.loader()
 	for _, t := range args.Tables {
-		dirs, _ := n.tableDirs(t.Keyspace, t.Name, t.LiveID)
 		whole := false
-		for _, dir := range dirs {
+		for _, dir := range n.tableDirs(t.Keyspace, t.Name, t.LiveID) {
 			if dir == "" {
 				continue
 			}
@@ -42,7 +41,7 @@ func (n *node) leftovers(ctx context.Context, _ call, args wire.LeftoverArgs) (w
 			continue
 		}
 		r.Loaded++
-		if err := l.adopt(ctx, t.Keyspace, t.Name); err != nil && !isUnknown(err) {
+		if err := l.adopt(ctx, t.Keyspace, t.Name); err != nil {
 			return r, err
 		}
 	}
@@ -64,8 +63,7 @@ func (n *node) sweep(args wire.LeftoverArgs) (wire.LeftoverResult, error) {
 		if err := eachFile(snapshots, func(_ string, info os.FileInfo) { ours[inodeOf(info)] = true }); err != nil {
 			return r, err
 		}
-		dirs, _ := n.tableDirs(t.Keyspace, t.Name, t.LiveID)
-		removed, err := sweepDirs(dirs, ours)
+		removed, err := sweepDirs(n.tableDirs(t.Keyspace, t.Name, t.LiveID), ours)
 		r.Removed += removed
 		if err != nil {
 			return r, err
@@ -132,8 +130,8 @@ func clearPlaced(dir string) (whole bool, removed int, err error) {
 	return whole, removed, nil
 }
 
-// autoList is the list of snapshots that Cassandra took by itself, as paths
-// <data directory index>:<keyspace>/<table dir>/snapshots/<tag>.
+// autoList is the list of snapshots that Cassandra took by itself, as absolute
+// paths of their directories.
 type autoList struct {
 	Version   int      `json:"version"`
 	Snapshots []string `json:"snapshots"`
@@ -209,7 +207,8 @@ func (n *node) autoAfter(_ context.Context, _ call, args wire.AutoArgs) (none, e
 	return none{}, os.Remove(filepath.Join(dir, autoBefore))
 }
 
-// removeAuto removes the automatic snapshots that the restore caused.
+// removeAuto removes the automatic snapshots that the restore caused, and names
+// them. Their list stays, for the case that this is not the end of it.
 func (n *node) removeAuto(dir string) ([]string, error) {
 	var caused autoList
 	if _, err := readIfThere(filepath.Join(dir, autoCaused), &caused); err != nil {
@@ -221,9 +220,5 @@ func (n *node) removeAuto(dir string) ([]string, error) {
 		}
 		removeIfEmpty(filepath.Dir(s))
 	}
-	err := os.Remove(filepath.Join(dir, autoCaused))
-	if errors.Is(err, fs.ErrNotExist) {
-		err = nil
-	}
-	return caused.Snapshots, err
+	return caused.Snapshots, nil
 }

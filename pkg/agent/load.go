@@ -100,7 +100,7 @@ func (n *node) loadTable(ctx context.Context, l loader, args wire.LoadArgs, t wi
 		job.staged = append(job.staged, staged)
 	}
 	var err error
-	if job.live, err = n.liveDirs(ctx, t); err != nil {
+	if job.live, err = n.liveDirs(ctx, t, job.staged); err != nil {
 		return t, err
 	}
 	inodes, err := inodesOf(job.staged)
@@ -111,19 +111,20 @@ func (n *node) loadTable(ctx context.Context, l loader, args wire.LoadArgs, t wi
 		t.Found, err = countInodes(job.live, inodes)
 	}
 	if err == nil && t.Taken != t.SSTables {
-		err = fmt.Errorf("Cassandra took %d of %d SSTables", t.Taken, t.SSTables)
+		err = fmt.Errorf("%d of %d SSTables were taken by Cassandra", t.Taken, t.SSTables)
 	}
 	return t, err
 }
 
 // liveDirs waits for the live directories of a table, which appear on a node
-// some time after the coordinator answered the CREATE.
-func (n *node) liveDirs(ctx context.Context, t wire.TableLoad) ([]string, error) {
+// some time after the coordinator answered the CREATE, one after the other: for
+// all into whose data directories something goes.
+func (n *node) liveDirs(ctx context.Context, t wire.TableLoad, staged []string) ([]string, error) {
 	const patience = 30 * time.Second
 	deadline := time.Now().Add(patience)
 	for {
-		dirs, found := n.tableDirs(t.Keyspace, t.Name, t.LiveID)
-		if found {
+		dirs := n.tableDirs(t.Keyspace, t.Name, t.LiveID)
+		if lacking := lackingDirs(staged, dirs); !lacking {
 			return dirs, nil
 		}
 		if time.Now().After(deadline) {
@@ -137,16 +138,25 @@ func (n *node) liveDirs(ctx context.Context, t wire.TableLoad) ([]string, error)
 	}
 }
 
-func (n *node) tableDirs(keyspace, table, id string) ([]string, bool) {
-	found := false
+func lackingDirs(staged, live []string) bool {
+	for i := range staged {
+		if staged[i] != "" && live[i] == "" {
+			return true
+		}
+	}
+	return false
+}
+
+// tableDirs are the live directories of a table, "" where there is none.
+func (n *node) tableDirs(keyspace, table, id string) []string {
 	dirs := make([]string, len(n.DataDirs))
 	for i, dataDir := range n.DataDirs {
 		dir := filepath.Join(dataDir, keyspace, sstable.TableDir(table, id))
 		if _, err := os.Stat(dir); err == nil {
-			dirs[i], found = dir, true
+			dirs[i] = dir
 		}
 	}
-	return dirs, found
+	return dirs
 }
 
 // refresher loads through the Management API's refresh: links in the live
@@ -160,9 +170,18 @@ func (r *refresher) workers(asked int) int { return max(1, asked) }
 func (r *refresher) calls() int            { return int(r.count.Load()) }
 func (r *refresher) takesSAI() bool        { return true }
 
+// adoptLimit bounds the wait for a refresh that adopts leftovers.
+const adoptLimit = 10 * time.Minute
+
+// adopt is over when the refresh is: one that still ran would load what it found
+// after the TRUNCATE that follows.
 func (r *refresher) adopt(ctx context.Context, keyspace, table string) error {
 	r.count.Add(1)
-	return r.api.refresh(ctx, keyspace, table)
+	err := r.api.refresh(ctx, keyspace, table)
+	if isUnknown(err) {
+		err = r.await(ctx, keyspace, table, adoptLimit)
+	}
+	return err
 }
 
 // firstID is the first sequence id that we place files under: far above any in
@@ -191,7 +210,7 @@ func (r *refresher) load(ctx context.Context, job loadJob) (int, error) {
 	r.count.Add(1)
 	err = r.api.refresh(ctx, job.Keyspace, job.Name)
 	if isUnknown(err) {
-		err = r.await(ctx, job, placed)
+		err = r.await(ctx, job.Keyspace, job.Name, job.wait)
 	}
 	if err != nil {
 		return 0, err
@@ -274,80 +293,19 @@ func removeFiles(groups [][]string) error {
 // await finds out how a refresh ended that the API stopped waiting for: refreshes
 // of one table are serialised in Cassandra, so a second one answers only when the
 // first is through.
-func (r *refresher) await(ctx context.Context, job loadJob, placed [][]string) error {
-	ctx, cancel := context.WithTimeout(ctx, job.wait)
+func (r *refresher) await(ctx context.Context, keyspace, table string, wait time.Duration) error {
+	ctx, cancel := context.WithTimeout(ctx, wait)
 	defer cancel()
 	for {
 		r.count.Add(1)
-		err := r.api.refresh(ctx, job.Keyspace, job.Name)
-		if !isUnknown(err) {
+		err := r.api.refresh(ctx, keyspace, table)
+		if err == nil || !isUnknown(err) && ctx.Err() == nil {
 			return err
 		}
 		select {
 		case <-time.After(pollEvery):
 		case <-ctx.Done():
-			return fmt.Errorf("refresh of %d SSTables had not ended after %s", len(placed), job.wait)
+			return fmt.Errorf("the refresh had not ended after %s", wait)
 		}
 	}
-}
-
-// importer loads with nodetool import, which takes the files out of the staging
-// directory; what stays there was not taken.
-type importer struct {
-	nodetool *nodetool
-	count    atomic.Int32
-}
-
-func (m *importer) workers(int) int { return 2 }
-func (m *importer) calls() int      { return int(m.count.Load()) }
-func (m *importer) takesSAI() bool  { return false }
-
-func (m *importer) adopt(ctx context.Context, keyspace, table string) error {
-	m.count.Add(1)
-	_, err := m.nodetool.run(ctx, "refresh", "--", keyspace, table)
-	return err
-}
-
-func (m *importer) load(ctx context.Context, job loadJob) (int, error) {
-	var dirs []string
-	staged := 0
-	for _, dir := range job.staged {
-		if dir == "" {
-			continue
-		}
-		groups, err := readGroups(dir)
-		if err != nil {
-			return 0, err
-		}
-		staged += len(groups)
-		dirs = append(dirs, dir)
-	}
-	if len(dirs) == 0 {
-		return 0, nil
-	}
-	m.count.Add(1)
-	if err := m.nodetool.importDir(ctx, job.Keyspace, job.Name, dirs); err != nil {
-		return 0, err
-	}
-	for _, dir := range dirs {
-		groups, err := readGroups(dir)
-		if err != nil {
-			return 0, err
-		}
-		for _, components := range groups {
-			if components[0] == sstable.Data || hasData(components) {
-				staged--
-			}
-		}
-	}
-	return staged, nil
-}
-
-func hasData(components []string) bool {
-	for _, c := range components {
-		if c == sstable.Data {
-			return true
-		}
-	}
-	return false
 }

@@ -49,31 +49,46 @@ func (n *node) writeLock(l wire.Lock) error {
 // lock acquires, parks or releases the lock file of the volume; all of it is
 // idempotent for one holder. A lock file that is not parked and whose holder has
 // no agent any more belongs to a dead run and is taken over.
+//
+// The flock is kept only with the lock: an agent that was refused it, or gave it
+// back, may change nothing and is in nobody's way.
 func (n *node) lock(_ context.Context, _ call, args wire.LockArgs) (none, error) {
+	had := n.flock != nil
 	if err := n.holdVolume(); err != nil {
 		return none{}, err
 	}
+	keep, err := n.actOnLock(args, had)
+	if !keep {
+		n.close()
+	}
+	return none{}, err
+}
+
+// actOnLock reports whether the flock is kept; had says whether it was there.
+func (n *node) actOnLock(args wire.LockArgs, had bool) (keep bool, err error) {
 	held, err := n.readLock()
 	if err != nil {
-		return none{}, err
+		return had, err
 	}
 	mine := held != nil && held.Holder == args.Holder
 	switch args.Action {
 	case wire.LockAcquire:
-		return none{}, n.acquire(held, args)
+		err := n.acquire(held, args)
+		return err == nil || had, err
 	case wire.LockPark:
 		if !mine {
-			return none{}, &wire.Error{Kind: wire.KindLocked, Message: fmt.Sprintf("the lock on %s was taken by another", n.Volume)}
+			return had, &wire.Error{Kind: wire.KindLocked, Message: fmt.Sprintf("the lock on %s was taken by another", n.Volume)}
 		}
 		held.Since, held.Parked, held.BackupID = time.Now().UTC(), true, args.BackupID
-		return none{}, n.writeLock(*held)
+		return had, n.writeLock(*held)
 	case wire.LockRelease:
 		if !mine {
-			return none{}, nil
+			return had, nil
 		}
-		return none{}, os.Remove(n.lockPath())
+		err := os.Remove(n.lockPath())
+		return err != nil && had, err
 	}
-	return none{}, fmt.Errorf("unknown action %q on the lock", args.Action)
+	return had, fmt.Errorf("unknown action %q on the lock", args.Action)
 }
 
 func (n *node) acquire(held *wire.Lock, args wire.LockArgs) error {

@@ -72,6 +72,7 @@ func (n *node) holdVolume() error {
 func (n *node) close() {
 	if n.flock != nil {
 		n.flock.Close()
+		n.flock = nil
 	}
 }
 

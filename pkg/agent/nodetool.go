@@ -49,6 +49,7 @@ var (
 	statusLine = regexp.MustCompile(`^([UD?])([NLJMS])\s+(\S+)\s.*\s([0-9a-f]{8}-[0-9a-f-]{27})\s+(.+?)\s*$`)
 	dcLine     = regexp.MustCompile(`^Datacenter: (.+?)\s*$`)
 	idLine     = regexp.MustCompile(`(?m)^ID\s*: ([0-9a-f-]{36})\s*$`)
+	tokenHead  = regexp.MustCompile(`^--\s.*\sHost ID\s+Token\s+Rack\s*$`)
 	versLine   = regexp.MustCompile(`(?m)^ReleaseVersion: (\S+)\s*$`)
 )
 
@@ -80,14 +81,21 @@ func (t *nodetool) facts(ctx context.Context) (wire.Facts, error) {
 
 func parseStatus(text string) ([]wire.Endpoint, error) {
 	var endpoints []wire.Endpoint
-	dc := ""
+	dc, oneToken := "", false
 	for _, line := range strings.Split(text, "\n") {
 		if m := dcLine.FindStringSubmatch(line); m != nil {
 			dc = m[1]
 		}
+		if strings.HasPrefix(line, "--") { // a ring of one token a node has it before the rack
+			oneToken = tokenHead.MatchString(line)
+		}
 		if m := statusLine.FindStringSubmatch(line); m != nil {
+			rack := m[5]
+			if _, after, ok := strings.Cut(rack, " "); ok && oneToken {
+				rack = strings.TrimSpace(after)
+			}
 			endpoints = append(endpoints, wire.Endpoint{
-				Address: m[3], HostID: m[4], Datacenter: dc, Rack: m[5], Up: m[1] == "U", Normal: m[2] == "N",
+				Address: m[3], HostID: m[4], Datacenter: dc, Rack: rack, Up: m[1] == "U", Normal: m[2] == "N",
 			})
 		}
 	}

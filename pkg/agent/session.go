@@ -6,6 +6,7 @@ package agent
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -18,8 +19,9 @@ import (
 	"github.com/casshook/casshook/pkg/agent/wire"
 )
 
-// Release is the version that the agent reports; set by the linker's -X.
-const Release = "dev"
+// Release is the version that the agent reports; set by the linker's -X. which
+// cannot set a constant.
+var Release = "dev"
 
 // maxLine bounds a request: schema and grants travel in one line.
 const maxLine = 256 << 20
@@ -27,23 +29,32 @@ const maxLine = 256 << 20
 // Serve answers requests from in on out until in closes, falls silent for
 // wire.Silence, or ctx ends. What runs then is cancelled and waited for.
 func Serve(ctx context.Context, in io.Reader, out io.Writer) error {
+	return serve(ctx, in, out, wire.Silence)
+}
+
+func serve(ctx context.Context, in io.Reader, out io.Writer, silence time.Duration) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	s := &server{out: json.NewEncoder(out), release: make(chan struct{}, 1)}
 	defer s.close()
-	requests := make(chan wire.Request)
+	requests := newQueue()
 	alive := make(chan struct{}, 1)
 	readEnded := make(chan error, 1)
-	go func() { readEnded <- s.read(ctx, in, requests, alive) }()
-	go watch(ctx, alive, cancel)
+	go func() { readEnded <- s.read(in, requests, alive) }()
+	go watch(ctx, silence, alive, cancel)
 	for {
 		select {
-		case req := <-requests:
+		case <-requests.arrived:
+			req, overtaken, ok := requests.pop()
+			if !ok {
+				continue
+			}
 			done := make(chan struct{})
-			go func() { s.answer(ctx, req); close(done) }()
+			go func() { s.answer(ctx, req, overtaken); close(done) }()
 			if err := waitFor(ctx, done, readEnded, cancel); err != nil {
 				return ignoreEOF(err)
 			}
+			requests.done()
 		case err := <-readEnded:
 			return ignoreEOF(err)
 		case <-ctx.Done():
@@ -78,15 +89,15 @@ func ignoreEOF(err error) error {
 	return err
 }
 
-func watch(ctx context.Context, alive <-chan struct{}, cancel context.CancelCauseFunc) {
-	timer := time.NewTimer(wire.Silence)
+func watch(ctx context.Context, silence time.Duration, alive <-chan struct{}, cancel context.CancelCauseFunc) {
+	timer := time.NewTimer(silence)
 	defer timer.Stop()
 	for {
 		select {
 		case <-alive:
-			timer.Reset(wire.Silence)
+			timer.Reset(silence)
 		case <-timer.C:
-			cancel(fmt.Errorf("nothing heard from the executor for %s", wire.Silence))
+			cancel(fmt.Errorf("nothing heard from the executor for %s", silence))
 			return
 		case <-ctx.Done():
 			return
@@ -108,7 +119,7 @@ func (s *server) close() {
 }
 
 // read decodes lines; pings and releases are handled at once, requests queue.
-func (s *server) read(ctx context.Context, in io.Reader, requests chan<- wire.Request, alive chan<- struct{}) error {
+func (s *server) read(in io.Reader, requests *queue, alive chan<- struct{}) error {
 	lines := bufio.NewScanner(in)
 	lines.Buffer(make([]byte, 64<<10), maxLine)
 	for lines.Scan() {
@@ -123,12 +134,13 @@ func (s *server) read(ctx context.Context, in io.Reader, requests chan<- wire.Re
 		switch req.Op {
 		case wire.OpPing:
 		case wire.OpGo:
-			s.release <- struct{}{}
-		default:
 			select {
-			case requests <- req:
-			case <-ctx.Done():
-				return context.Cause(ctx)
+			case s.release <- struct{}{}:
+			default: // a second one: released already
+			}
+		default:
+			if err := requests.push(req); err != nil {
+				return err
 			}
 		}
 	}
@@ -148,6 +160,9 @@ func (s *server) send(r wire.Response) {
 type call struct {
 	s  *server
 	id int
+	// overtaken is closed when the executor sends the next request, and so has
+	// given this one up.
+	overtaken <-chan struct{}
 }
 
 func (c call) event(e wire.Event) { c.s.send(wire.Response{ID: c.id, Event: &e}) }
@@ -156,8 +171,8 @@ func (c call) progress(message string, done, total int) {
 	c.event(wire.Event{Kind: wire.EventProgress, Message: message, Done: done, Total: total})
 }
 
-func (s *server) answer(ctx context.Context, req wire.Request) {
-	result, err := s.dispatch(ctx, req, call{s, req.ID})
+func (s *server) answer(ctx context.Context, req wire.Request, overtaken <-chan struct{}) {
+	result, err := s.dispatch(ctx, req, call{s, req.ID, overtaken})
 	if err != nil {
 		e := &wire.Error{Message: err.Error()}
 		var known *wire.Error
@@ -193,9 +208,14 @@ func (s *server) dispatch(ctx context.Context, req wire.Request, c call) (any, e
 func with[A, R any](req wire.Request, f func(A) (R, error)) (any, error) {
 	var args A
 	if len(req.Args) > 0 {
-		if err := json.Unmarshal(req.Args, &args); err != nil {
+		dec := json.NewDecoder(bytes.NewReader(req.Args))
+		dec.DisallowUnknownFields()
+		if err := dec.Decode(&args); err != nil {
 			return nil, fmt.Errorf("arguments of %s: %w", req.Op, err)
 		}
+	}
+	if err := checkNames(args); err != nil {
+		return nil, fmt.Errorf("arguments of %s: %w", req.Op, err)
 	}
 	return f(args)
 }
@@ -204,6 +224,9 @@ func (s *server) hello(h wire.Hello) (wire.HelloResult, error) {
 	result := wire.HelloResult{Protocol: wire.Protocol, Release: Release, PID: os.Getpid()}
 	if h.Protocol != wire.Protocol {
 		return result, fmt.Errorf("the executor speaks protocol %d, this agent %d: use both of one release", h.Protocol, wire.Protocol)
+	}
+	if s.node != nil { // its flock would be lost sight of
+		return result, fmt.Errorf("second %q: this agent serves node %s", wire.OpHello, s.node.Name)
 	}
 	n, err := newNode(h)
 	if err != nil {

@@ -56,6 +56,9 @@ func (n *node) stage(ctx context.Context, c call, args wire.StageArgs) (wire.Sta
 	if err != nil {
 		return r, corrupt(err)
 	}
+	if len(b.Node.DataDirectories) != len(n.DataDirs) {
+		return r, fmt.Errorf("stage: the backup has %d data directories, the node has %d", len(b.Node.DataDirectories), len(n.DataDirs))
+	}
 	if err := n.removeStage(args.RestoreID); err != nil {
 		return r, err
 	}
@@ -87,6 +90,9 @@ func (n *node) stageTable(args wire.StageArgs, t document.Table) (int, error) {
 	for _, s := range t.SSTables {
 		if s.Index != "" {
 			continue
+		}
+		if s.Dir < 0 || s.Dir >= len(n.DataDirs) {
+			return links, corrupt(fmt.Errorf("stage: SSTable %s of %s.%s is in data directory %d", s.Base, t.Keyspace, t.Name, s.Dir))
 		}
 		to, err := n.stagedTable(args.RestoreID, s.Dir, t.Keyspace, t.Name, t.ID)
 		if err != nil {

@@ -76,8 +76,23 @@ func (n *node) verify(_ context.Context, c call, args wire.VerifyArgs) (wire.Ver
 	if args.Full {
 		opts.Progress = func(done, total int) { c.progress("verified", done, total) }
 	}
-	r.Problems = document.VerifyFiles(&b.Node, n.DataDirs, opts)
+	r.Problems = append(absent(b.Node.Tables, args.Tables), document.VerifyFiles(&b.Node, n.DataDirs, opts)...)
 	return r, nil
+}
+
+// absent names the tables to verify that the backup of this node does not have.
+func absent(have []document.Table, wanted []wire.TableName) []string {
+	found := map[wire.TableName]bool{}
+	for _, t := range have {
+		found[wire.TableName{Keyspace: t.Keyspace, Name: t.Name}] = true
+	}
+	var problems []string
+	for _, t := range wanted {
+		if !found[t] {
+			problems = append(problems, t.Keyspace+"."+t.Name+": is not in the backup of this node")
+		}
+	}
+	return problems
 }
 
 func tableSet(tables []wire.TableName) map[wire.TableName]bool {

@@ -20,7 +20,7 @@ func restoreFlags(f *pflag.FlagSet, opts *restore.Options) {
 	f.StringSliceVar(&opts.Include, "include", nil, "globs of keyspace.table to restore; nothing else is touched")
 	f.StringSliceVar(&opts.Exclude, "exclude", nil, "globs of keyspace.table to leave alone")
 	f.BoolVar(&opts.RebuildViews, "rebuild-views", false, "build all views anew instead of loading their snapshots")
-	f.BoolVar(&opts.KeepBackup, "keep-backup", false, "leave snapshot and documents on the volumes afterwards")
+	f.BoolVar(&opts.KeepBackup, "keep-backup", false, "leave snapshot and documents on the volumes afterwards, as a restore of a part always does")
 	f.BoolVar(&opts.Full, "full", false, "read and verify every byte of data before anything is touched")
 	f.Float64Var(&opts.MinFree, "min-free", 0.02, "fraction of every volume that must be free")
 	f.IntVar(&opts.Workers, "workers", 4, "tables that a node loads at once")

@@ -3,7 +3,6 @@
 package hosts
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
 	"os"
@@ -74,8 +73,22 @@ const defaultCQLPort = 9042
 // remote shell.
 var plainWord = regexp.MustCompile(`^[A-Za-z0-9_@%+=:,./-]+$`)
 
-// separator begins another document of a YAML stream.
-var separator = regexp.MustCompile(`(?m)^---(\s|$)`)
+// separator is between the documents of a YAML stream.
+var separator = regexp.MustCompile(`(?m)^---([ \t\r].*)?$`)
+
+// documents counts the documents of a YAML stream that hold anything.
+func documents(stream string) int {
+	n := 0
+	for _, part := range separator.Split(stream, -1) {
+		if slices.ContainsFunc(strings.Split(part, "\n"), func(line string) bool {
+			line = strings.TrimSpace(line)
+			return line != "" && !strings.HasPrefix(line, "#")
+		}) {
+			n++
+		}
+	}
+	return n
+}
 
 // Load reads an inventory file, checks it and returns the target.
 func Load(path string) (*Target, error) {
@@ -84,7 +97,7 @@ func Load(path string) (*Target, error) {
 		return nil, fmt.Errorf("inventory: %w", err)
 	}
 	var inv Inventory
-	if separator.Match(bytes.TrimPrefix(content, []byte("---"))) {
+	if documents(string(content)) > 1 {
 		return nil, fmt.Errorf("inventory %s: more than one YAML document: all after the first would be left out", path)
 	}
 	if err := yaml.UnmarshalStrict(content, &inv); err != nil {

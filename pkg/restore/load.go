@@ -96,13 +96,21 @@ func (o *online) execute(ctx context.Context, steps []schema.Step) error {
 			return fmt.Errorf("%s: %w", s.Ref.Describe(), err)
 		}
 		o.observer.Progress(fmt.Sprintf("%d of %d statements: %s %s", i+1, len(steps), s.Verdict, s.Ref.Describe()))
-		if i == len(steps)-1 || steps[i+1].Phase != s.Phase {
+		if i == len(steps)-1 || !together(s, steps[i+1]) {
 			if _, err := o.CQL.WaitAgreement(ctx, o.opts.AgreementTimeout); err != nil {
 				return err
 			}
 		}
 	}
 	return nil
+}
+
+// together tells whether a statement may be sent right after another. Statements
+// overtake each other on the way to the other nodes: what is of another kind, or
+// of the same object, may need what came before (seen on 5.0.9: "Columns not
+// found in schema table" after CREATE and ALTER without a wait).
+func together(a, b schema.Step) bool {
+	return a.Phase == b.Phase && a.Ref.Kind == b.Ref.Kind && a.Ref != b.Ref
 }
 
 // truncations at once; each is a flush and a snapshot on every replica.

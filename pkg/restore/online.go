@@ -128,7 +128,7 @@ func (o *online) end(ctx context.Context) error {
 	for _, t := range tables {
 		ids = append(ids, t.ID)
 	}
-	args := wire.FinishArgs{RestoreID: o.earlier.id, BackupID: o.source.id, Report: report, KeepBackup: o.opts.KeepBackup, LiveIDs: ids}
+	args := wire.FinishArgs{RestoreID: o.earlier.id, BackupID: o.source.id, Report: report, KeepBackup: o.opts.KeepBackup || o.opts.partial(), LiveIDs: ids}
 	o.finish, err = ring.CallAll[wire.FinishResult](ctx, o.Sessions, wire.OpFinish, args)
 	if err != nil {
 		return flow.Fail(flow.HalfWay, fmt.Errorf("the restore is done and verified, but: %w", err))

@@ -18,7 +18,8 @@ type Options struct {
 	Include, Exclude []string
 	// RebuildViews recreates all views instead of loading their snapshots.
 	RebuildViews bool
-	// KeepBackup leaves snapshot and documents on the volumes at the end.
+	// KeepBackup leaves snapshot and documents on the volumes at the end; so does
+	// a restore of a part.
 	KeepBackup bool
 	// Full verifies every byte before anything is touched.
 	Full bool
@@ -33,3 +34,6 @@ type Options struct {
 	// ViewTimeout is how long views have to be built.
 	ViewTimeout time.Duration
 }
+
+// partial tells whether only a part of the backup is asked for.
+func (o Options) partial() bool { return len(o.Include)+len(o.Exclude) > 0 }

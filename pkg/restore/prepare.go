@@ -71,14 +71,14 @@ func (r *run) readDocuments(ctx context.Context) error {
 	}
 	id, err := choose(r.names(), r.volumes, r.opts.Backup)
 	if err != nil {
-		e, backup, ok := finished(r.volumes, r.opts.Backup)
+		e, backup, ok := finished(r.volumes, r.opts)
 		if !ok {
 			return err
 		}
 		r.earlier, r.source = e, &source{id: backup}
 		return nil
 	}
-	r.earlier = find(restoreID(id, r.volumes), r.volumes)
+	r.earlier = find(restoreID(id, r.volumes, r.opts), r.volumes)
 	if r.earlier.done {
 		r.source = &source{id: id}
 		return nil
@@ -114,10 +114,14 @@ func (r *run) makePlan(ctx context.Context) error {
 	if missing := r.cmp.missingRoles(r.source); len(missing) > 0 {
 		p.Warnings = append(p.Warnings, fmt.Sprintf("roles that have permissions in the backup and do not exist: %s", strings.Join(missing, ", ")))
 	}
+	var views []string
 	for _, t := range p.Tables {
 		if t.View {
-			p.Warnings = append(p.Warnings, fmt.Sprintf("view %s.%s comes from its own snapshot, cut some milliseconds from its base's; --rebuild-views builds it anew", t.Keyspace, t.Name))
+			views = append(views, t.Keyspace+"."+t.Name)
 		}
+	}
+	if len(views) > 0 {
+		p.Warnings = append(p.Warnings, "views that come from their own snapshots, cut some milliseconds from their bases' (--rebuild-views builds them anew): "+strings.Join(views, ", "))
 	}
 	r.plan = p
 	return r.checkTables()

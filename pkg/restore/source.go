@@ -145,15 +145,19 @@ func (s *source) checkVolumes(names []string, volumes []wire.Volume, inPlace boo
 		"to go back to the backup on them and lose what was written since, say --in-place", strings.Join(original, ", "), s.id)
 }
 
-// restoreID names a restore by the backup and the volumes, so that restoring one
-// backup twice is two restores, and a rerun is the same one.
-func restoreID(backup string, volumes []wire.Volume) string {
+// restoreID names a restore by the backup, the volumes and the scope, so that
+// restoring one backup twice is two restores, and a rerun is the same one.
+func restoreID(backup string, volumes []wire.Volume, opts Options) string {
 	identities := make([]string, 0, len(volumes))
 	for _, v := range volumes {
 		identities = append(identities, v.Identity)
 	}
 	sort.Strings(identities)
-	sum := sha256.Sum256([]byte(backup + "\n" + strings.Join(identities, "\n")))
+	parts := append([]string{backup}, identities...)
+	if opts.partial() {
+		parts = append(parts, fmt.Sprintf("%q %q", slices.Sorted(slices.Values(opts.Include)), slices.Sorted(slices.Values(opts.Exclude))))
+	}
+	sum := sha256.Sum256([]byte(strings.Join(parts, "\n")))
 	return hex.EncodeToString(sum[:8])
 }
 
@@ -189,13 +193,13 @@ func find(id string, volumes []wire.Volume) earlier {
 	return e
 }
 
-// finished looks for the last restore that ended on these very volumes: then there
-// is no backup left to choose. wanted may name the backup.
-func finished(volumes []wire.Volume, wanted string) (earlier, string, bool) {
+// finished looks for the last restore of this scope that ended on these very
+// volumes: then there may be no backup left to choose.
+func finished(volumes []wire.Volume, opts Options) (earlier, string, bool) {
 	var last *wire.RestoreSummary
 	for _, v := range volumes {
 		for _, r := range v.Restores {
-			ended := r.Done && r.Volume == v.Identity && (wanted == "" || r.BackupID == wanted)
+			ended := r.Done && r.ID == restoreID(r.BackupID, volumes, opts) && (opts.Backup == "" || r.BackupID == opts.Backup)
 			if ended && (last == nil || lastStep(r).After(lastStep(*last))) {
 				last = &r
 			}

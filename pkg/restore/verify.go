@@ -15,22 +15,19 @@ import (
 const viewPoll = 300 * time.Millisecond
 
 // createViews creates the views that are missing, now that their bases are full,
-// and waits until they are built and complete.
+// and waits until they are built and complete: one after the other, since DDL in
+// a keyspace whose view waits to be built locks the schema of a node (5.0.9).
 func (o *online) createViews(ctx context.Context) error {
 	live, err := liveSchema(ctx, o.CQL)
 	if err != nil {
 		return err
 	}
-	var missing []schema.Step
 	for _, s := range o.cmp.diff.Views() {
 		if live.Lookup(s.Ref) == nil {
-			missing = append(missing, s)
+			if err := o.execute(ctx, []schema.Step{s}); err != nil {
+				return err
+			}
 		}
-	}
-	if err := o.execute(ctx, missing); err != nil {
-		return err
-	}
-	for _, s := range o.cmp.diff.Views() {
 		if err := o.awaitView(ctx, s.Ref); err != nil {
 			return err
 		}

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/casshook/casshook/pkg/agent/wire"
@@ -20,14 +21,28 @@ type Session struct {
 	Node Node
 
 	requests io.WriteCloser
-	writeMu  sync.Mutex
-	callMu   sync.Mutex
-	next     int
-	replies  chan wire.Response
-	ended    chan struct{}
-	endErr   error
-	cancel   context.CancelFunc
-	calls    int
+	// lines go to the agent one by one; the stream may block at any time.
+	lines  chan []byte
+	callMu sync.Mutex
+	calls  atomic.Int32
+
+	waitMu  sync.Mutex
+	waiting *waiter
+
+	// closed is closed when no reply will come any more, for the reason readErr,
+	// and ended when the agent's process has.
+	closed  chan struct{}
+	readErr error
+	ended   chan struct{}
+	endErr  error
+	cancel  context.CancelFunc
+}
+
+// waiter is a call that waits for its replies, until it is gone.
+type waiter struct {
+	id      int
+	replies chan wire.Response
+	gone    chan struct{}
 }
 
 // Open starts the agent at a node. Close ends it.
@@ -39,7 +54,7 @@ func Open(ctx context.Context, target Exec, node Node) (*Session, error) {
 	stdin, requests := io.Pipe()
 	replies, stdout := io.Pipe()
 	run, cancel := context.WithCancel(context.WithoutCancel(ctx))
-	s := &Session{Node: node, requests: requests, replies: make(chan wire.Response), ended: make(chan struct{}), cancel: cancel}
+	s := &Session{Node: node, requests: requests, lines: make(chan []byte), closed: make(chan struct{}), ended: make(chan struct{}), cancel: cancel}
 	go func() {
 		err := target.Exec(run, node, Command{Argv: argv, Stdin: stdin, Stdout: stdout})
 		s.endErr = err
@@ -47,7 +62,8 @@ func Open(ctx context.Context, target Exec, node Node) (*Session, error) {
 		stdout.CloseWithError(io.EOF)
 		close(s.ended)
 	}()
-	go s.read(run, replies)
+	go s.read(replies)
+	go s.send(run)
 	go s.beat(run)
 	var result wire.HelloResult
 	if err := s.Call(ctx, wire.OpHello, wire.Hello{Protocol: wire.Protocol, Node: node.Node}, &result); err != nil {
@@ -57,16 +73,46 @@ func Open(ctx context.Context, target Exec, node Node) (*Session, error) {
 	return s, nil
 }
 
-func (s *Session) read(ctx context.Context, from io.Reader) {
+// read hands replies to the call that waits for them. It never stops reading,
+// since an agent that cannot write does not end.
+func (s *Session) read(from io.Reader) {
 	dec := json.NewDecoder(bufio.NewReaderSize(from, 64<<10))
 	for {
 		var r wire.Response
 		if err := dec.Decode(&r); err != nil {
+			if !errors.Is(err, io.EOF) && !errors.Is(err, io.ErrUnexpectedEOF) { // those: it died
+				s.readErr = fmt.Errorf("the agent's answer cannot be read: %w", err)
+			}
+			close(s.closed)
 			_, _ = io.Copy(io.Discard, from)
 			return
 		}
+		s.deliver(r)
+	}
+}
+
+// deliver passes over replies to a call that was given up.
+func (s *Session) deliver(r wire.Response) {
+	s.waitMu.Lock()
+	w := s.waiting
+	s.waitMu.Unlock()
+	if w == nil || w.id != r.ID {
+		return
+	}
+	select {
+	case w.replies <- r:
+	case <-w.gone:
+	}
+}
+
+// send writes the lines to the agent.
+func (s *Session) send(ctx context.Context) {
+	for {
 		select {
-		case s.replies <- r:
+		case line := <-s.lines:
+			if _, err := s.requests.Write(line); err != nil {
+				return
+			}
 		case <-ctx.Done():
 			return
 		}
@@ -79,7 +125,7 @@ func (s *Session) beat(ctx context.Context) {
 	for {
 		select {
 		case <-ticker.C:
-			if s.write(wire.Request{Op: wire.OpPing}) != nil {
+			if s.write(ctx.Done(), wire.Request{Op: wire.OpPing}) != nil {
 				return
 			}
 		case <-ctx.Done():
@@ -88,15 +134,41 @@ func (s *Session) beat(ctx context.Context) {
 	}
 }
 
-func (s *Session) write(r wire.Request) error {
+// errBlocked is a line that the agent did not take.
+var errBlocked = errors.New("the agent takes no requests")
+
+// write sends a line unless giveUp is closed before the stream takes it.
+func (s *Session) write(giveUp <-chan struct{}, r wire.Request) error {
 	line, err := json.Marshal(r)
 	if err != nil {
 		return err
 	}
-	s.writeMu.Lock()
-	defer s.writeMu.Unlock()
-	_, err = s.requests.Write(append(line, '\n'))
-	return err
+	select {
+	case s.lines <- append(line, '\n'):
+		return nil
+	case <-s.closed:
+		return s.whyClosed()
+	case <-giveUp:
+		return errBlocked
+	}
+}
+
+// whyClosed says why no reply will come any more. An agent that prints what is no
+// answer often says more with its end.
+func (s *Session) whyClosed() error {
+	if s.readErr != nil {
+		select {
+		case <-s.ended:
+			return errors.Join(s.readErr, s.endErr)
+		case <-time.After(time.Second):
+			return s.readErr
+		}
+	}
+	<-s.ended
+	if s.endErr != nil {
+		return s.endErr
+	}
+	return errors.New("the agent ended")
 }
 
 // Call sends one request, waits for its end and decodes its result.
@@ -112,18 +184,21 @@ func (s *Session) CallEvents(ctx context.Context, op string, args, result any, o
 	if err != nil {
 		return err
 	}
-	s.next++
-	s.calls++
-	id := s.next
-	if err := s.write(wire.Request{ID: id, Op: op, Args: data}); err != nil {
+	id := int(s.calls.Add(1))
+	w := &waiter{id: id, replies: make(chan wire.Response), gone: make(chan struct{})}
+	s.waitMu.Lock()
+	s.waiting = w
+	s.waitMu.Unlock()
+	defer close(w.gone)
+	if err := s.write(ctx.Done(), wire.Request{ID: id, Op: op, Args: data}); err != nil {
+		if ctx.Err() != nil {
+			err = context.Cause(ctx)
+		}
 		return s.lost(op, err)
 	}
 	for {
 		select {
-		case r := <-s.replies:
-			if r.ID != id {
-				continue // of a request that was given up
-			}
+		case r := <-w.replies:
 			if r.Event != nil {
 				if onEvent != nil {
 					onEvent(*r.Event)
@@ -131,24 +206,26 @@ func (s *Session) CallEvents(ctx context.Context, op string, args, result any, o
 				continue
 			}
 			return s.settle(r, result)
-		case <-s.ended:
-			return s.lost(op, s.endErr)
+		case <-s.closed:
+			return s.lost(op, s.whyClosed())
 		case <-ctx.Done():
-			return fmt.Errorf("node %s: %s: %w", s.Node.Name, op, context.Cause(ctx))
+			return s.lost(op, context.Cause(ctx))
 		}
 	}
 }
 
 // Go releases a node that waits behind the barrier.
-func (s *Session) Go() error { return s.write(wire.Request{Op: wire.OpGo}) }
+func (s *Session) Go() error {
+	late := make(chan struct{})
+	timer := time.AfterFunc(wire.Silence, func() { close(late) })
+	defer timer.Stop()
+	return s.write(late, wire.Request{Op: wire.OpGo})
+}
 
 // Calls is how many requests were sent.
-func (s *Session) Calls() int { return s.calls }
+func (s *Session) Calls() int { return int(s.calls.Load()) }
 
 func (s *Session) lost(op string, err error) error {
-	if err == nil {
-		err = errors.New("the agent ended")
-	}
 	return fmt.Errorf("node %s: %s: %w", s.Node.Name, op, err)
 }
 

@@ -3,6 +3,7 @@ package ring
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"sort"
 	"strings"
@@ -50,8 +51,8 @@ func (v View) Check(clusterName string) error {
 		}
 		delete(listed, m.HostID)
 	}
-	for hostID, name := range listed {
-		bad("node %s (host id %s) is not in the ring", name, hostID)
+	for _, hostID := range slices.Sorted(maps.Keys(listed)) {
+		bad("node %s (host id %s) is not in the ring", listed[hostID], hostID)
 	}
 	problems = append(problems, v.checkStates()...)
 	return errors.Join(problems...)
@@ -63,7 +64,7 @@ func supported(release string) error {
 			return nil
 		}
 	}
-	return fmt.Errorf("Cassandra %s is not supported: %s", release, Supported)
+	return fmt.Errorf("unsupported Cassandra %s: %s", release, Supported)
 }
 
 // checkStates looks at every node with the eyes of every node.
@@ -71,6 +72,7 @@ func (v View) checkStates() []error {
 	seen := map[string]bool{}
 	var problems []error
 	for i, f := range v.Facts {
+		problems = append(problems, v.checkSeen(i)...)
 		for _, e := range f.Endpoints {
 			text := ""
 			switch {
@@ -84,8 +86,27 @@ func (v View) checkStates() []error {
 				problems = append(problems, fmt.Errorf("%s, as node %s sees it", text, v.Names[i]))
 			}
 		}
-		if len(f.Endpoints) < len(v.Members) {
-			problems = append(problems, fmt.Errorf("node %s sees %d nodes, the ring has %d", v.Names[i], len(f.Endpoints), len(v.Members)))
+	}
+	return problems
+}
+
+// checkSeen compares the nodes that a node sees with the members of the ring.
+func (v View) checkSeen(i int) []error {
+	var problems []error
+	missing := map[string]bool{}
+	for _, m := range v.Members {
+		missing[m.HostID] = true
+	}
+	for _, e := range v.Facts[i].Endpoints {
+		if _, ok := missing[e.HostID]; !ok {
+			problems = append(problems, fmt.Errorf("node %s sees a node that the system tables do not name: %s (host id %s)", v.Names[i], e.Address, e.HostID))
+			continue
+		}
+		missing[e.HostID] = false
+	}
+	for _, m := range v.Members {
+		if missing[m.HostID] {
+			problems = append(problems, fmt.Errorf("node %s does not see node %s (host id %s)", v.Names[i], m.Address, m.HostID))
 		}
 	}
 	return problems
@@ -131,7 +152,8 @@ func CompareMembers(backup, live []document.Member) error {
 		}
 		delete(found, b.HostID)
 	}
-	for _, m := range found {
+	for _, hostID := range slices.Sorted(maps.Keys(found)) {
+		m := found[hostID]
 		bad("node %s (host id %s) is not in the backup", m.Address, m.HostID)
 	}
 	return errors.Join(problems...)

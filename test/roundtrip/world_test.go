@@ -54,10 +54,12 @@ type world struct {
 	ring      *cassandra.Ring
 	inventory string
 	session   *gocql.Session
+	// agent is the agent to start, instead of the one that TestMain built.
+	agent string
 }
 
 // start starts a ring with a superuser of casshook's own.
-func start(t *testing.T, options cassandra.Options) *world {
+func start(t testing.TB, options cassandra.Options) *world {
 	t.Helper()
 	dir, err := os.MkdirTemp("", "ring")
 	require.NoError(t, err)
@@ -77,7 +79,7 @@ func start(t *testing.T, options cassandra.Options) *world {
 }
 
 // use writes the inventory: by the Management API or nodetool.
-func (w *world) use(t *testing.T, mode cassandra.InventoryMode) {
+func (w *world) use(t testing.TB, mode cassandra.InventoryMode) {
 	t.Helper()
 	w.inventory = filepath.Join(w.ring.Dir(), "keeper.yaml")
 	require.NoError(t, w.ring.WriteInventory(w.inventory, mode))
@@ -93,7 +95,7 @@ func (w *world) use(t *testing.T, mode cassandra.InventoryMode) {
 }
 
 // edited is a copy of the inventory with some text replaced.
-func (w *world) edited(t *testing.T, pairs ...string) string {
+func (w *world) edited(t testing.TB, pairs ...string) string {
 	t.Helper()
 	content, err := os.ReadFile(w.inventory)
 	require.NoError(t, err)
@@ -105,7 +107,7 @@ func (w *world) edited(t *testing.T, pairs ...string) string {
 	return path
 }
 
-func (w *world) connect(t *testing.T) {
+func (w *world) connect(t testing.TB) {
 	t.Helper()
 	w.close()
 	n := w.ring.Node(1)
@@ -121,7 +123,7 @@ func (w *world) close() {
 	}
 }
 
-func (w *world) exec(t *testing.T, statements ...string) {
+func (w *world) exec(t testing.TB, statements ...string) {
 	t.Helper()
 	for _, s := range statements {
 		require.NoError(t, w.session.Query(s).ExecContext(t.Context()), s)
@@ -141,14 +143,18 @@ func (r result) reason() string {
 }
 
 // casshook runs the command line in this process; the agents are real processes.
-func (w *world) casshook(t *testing.T, args ...string) result {
+func (w *world) casshook(t testing.TB, args ...string) result {
 	t.Helper()
 	return w.casshookIn(t.Context(), args...)
 }
 
 func (w *world) casshookIn(ctx context.Context, args ...string) result {
 	var stdout, stderr bytes.Buffer
-	args = append(args, "--agent", filepath.Join(binaries, "casshook-agent"))
+	agent := w.agent
+	if agent == "" {
+		agent = filepath.Join(binaries, "casshook-agent")
+	}
+	args = append(args, "--agent", agent)
 	if !strings.Contains(strings.Join(args, " "), "--inventory") {
 		args = append(args, "--inventory", w.inventory)
 	}
@@ -157,7 +163,7 @@ func (w *world) casshookIn(ctx context.Context, args ...string) result {
 }
 
 // must runs casshook and wants it to succeed.
-func (w *world) must(t *testing.T, args ...string) result {
+func (w *world) must(t testing.TB, args ...string) result {
 	t.Helper()
 	r := w.casshook(t, args...)
 	require.Zero(t, r.code, "casshook %s:\n%s%s", strings.Join(args, " "), r.stdout, r.stderr)
@@ -166,7 +172,7 @@ func (w *world) must(t *testing.T, args ...string) result {
 
 // refused runs casshook and wants it to fail with a code and a reason, without
 // any change to what clients see.
-func (w *world) refused(t *testing.T, code int, reason string, args ...string) {
+func (w *world) refused(t testing.TB, code int, reason string, args ...string) {
 	t.Helper()
 	before := w.digest(t)
 	r := w.casshook(t, args...)
@@ -176,7 +182,7 @@ func (w *world) refused(t *testing.T, code int, reason string, args ...string) {
 	w.same(t, before)
 }
 
-func (w *world) digest(t *testing.T) zoo.Digests {
+func (w *world) digest(t testing.TB) zoo.Digests {
 	t.Helper()
 	d, err := zoo.Digest(t.Context(), w.session)
 	require.NoError(t, err)
@@ -184,7 +190,7 @@ func (w *world) digest(t *testing.T) zoo.Digests {
 }
 
 // same wants the content of the ring to be what it was.
-func (w *world) same(t *testing.T, want zoo.Digests) {
+func (w *world) same(t testing.TB, want zoo.Digests) {
 	t.Helper()
 	got := w.digest(t)
 	var table bytes.Buffer
@@ -197,7 +203,7 @@ func (w *world) same(t *testing.T, want zoo.Digests) {
 
 // replaceVolumes kills the ring, puts copies of its volumes in their place, and
 // starts it again.
-func (w *world) replaceVolumes(t *testing.T) {
+func (w *world) replaceVolumes(t testing.TB) {
 	t.Helper()
 	w.close()
 	require.NoError(t, w.ring.Kill(t.Context()))
@@ -207,12 +213,12 @@ func (w *world) replaceVolumes(t *testing.T) {
 }
 
 // backup runs before-backup and returns the id.
-func (w *world) backup(t *testing.T) string {
+func (w *world) backup(t testing.TB) string {
 	t.Helper()
 	return between(t, w.must(t, "before-backup", "-o", "json").stdout, `"backupId": "`, `"`)
 }
 
-func between(t *testing.T, text, from, to string) string {
+func between(t testing.TB, text, from, to string) string {
 	t.Helper()
 	_, rest, ok := strings.Cut(text, from)
 	require.True(t, ok, text)
@@ -222,7 +228,7 @@ func between(t *testing.T, text, from, to string) string {
 }
 
 // glob lists files below the volume of node 1.
-func (w *world) glob(t *testing.T, pattern string) []string {
+func (w *world) glob(t testing.TB, pattern string) []string {
 	t.Helper()
 	found, err := filepath.Glob(filepath.Join(w.ring.Node(1).VolumeRoot, pattern))
 	require.NoError(t, err)

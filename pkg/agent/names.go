@@ -1,0 +1,91 @@
+package agent
+
+import (
+	"errors"
+	"fmt"
+	"regexp"
+
+	"github.com/casshook/casshook/pkg/agent/wire"
+	"github.com/casshook/casshook/pkg/document"
+	"github.com/casshook/casshook/pkg/sstable"
+)
+
+// Names of keyspaces and tables, and table ids, as Cassandra has them (SchemaConstants.
+// PATTERN_WORD_CHARS); an id is empty where the table does not exist.
+var (
+	wordName = regexp.MustCompile(`^\w+$`)
+	tableID  = regexp.MustCompile(`^([0-9a-f]{32})?$`)
+)
+
+// checkNames refuses a request whose names cannot be what they stand for, before
+// any of them becomes a part of a path.
+func checkNames(args any) error {
+	switch a := args.(type) {
+	case wire.BeginArgs:
+		return checkIDs(a.BackupID)
+	case wire.SnapshotArgs:
+		return errors.Join(checkIDs(a.Tag), checkRefs(a.Tables))
+	case wire.WriteArgs:
+		return errors.Join(checkIDs(a.BackupID), checkRefs(a.Tables))
+	case wire.CompleteArgs:
+		return checkIDs(a.BackupID)
+	case wire.ClearArgs:
+		return checkIDs(a.BackupIDs...)
+	case wire.OpenArgs:
+		return checkIDs(a.BackupID)
+	case wire.VerifyArgs:
+		return checkIDs(a.BackupID)
+	case wire.StageArgs:
+		return checkIDs(a.BackupID)
+	case wire.LoadArgs:
+		return errors.Join(checkIDs(a.BackupID), checkLoads(a.Tables))
+	case wire.LeftoverArgs:
+		if a.Sweep != "" {
+			return errors.Join(checkIDs(a.Sweep), checkLoads(a.Tables))
+		}
+		return checkLoads(a.Tables)
+	case wire.JournalArgs:
+		return checkIDs(a.BackupID)
+	case wire.MarkLoadedArgs:
+		return checkIDs(a.BackupID)
+	case wire.FinishArgs:
+		return checkIDs(a.BackupID)
+	}
+	return nil
+}
+
+func checkIDs(ids ...string) error {
+	for _, id := range ids {
+		if !document.ValidID(id) {
+			return fmt.Errorf("%q is no backup id", id)
+		}
+	}
+	return nil
+}
+
+func checkRefs(tables []document.TableRef) error {
+	for _, t := range tables {
+		if err := checkTable(t.Keyspace, t.Name, t.ID); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func checkLoads(tables []wire.TableLoad) error {
+	for _, t := range tables {
+		if err := checkTable(t.Keyspace, t.Name, t.LiveID, t.BackupID); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func checkTable(keyspace, name string, ids ...string) error {
+	for _, id := range ids {
+		if !wordName.MatchString(keyspace) || !wordName.MatchString(name) || !tableID.MatchString(sstable.CompactID(id)) {
+			return fmt.Errorf("%q.%q with id %q is no table", keyspace, name, id)
+		}
+	}
+	return nil
+}

@@ -1,0 +1,305 @@
+package restore
+
+import (
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/casshook/casshook/pkg/agent/wire"
+	"github.com/casshook/casshook/pkg/cluster"
+	"github.com/casshook/casshook/pkg/document"
+	"github.com/casshook/casshook/pkg/flow"
+	"github.com/casshook/casshook/pkg/ring"
+	"github.com/casshook/casshook/pkg/schema"
+)
+
+const (
+	replication = " WITH replication = {'class': 'NetworkTopologyStrategy', 'dc1': '1'}  AND durable_writes = true;"
+	tableT      = "CREATE TABLE ks.t (\n    k int PRIMARY KEY,\n    v int\n);"
+	tableU      = "CREATE TABLE ks.u (\n    k int PRIMARY KEY,\n    v int\n);"
+	viewV       = "CREATE MATERIALIZED VIEW ks.v AS\n    SELECT k, v\n    FROM ks.t\n    WHERE v IS NOT NULL AND k IS NOT NULL\n    PRIMARY KEY (v, k);"
+)
+
+func keyspaceRow() schema.Row {
+	return schema.Row{Keyspace: "ks", Type: "keyspace", Name: "ks", Statement: "CREATE KEYSPACE ks" + replication}
+}
+
+func row(kind, name, statement string) schema.Row {
+	return schema.Row{Keyspace: "ks", Type: kind, Name: name, Statement: statement}
+}
+
+func parsed(t *testing.T, rows ...schema.Row) *schema.Schema {
+	t.Helper()
+	s, err := schema.Parse(rows, schema.Extras{})
+	require.NoError(t, err)
+	return s
+}
+
+// compared is the comparison of two small schemas, for a node of a release.
+func compared(t *testing.T, release string, backup, live []schema.Row, opts schema.CompareOptions) *comparison {
+	t.Helper()
+	target, err := schema.ParseTarget(release)
+	require.NoError(t, err)
+	opts.Target = target
+	cmp := &comparison{
+		backup: parsed(t, backup...), live: parsed(t, live...), target: target,
+		settings: map[string]string{"materialized_views_enabled": "true", "user_defined_functions_enabled": "true", "sasi_indexes_enabled": "true"},
+	}
+	cmp.diff, err = schema.Compare(cmp.backup, cmp.live, opts)
+	require.NoError(t, err)
+	return cmp
+}
+
+// sameRing is a source and a view of one node that agree.
+func sameRing(release string) (*source, ring.View) {
+	member := document.Member{Name: "n1", HostID: "h1", Address: "10.0.0.1", Datacenter: "dc1", Rack: "r1", Tokens: []string{"1", "2"}, Release: release}
+	s := &source{id: older, cluster: document.Cluster{ClusterName: "c", Members: []document.Member{member}}, opened: []wire.OpenResult{{Formats: []string{"nb big"}}}}
+	view := ring.View{ClusterName: "c", Members: []document.Member{member}, Facts: []wire.Facts{{HostID: "h1", Release: release}}, Names: []string{"n1"}}
+	return s, view
+}
+
+func TestCheckTarget(t *testing.T) {
+	t.Parallel()
+	sasi := row("index", "i", "CREATE CUSTOM INDEX i ON ks.t (v) USING 'org.apache.cassandra.index.sasi.SASIIndex';")
+	sai := row("index", "i", "CREATE CUSTOM INDEX i ON ks.t (v) USING 'StorageAttachedIndex';")
+	all := []schema.Row{keyspaceRow(), row("table", "t", tableT), row("materialized_view", "v", viewV), sasi}
+	for _, c := range []struct {
+		name         string
+		release      string
+		backup, live []schema.Row
+		edit         func(*comparison, *source, *ring.View)
+		want         []string
+	}{
+		{"same ring", "4.1.10", all, all, nil, nil},
+		{"another cluster", "4.1.10", all, all, func(_ *comparison, s *source, _ *ring.View) { s.cluster.ClusterName = "prod" },
+			[]string{`the backup is of cluster "prod", this is "c"`}},
+		{"more nodes", "4.1.10", all, all, func(_ *comparison, s *source, _ *ring.View) {
+			s.cluster.Members = append(s.cluster.Members, document.Member{Name: "n2", HostID: "h2", Release: "4.1.10"})
+		}, []string{"scale it to 2 first", "no node of the ring has host id h2 (n2 in the backup)"}},
+		{"other tokens", "4.1.10", all, all, func(_ *comparison, _ *source, v *ring.View) {
+			v.Members = []document.Member{{HostID: "h1", Datacenter: "dc1", Rack: "r1", Tokens: []string{"3"}}}
+		}, []string{"has other tokens than in the backup"}},
+		{"features are there", "4.1.10", all, []schema.Row{keyspaceRow()}, nil, nil},
+		{"features are off", "4.1.10", all, []schema.Row{keyspaceRow()}, func(c *comparison, _ *source, _ *ring.View) { c.settings = nil },
+			[]string{"ks.v needs materialized views: materialized_views_enabled is off", "needs SASI indexes: sasi_indexes_enabled is off"}},
+		{"features that nothing needs are off", "4.1.10", all, all, func(c *comparison, _ *source, _ *ring.View) { c.settings = nil }, nil},
+		{"SAI on 5.0", "5.0.9", []schema.Row{keyspaceRow(), row("table", "t", tableT), sai}, []schema.Row{keyspaceRow()}, nil, nil},
+		{"all at once", "4.1.10", all, []schema.Row{keyspaceRow()}, func(c *comparison, s *source, _ *ring.View) {
+			c.settings, s.cluster.ClusterName, s.opened[0].Formats = nil, "prod", []string{"da bti"}
+		}, []string{`cluster "prod"`, "da (bti)", "materialized views"}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			cmp := compared(t, c.release, c.backup, c.live, schema.CompareOptions{})
+			s, view := sameRing(c.release)
+			if c.edit != nil {
+				c.edit(cmp, s, &view)
+			}
+			err := cmp.checkTarget(s, view)
+			if c.want == nil {
+				require.NoError(t, err)
+				return
+			}
+			require.Equal(t, flow.Precondition, flow.CodeOf(err))
+			for _, want := range c.want {
+				require.ErrorContains(t, err, want)
+			}
+		})
+	}
+}
+
+// A keyspace that is partly in scope stays as it is; with another replication its
+// nodes hold other rows than the files of the backup.
+func TestCheckTargetRefusesAnotherPlacement(t *testing.T) {
+	t.Parallel()
+	backup := []schema.Row{keyspaceRow(), row("table", "t", tableT), row("table", "u", tableU)}
+	live := []schema.Row{row("keyspace", "ks", "CREATE KEYSPACE ks WITH replication = {'class': 'NetworkTopologyStrategy', 'dc1': '3'}  AND durable_writes = true;"), backup[1], backup[2]}
+	s, view := sameRing("4.1.10")
+	part := compared(t, "4.1.10", backup, live, schema.CompareOptions{Include: []string{"ks.t"}})
+	err := part.checkTarget(s, view)
+	require.Equal(t, flow.Precondition, flow.CodeOf(err))
+	require.ErrorContains(t, err, "keyspace ks has another replication than in the backup")
+	require.NoError(t, compared(t, "4.1.10", backup, live, schema.CompareOptions{}).checkTarget(s, view), "as a whole it is altered")
+}
+
+func TestCheckVersions(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		name           string
+		backup, target string
+		formats        []string
+		compatibility  string
+		want           []string
+	}{
+		{"same", "4.1.10", "4.1.10", []string{"nb big"}, "", nil},
+		{"another patch level", "4.1.10", "4.1.3", []string{"nb big"}, "", nil},
+		{"newer minor", "4.0.19", "4.1.10", []string{"nb big"}, "", nil},
+		{"newer major", "4.1.10", "5.0.9", []string{"nb big"}, "CASSANDRA_4", nil},
+		{"older minor", "4.1.10", "4.0.19", []string{"nb big"}, "", []string{"the backup is of Cassandra 4.1.10, the node with host id h1 runs the older 4.0.19"}},
+		{"older major", "5.0.9", "4.1.10", []string{"oa big", "nb big"}, "", []string{"runs the older 4.1.10", "SSTable version oa (big) needs Cassandra 5.0"}},
+		{"files of 5.0", "5.0.9", "5.0.9", []string{"oa big", "da bti"}, "NONE", nil},
+		{"files of 5.0, mode of 4.0", "5.0.9", "5.0.9", []string{"nb big", "da bti", "oa big"}, "CASSANDRA_4", []string{
+			"SSTable version da (bti) is not read with storage_compatibility_mode CASSANDRA_4", "SSTable version oa (big)"}},
+		{"files of another product", "4.1.10", "4.1.10", []string{"aa bti"}, "", []string{"another product"}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			cmp := compared(t, c.target, nil, nil, schema.CompareOptions{})
+			cmp.settings["storage_compatibility_mode"] = c.compatibility
+			s, view := sameRing(c.target)
+			s.cluster.Members[0].Release = c.backup
+			s.opened = []wire.OpenResult{{Formats: c.formats}, {Formats: c.formats}} // two nodes, said once
+			problems := cmp.checkVersions(s, view)
+			require.Len(t, problems, len(c.want))
+			for i, want := range c.want {
+				require.ErrorContains(t, problems[i], want)
+			}
+		})
+	}
+}
+
+func TestLacks(t *testing.T) {
+	t.Parallel()
+	on := map[string]string{"materialized_views_enabled": "true", "user_defined_functions_enabled": "true", "sasi_indexes_enabled": "true"}
+	off := map[string]string{"materialized_views_enabled": "false", "sasi_indexes_enabled": ""}
+	for _, c := range []struct {
+		feature      schema.Feature
+		inFour, inOn string // what is lacking in 4.1 with all off, and in 5.0 with all on
+	}{
+		{schema.FeatureViews, "materialized_views_enabled is off", ""},
+		{schema.FeatureFunctions, "user_defined_functions_enabled is off", ""},
+		{schema.FeatureSASI, "sasi_indexes_enabled is off", ""},
+		{schema.FeatureSAI, "only Cassandra 5.0 has it", ""},
+		{schema.FeatureVector, "only Cassandra 5.0 has it", ""},
+		{schema.FeatureUCS, "only Cassandra 5.0 has it", ""},
+		{schema.FeatureMasking, "only Cassandra 5.0 has it", ""},
+		{schema.FeatureCustomIndex, "", ""},
+		{schema.FeatureTrigger, "", ""},
+	} {
+		t.Run(string(c.feature), func(t *testing.T) {
+			t.Parallel()
+			four := &comparison{target: schema.Target{Major: 4, Minor: 1}, settings: off}
+			five := &comparison{target: schema.Target{Major: 5}, settings: on}
+			if c.inFour == "" {
+				require.Empty(t, four.lacks(c.feature))
+			}
+			require.Contains(t, four.lacks(c.feature), c.inFour)
+			require.Empty(t, five.lacks(c.feature))
+		})
+	}
+}
+
+func TestMissingRoles(t *testing.T) {
+	t.Parallel()
+	rows := []schema.Row{keyspaceRow(), row("table", "t", tableT), row("table", "u", tableU)}
+	grant := func(role, resource string) schema.Grant {
+		return schema.Grant{Role: role, Resource: resource, Permissions: []string{"SELECT"}}
+	}
+	s := &source{grants: []schema.Grant{
+		grant("there", "data/ks/t"), grant("gone", "data/ks/t"), grant("gone", "data/ks"), grant("left", "data/ks/u"), grant("root", "data"), grant("whole", "data/ks"),
+	}}
+	for _, c := range []struct {
+		name string
+		opts schema.CompareOptions
+		want []string
+	}{
+		{"everything in scope", schema.CompareOptions{}, []string{"gone", "left", "whole"}},
+		{"one table in scope", schema.CompareOptions{Include: []string{"ks.t"}}, []string{"gone"}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			cmp := compared(t, "4.1.10", rows, rows, c.opts)
+			cmp.roles = []string{"there", "cassandra"}
+			require.Equal(t, c.want, cmp.missingRoles(s))
+		})
+	}
+}
+
+func TestLoads(t *testing.T) {
+	t.Parallel()
+	changedT := row("table", "t", "CREATE TABLE ks.t (\n    k int PRIMARY KEY,\n    v int,\n    w int\n);")
+	commented := row("table", "t", tableT[:len(tableT)-1]+"\n    WITH comment = 'changed';")
+	x := row("table", "x", "CREATE TABLE ks.x (\n    k int PRIMARY KEY\n);")
+	backup := []schema.Row{keyspaceRow(), row("table", "t", tableT), row("table", "u", tableU), row("materialized_view", "v", viewV)}
+	s := &source{opened: []wire.OpenResult{
+		{Tables: []wire.TableSummary{{Keyspace: "ks", Name: "t", SSTables: 2, Bytes: 20}, {Keyspace: "ks", Name: "v", SSTables: 1, Bytes: 5}, {Keyspace: "other", Name: "t", SSTables: 9}}},
+		{Tables: []wire.TableSummary{{Keyspace: "ks", Name: "t", SSTables: 3, Bytes: 30}, {Keyspace: "ks", Name: "u", SSTables: 1, Bytes: 7}}},
+	}}
+	plan := func(name, verdict string, sstables []int, bytes ...int64) TablePlan {
+		return TablePlan{Keyspace: "ks", Name: name, View: name == "v", Verdict: verdict, SSTables: sstables, Bytes: bytes}
+	}
+	for _, c := range []struct {
+		name    string
+		live    []schema.Row
+		opts    schema.CompareOptions
+		rebuild bool
+		want    []TablePlan
+	}{
+		{"all kept, a foreign table dropped", append([]schema.Row{x}, backup...), schema.CompareOptions{}, false, []TablePlan{
+			plan("t", "keep", []int{2, 3}, 20, 30), plan("u", "keep", []int{0, 1}, 0, 7), plan("v", "keep", []int{1, 0}, 5, 0)}},
+		{"views are built anew as asked", backup, schema.CompareOptions{}, true, []TablePlan{
+			plan("t", "keep", []int{2, 3}, 20, 30), plan("u", "keep", []int{0, 1}, 0, 7)}},
+		{"the view of a recreated table is built by Cassandra", []schema.Row{keyspaceRow(), changedT, backup[2], backup[3]}, schema.CompareOptions{}, false, []TablePlan{
+			plan("t", "recreate", []int{2, 3}, 20, 30), plan("u", "keep", []int{0, 1}, 0, 7)}},
+		{"options", []schema.Row{keyspaceRow(), commented, backup[2], backup[3]}, schema.CompareOptions{}, false, []TablePlan{
+			plan("t", "alter", []int{2, 3}, 20, 30), plan("u", "keep", []int{0, 1}, 0, 7), plan("v", "keep", []int{1, 0}, 5, 0)}},
+		{"nothing there", nil, schema.CompareOptions{}, false, []TablePlan{
+			plan("t", "create", []int{2, 3}, 20, 30), plan("u", "create", []int{0, 1}, 0, 7)}},
+		{"one table in scope", backup, schema.CompareOptions{Include: []string{"ks.u"}}, false, []TablePlan{plan("u", "keep", []int{0, 1}, 0, 7)}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			// Order of live rows: a keyspace comes first.
+			live := c.live
+			if len(live) > 0 && live[0].Type != "keyspace" {
+				live = append(append([]schema.Row{live[1]}, live[0]), live[2:]...)
+			}
+			cmp := compared(t, "4.1.10", backup, live, c.opts)
+			if c.rebuild {
+				cmp.rebuildViews()
+			}
+			require.Equal(t, c.want, cmp.loads(s, []string{"n1", "n2"}))
+		})
+	}
+}
+
+func TestCheckTables(t *testing.T) {
+	t.Parallel()
+	table := []wire.TableSummary{{Keyspace: "ks", Name: "t"}}
+	listed := []document.TableRef{{Keyspace: "ks", Name: "t"}}
+	for _, c := range []struct {
+		name     string
+		listed   []document.TableRef
+		on1, on2 []wire.TableSummary
+		want     string
+	}{
+		{"everywhere", listed, table, table, ""},
+		{"not in cluster.json", nil, table, table, "ks.t is in the backup's schema but not in its list of tables"},
+		{"not in one node's documents", listed, table, nil, "node n2: the documents lack ks.t"},
+		{"another table of that name", listed, []wire.TableSummary{{Keyspace: "k", Name: "t"}}, table, "node n1: the documents lack ks.t"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			r := &run{
+				Cluster: &cluster.Cluster{View: ring.View{Names: []string{"n1", "n2"}}},
+				source:  &source{cluster: document.Cluster{Tables: c.listed}, opened: []wire.OpenResult{{Tables: c.on1}, {Tables: c.on2}}},
+				plan:    &Plan{Tables: []TablePlan{{Keyspace: "ks", Name: "t"}}},
+			}
+			err := r.checkTables()
+			if c.want == "" {
+				require.NoError(t, err)
+				return
+			}
+			require.Equal(t, flow.Corrupt, flow.CodeOf(err))
+			require.ErrorContains(t, err, c.want)
+		})
+	}
+}
+
+func TestProblemsOf(t *testing.T) {
+	t.Parallel()
+	require.NoError(t, problemsOf([]string{"n1", "n2"}, make([]wire.VerifyResult, 2)))
+	err := problemsOf([]string{"n1", "n2"}, []wire.VerifyResult{{Problems: []string{"a"}}, {Problems: []string{"b", "c"}}})
+	require.Equal(t, flow.Corrupt, flow.CodeOf(err))
+	require.EqualError(t, err, "node n1: a\nnode n2: b\nnode n2: c")
+}

@@ -1,0 +1,130 @@
+//go:build ring
+
+package roundtrip
+
+import (
+	"encoding/json"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/casshook/casshook/pkg/backup"
+	"github.com/casshook/casshook/pkg/restore"
+	"github.com/casshook/casshook/test/lab/cassandra"
+)
+
+const manyTables = 100
+
+// many starts three nodes with a hundred tables, whose schema is larger than an
+// argument of a command may be.
+func many(t testing.TB) *world {
+	t.Helper()
+	w := start(t, cassandra.Options{Version: "5.0.9", Nodes: 3})
+	w.exec(t, "CREATE KEYSPACE many WITH replication = {'class': 'SimpleStrategy', 'replication_factor': 2}")
+	comment := strings.Repeat("A long comment; it's ''quoted''. ", 50)
+	for i := range manyTables {
+		w.exec(t, fmt.Sprintf("CREATE TABLE many.t%d (id int PRIMARY KEY, v text) WITH comment = '%s'", i, strings.ReplaceAll(comment, "'", "''")))
+	}
+	require.NoError(t, w.ring.WaitUp(t.Context()))
+	for i := range manyTables {
+		for row := range 5 {
+			w.exec(t, fmt.Sprintf("INSERT INTO many.t%d (id, v) VALUES (%d, 'v')", i, row))
+		}
+	}
+	return w
+}
+
+// TestManyTables counts what a backup and a restore of a hundred tables cost:
+// processes, calls of the Management API, and statements.
+func TestManyTables(t *testing.T) {
+	w := many(t)
+	want := w.digest(t)
+	w.resetCalls(t)
+	var b backup.Result
+	require.NoError(t, json.Unmarshal([]byte(w.must(t, "before-backup", "-o", "json").stdout), &b))
+	require.Positive(t, b.Skew.StartMS)
+	require.GreaterOrEqual(t, b.Skew.TotalMS, b.Skew.StartMS)
+	require.Less(t, b.Statements, int64(40), "statements must not grow with tables")
+	require.Equal(t, 3, w.calls(t, "POST", "/ops/node/snapshots"), "one snapshot a node")
+	require.Less(t, w.calls(t, "POST", ""), 3*15, "calls must not grow with tables")
+	schema, err := os.Stat(w.glob(t, "casshook/*/schema.jsonl")[0])
+	require.NoError(t, err)
+	require.Greater(t, schema.Size(), int64(128<<10), "the schema is larger than an argument may be")
+
+	for i := range manyTables {
+		w.exec(t, fmt.Sprintf("INSERT INTO many.t%d (id, v) VALUES (1000, 'later')", i))
+	}
+	w.resetCalls(t)
+	starts := w.countStarts(t)
+	var r restore.Report
+	require.NoError(t, json.Unmarshal([]byte(w.must(t, "after-restore", "--in-place", "-o", "json").stdout), &r))
+	require.Equal(t, 3, starts(), "one agent process a node")
+	loads := 0
+	for _, p := range r.Tables {
+		require.Equal(t, p.Expected, p.Taken)
+		for _, n := range p.Expected {
+			loads += min(n, 1)
+		}
+	}
+	require.Equal(t, loads, w.calls(t, "POST", "/ops/keyspace/refresh"), "one refresh a node and table with data")
+	require.Less(t, r.Statements, int64(manyTables+60), "one TRUNCATE a table, and a constant")
+	w.same(t, want)
+}
+
+func (w *world) resetCalls(t testing.TB) {
+	t.Helper()
+	for _, n := range w.ring.Nodes() {
+		require.NoError(t, n.ResetAPICalls())
+	}
+}
+
+// calls counts calls of the Management API on all nodes.
+func (w *world) calls(t *testing.T, method, path string) int {
+	t.Helper()
+	count := 0
+	for _, n := range w.ring.Nodes() {
+		calls, err := n.APICalls()
+		require.NoError(t, err)
+		for _, c := range calls {
+			if c.Method == method && strings.Contains(c.Target, path) {
+				count++
+			}
+		}
+	}
+	return count
+}
+
+// countStarts replaces the agent by a script that counts its starts.
+func (w *world) countStarts(t *testing.T) func() int {
+	t.Helper()
+	dir := t.TempDir()
+	log := filepath.Join(dir, "starts")
+	script := fmt.Sprintf("#!/bin/sh\necho start >> %s\nexec %s \"$@\"\n", log, filepath.Join(binaries, "casshook-agent"))
+	path := filepath.Join(dir, "agent")
+	require.NoError(t, os.WriteFile(path, []byte(script), 0o755))
+	w.agent = path
+	return func() int {
+		content, err := os.ReadFile(log)
+		require.NoError(t, err)
+		return strings.Count(string(content), "start")
+	}
+}
+
+// BenchmarkManyTables prints the times of the hooks with a hundred tables on
+// three nodes, schema unchanged. It asserts nothing: machines differ.
+func BenchmarkManyTables(b *testing.B) {
+	w := many(b)
+	w.must(b, "before-backup")
+	w.must(b, "after-backup")
+	for _, step := range [][]string{{"before-backup"}, {"verify", "--full"}, {"after-restore", "--in-place", "--keep-backup"}, {"after-backup"}} {
+		b.Run(step[0], func(b *testing.B) {
+			for range b.N {
+				b.Log(w.must(b, step...).stderr)
+			}
+		})
+	}
+}

@@ -1,0 +1,136 @@
+//go:build ring
+
+package roundtrip
+
+import (
+	"bytes"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/casshook/casshook/test/lab/cassandra"
+)
+
+// TestSafety looks at what a backup and a restore must never do, and at parts.
+func TestSafety(t *testing.T) {
+	w := small(t, cassandra.Options{})
+	want := w.digest(t)
+	t.Run("foreign snapshots and files stay", func(t *testing.T) {
+		data := w.glob(t, "data/ks/plain-*")[0]
+		foreign := []string{filepath.Join(data, "snapshots", "mine", "manifest.json"), filepath.Join(data, "snapshots", "casshook-foo", "manifest.json"),
+			filepath.Join(w.ring.Node(1).VolumeRoot, "casshook", "notes.txt"), filepath.Join(data, "snapshots", "truncated-1-plain", "x")}
+		for _, f := range foreign {
+			require.NoError(t, os.MkdirAll(filepath.Dir(f), 0o755))
+			require.NoError(t, os.WriteFile(f, []byte("{}"), 0o644))
+		}
+		w.backup(t)
+		w.backup(t)
+		w.must(t, "after-backup")
+		w.backup(t)
+		w.damage(t)
+		w.must(t, "after-restore", "--in-place")
+		w.same(t, want)
+		for _, f := range foreign {
+			require.FileExists(t, f)
+			require.NoError(t, os.Remove(f))
+			_ = os.Remove(filepath.Dir(f))
+		}
+		require.Empty(t, w.glob(t, "data/*/*/snapshots/*"), "what we caused is gone")
+	})
+	t.Run("no secret in argv, output or documents", func(t *testing.T) { w.lookForSecret(t) })
+	t.Run("one table", func(t *testing.T) {
+		w.backup(t)
+		w.damage(t)
+		var before, after int
+		require.NoError(t, w.session.Query("SELECT count(*) FROM ks.users").Scan(&before))
+		w.must(t, "after-restore", "--in-place", "--include", "ks.plain")
+		require.NoError(t, w.session.Query("SELECT count(*) FROM ks.users").Scan(&after))
+		require.Equal(t, before, after, "what is not included is not touched")
+		require.NoError(t, w.session.Query("SELECT count(*) FROM ks.plain").Scan(&after))
+		require.Equal(t, 50, after)
+	})
+	t.Run("the rest, views built anew", func(t *testing.T) {
+		require.Contains(t, w.must(t, "after-restore", "--in-place", "--include", "ks.plain").stdout, "nothing was done")
+		w.must(t, "after-restore", "--in-place", "--rebuild-views")
+		w.same(t, want)
+		var rows int
+		require.NoError(t, w.session.Query("SELECT count(*) FROM ks.users_by_name").Scan(&rows))
+		require.Equal(t, 50, rows)
+	})
+	t.Run("calls that the API stops waiting for", func(t *testing.T) {
+		before := w.digest(t)
+		n := w.ring.Node(1)
+		slow := cassandra.APIOptions{Limit: 100 * time.Millisecond, Delay: map[string]time.Duration{"takeSnapshot": time.Second, "loadNewSSTables": 300 * time.Millisecond}}
+		require.NoError(t, n.SetAPI(slow))
+		w.backup(t)
+		w.damage(t)
+		w.must(t, "after-restore", "--in-place")
+		require.NoError(t, n.SetAPI(cassandra.APIOptions{Limit: 30 * time.Second}))
+		w.same(t, before)
+	})
+	t.Run("by nodetool", func(t *testing.T) {
+		before := w.digest(t)
+		w.use(t, cassandra.InventoryNodetool)
+		w.backup(t)
+		w.damage(t)
+		w.damageSchema(t)
+		w.must(t, "after-restore", "--in-place")
+		w.same(t, before)
+	})
+}
+
+// lookForSecret watches /proc while a backup and a restore run as processes of
+// their own, and reads all that they print and write.
+func (w *world) lookForSecret(t *testing.T) {
+	stop, seen := make(chan struct{}), make(chan string, 1)
+	go watchArgv(stop, seen)
+	var output bytes.Buffer
+	run := func(args ...string) {
+		cmd := exec.Command(filepath.Join(binaries, "casshook"), append(args, "--inventory", w.inventory)...)
+		cmd.Stdout, cmd.Stderr = &output, &output
+		require.NoError(t, cmd.Run(), output.String())
+	}
+	run("before-backup")
+	require.NoError(t, filepath.WalkDir(filepath.Join(w.ring.Node(1).VolumeRoot, "casshook"), func(path string, d os.DirEntry, err error) error {
+		if err != nil || d.IsDir() {
+			return err
+		}
+		content, err := os.ReadFile(path)
+		output.Write(content)
+		return err
+	}))
+	run("after-restore", "--in-place")
+	close(stop)
+	watched := <-seen
+	require.Contains(t, watched, "casshook-agent\x00serve", "the agents must have been seen")
+	require.NotContains(t, watched, secret)
+	require.NotContains(t, output.String(), secret)
+}
+
+// watchArgv collects every command line on the machine until stop closes.
+func watchArgv(stop <-chan struct{}, seen chan<- string) {
+	lines := map[string]bool{}
+	for {
+		files, _ := filepath.Glob("/proc/[0-9]*/cmdline")
+		for _, f := range files {
+			if line, err := os.ReadFile(f); err == nil {
+				lines[string(line)] = true
+			}
+		}
+		select {
+		case <-stop:
+			all := make([]string, 0, len(lines))
+			for l := range lines {
+				all = append(all, l)
+			}
+			seen <- strings.Join(all, "\n")
+			return
+		case <-time.After(20 * time.Millisecond):
+		}
+	}
+}
