@@ -35,7 +35,7 @@ func Serve(ctx context.Context, in io.Reader, out io.Writer) error {
 func serve(ctx context.Context, in io.Reader, out io.Writer, silence time.Duration) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	s := &server{out: json.NewEncoder(out), release: make(chan struct{}, 1)}
+	s := &server{out: json.NewEncoder(out), release: make(chan struct{}, 1), gone: ctx.Done()}
 	defer s.close()
 	requests := newQueue()
 	alive := make(chan struct{}, 1)
@@ -109,7 +109,9 @@ type server struct {
 	mu      sync.Mutex
 	out     *json.Encoder
 	release chan struct{}
-	node    *node
+	// gone is closed when the executor is: nobody reads what is sent any more.
+	gone <-chan struct{}
+	node *node
 }
 
 func (s *server) close() {
@@ -150,10 +152,20 @@ func (s *server) read(in io.Reader, requests *queue, alive chan<- struct{}) erro
 	return io.EOF
 }
 
+// send returns when the response is written, or the executor is gone: a cut stream
+// may block for ever, and must not keep the agent alive.
 func (s *server) send(r wire.Response) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	_ = s.out.Encode(r) // a closed stdout is noticed by the reader
+	written := make(chan struct{})
+	go func() {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		defer close(written)
+		_ = s.out.Encode(r) // a closed stdout is noticed by the reader
+	}()
+	select {
+	case <-written:
+	case <-s.gone:
+	}
 }
 
 // call is one request while it runs.

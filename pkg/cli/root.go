@@ -37,8 +37,6 @@ func Run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	a := &app{stdout: stdout, stderr: stderr}
 	root := a.root()
 	root.SetArgs(args)
-	root.SetOut(stdout)
-	root.SetErr(stderr)
 	err := root.ExecuteContext(ctx)
 	if err != nil {
 		fmt.Fprintf(stderr, "casshook: %s\n", oneLine(err))
@@ -72,7 +70,7 @@ func (a *app) root() *cobra.Command {
 	root := &cobra.Command{
 		Use:           "casshook",
 		Short:         "Exact backups of Apache Cassandra around volume snapshots, and their restore",
-		Long:          "casshook makes a volume snapshot of a Cassandra ring exact, and brings it back\nfast and provably.\n\n" + flow.Codes,
+		Long:          "casshook makes a volume snapshot of a Cassandra ring exact, and brings it back\nfast and provably.",
 		SilenceUsage:  true,
 		SilenceErrors: true,
 		Args:          cobra.NoArgs,
@@ -83,6 +81,9 @@ func (a *app) root() *cobra.Command {
 			return flow.Fail(flow.Usage, report.CheckFormat(a.output))
 		},
 	}
+	root.SetOut(a.stdout)
+	root.SetErr(a.stderr)
+	root.SetHelpTemplate(root.HelpTemplate() + "\n" + flow.Codes + "\n")
 	f := root.PersistentFlags()
 	f.StringVar(&a.inventory, "inventory", "", "inventory file of the ring's hosts")
 	f.StringVar(&a.agent, "agent", "", "path of casshook-agent on this machine, instead of the one beside casshook")

@@ -34,14 +34,21 @@ func shell(script string) ring.Command { return ring.Command{Argv: []string{"/bi
 
 func TestExecPutsThePrefixFirst(t *testing.T) {
 	t.Parallel()
-	prefix := make([]string, 2, 8) // room to append to: runs must not share it
-	prefix[0], prefix[1] = "printf", `[%s]`
-	target, node := machine(t, Host{Prefix: prefix})
-	for _, argv := range [][]string{{"agent path", "serve"}, {"x", "$HOME;"}} {
-		var out bytes.Buffer
-		require.NoError(t, target.Exec(t.Context(), node, ring.Command{Argv: argv, Stdout: &out}))
-		require.Equal(t, "["+strings.Join(argv, "][")+"]", out.String())
-	}
+	target, node := machine(t, Host{Prefix: []string{"printf", "[%s]"}})
+	var out bytes.Buffer
+	require.NoError(t, target.Exec(t.Context(), node, ring.Command{Argv: []string{"agent path", "$HOME;"}, Stdout: &out}))
+	require.Equal(t, "[agent path][$HOME;]", out.String())
+}
+
+// Commands run at once: none may write into the argv of another.
+func TestExecSharesNoArgv(t *testing.T) {
+	t.Parallel()
+	target, node := machine(t, Host{Prefix: append(make([]string, 0, 8), "env")})
+	var first, second *ring.ExecError
+	require.ErrorAs(t, target.Exec(t.Context(), node, shell("exit 1")), &first)
+	require.ErrorAs(t, target.Exec(t.Context(), node, shell("exit 2")), &second)
+	require.Equal(t, []string{"env", "/bin/sh", "-c", "exit 1"}, first.Argv)
+	require.Equal(t, []string{"env", "/bin/sh", "-c", "exit 2"}, second.Argv)
 }
 
 func TestExecError(t *testing.T) {
@@ -137,9 +144,12 @@ func TestExecStopsByTerm(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	out, stdout := io.Pipe()
 	ended := make(chan error, 1)
-	c := shell(`trap 'echo cleaned up; exit 7' TERM; echo started; while :; do sleep 0.05; done`)
+	c := shell(`trap 'echo cleaned up; exit 7' TERM; echo started; for i in $(seq 200); do sleep 0.05; done`)
 	c.Stdout = stdout
-	go func() { ended <- target.Exec(ctx, node, c) }()
+	go func() {
+		ended <- target.Exec(ctx, node, c)
+		stdout.Close()
+	}()
 	lines := started(t, out)
 	cancel()
 	require.True(t, lines.Scan())
@@ -157,9 +167,12 @@ func TestExecKillsWhatIgnoresTerm(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	out, stdout := io.Pipe()
 	ended := make(chan error, 1)
-	c := shell(`trap '' TERM; echo started; while :; do sleep 0.05; done`)
+	c := shell(`trap '' TERM; echo started; for i in $(seq 200); do sleep 0.05; done`)
 	c.Stdout = stdout
-	go func() { ended <- target.Exec(ctx, node, c) }()
+	go func() {
+		ended <- target.Exec(ctx, node, c)
+		stdout.Close()
+	}()
 	started(t, out)
 	cancelled := time.Now()
 	cancel()

@@ -1,6 +1,7 @@
 package restore
 
 import (
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -15,7 +16,7 @@ import (
 
 const (
 	replication = " WITH replication = {'class': 'NetworkTopologyStrategy', 'dc1': '1'}  AND durable_writes = true;"
-	tableT      = "CREATE TABLE ks.t (\n    k int PRIMARY KEY,\n    v int\n);"
+	tableT      = "CREATE TABLE ks.t (\n    k int PRIMARY KEY,\n    v int\n) WITH comment = '';"
 	tableU      = "CREATE TABLE ks.u (\n    k int PRIMARY KEY,\n    v int\n);"
 	viewV       = "CREATE MATERIALIZED VIEW ks.v AS\n    SELECT k, v\n    FROM ks.t\n    WHERE v IS NOT NULL AND k IS NOT NULL\n    PRIMARY KEY (v, k);"
 )
@@ -218,7 +219,7 @@ func TestMissingRoles(t *testing.T) {
 func TestLoads(t *testing.T) {
 	t.Parallel()
 	changedT := row("table", "t", "CREATE TABLE ks.t (\n    k int PRIMARY KEY,\n    v int,\n    w int\n);")
-	commented := row("table", "t", tableT[:len(tableT)-1]+"\n    WITH comment = 'changed';")
+	commented := row("table", "t", strings.Replace(tableT, "''", "'changed'", 1))
 	x := row("table", "x", "CREATE TABLE ks.x (\n    k int PRIMARY KEY\n);")
 	backup := []schema.Row{keyspaceRow(), row("table", "t", tableT), row("table", "u", tableU), row("materialized_view", "v", viewV)}
 	s := &source{opened: []wire.OpenResult{

@@ -200,14 +200,20 @@ func TestRestoreID(t *testing.T) {
 		}
 		return volumes
 	}
-	id := restoreID(older, on("v1", "v2"))
+	part := func(include ...string) Options { return Options{Include: include} }
+	id := restoreID(older, on("v1", "v2"), Options{})
 	require.Regexp(t, "^[0-9a-f]{16}$", id, "the agents accept no other")
-	require.Equal(t, id, restoreID(older, on("v2", "v1")), "the order of the sessions does not count")
+	require.Equal(t, id, restoreID(older, on("v2", "v1"), Options{}), "the order of the sessions does not count")
+	require.Equal(t, id, restoreID(older, on("v1", "v2"), Options{Workers: 3, Full: true}), "how it is done does not count")
 	for _, other := range []string{
-		restoreID(newer, on("v1", "v2")), restoreID(older, on("v1", "v3")), restoreID(older, on("v1")), restoreID(older, on("v1v2")),
+		restoreID(newer, on("v1", "v2"), Options{}), restoreID(older, on("v1", "v3"), Options{}), restoreID(older, on("v1"), Options{}),
+		restoreID(older, on("v1v2"), Options{}), restoreID(older, on("v1", "v2"), part("ks.t")), restoreID(older, on("v1", "v2"), Options{Exclude: []string{"ks.t"}}),
 	} {
 		require.NotEqual(t, id, other)
 	}
+	require.Equal(t, restoreID(older, on("v1"), part("a", "b")), restoreID(older, on("v1"), part("b", "a")))
+	require.NotEqual(t, restoreID(older, on("v1"), part("a", "b")), restoreID(older, on("v1"), part("a b")))
+	require.NotEqual(t, restoreID(older, on("v1"), part("a")), restoreID(older, on("v1"), Options{Exclude: []string{"a"}}))
 }
 
 func steps(at int64, names ...string) []wire.JournalEntry {
@@ -254,36 +260,44 @@ func TestFind(t *testing.T) {
 
 func TestFinished(t *testing.T) {
 	t.Parallel()
-	done := func(id, backup, volume string, at int64) wire.RestoreSummary {
-		return wire.RestoreSummary{ID: id, BackupID: backup, Volume: volume, Loaded: true, Done: true, Steps: steps(at, "verifying")}
+	// done is a restore of a backup that ended on v1, v2 at a time.
+	done := func(backup string, at int64, opts Options) wire.RestoreSummary {
+		id := restoreID(backup, []wire.Volume{{Identity: "v1"}, {Identity: "v2"}}, opts)
+		return wire.RestoreSummary{ID: id, BackupID: backup, Volume: "v1", Loaded: true, Done: true, Steps: steps(at, "verifying")}
 	}
-	begun := done("id", older, "v1", 1)
+	begun, elsewhere := done(older, 1, Options{}), done(older, 1, Options{})
 	begun.Done = false
+	elsewhere.ID, elsewhere.Volume = restoreID(older, []wire.Volume{{Identity: "v0"}, {Identity: "v2"}}, Options{}), "v0"
+	part := Options{Include: []string{"ks.t"}}
 	for _, c := range []struct {
 		name     string
 		restores []wire.RestoreSummary // of the first volume
-		wanted   string
-		want     string // id of the restore
-		backup   string
+		opts     Options
+		want     string // id of the backup
 	}{
-		{"none", nil, "", "", ""},
-		{"not ended", []wire.RestoreSummary{begun}, "", "", ""},
-		{"ended", []wire.RestoreSummary{done("id", older, "v1", 1)}, "", "id", older},
-		{"on other volumes", []wire.RestoreSummary{done("id", older, "v0", 1)}, "", "", ""},
-		{"of the wanted backup", []wire.RestoreSummary{done("a", newer, "v1", 2), done("b", older, "v1", 1)}, older, "b", older},
-		{"of another backup than wanted", []wire.RestoreSummary{done("a", older, "v1", 1)}, newer, "", ""},
-		{"the last of two", []wire.RestoreSummary{done("a", older, "v1", 1), done("b", newer, "v1", 2)}, "", "b", newer},
-		{"the last of two, listed the other way", []wire.RestoreSummary{done("a", newer, "v1", 2), done("b", older, "v1", 1)}, "", "a", newer},
-		{"the last, of an older backup", []wire.RestoreSummary{done("a", older, "v1", 2), done("b", newer, "v1", 1)}, "", "a", older},
+		{"none", nil, Options{}, ""},
+		{"not ended", []wire.RestoreSummary{begun}, Options{}, ""},
+		{"ended", []wire.RestoreSummary{done(older, 1, Options{})}, Options{}, older},
+		{"on other volumes", []wire.RestoreSummary{elsewhere}, Options{}, ""},
+		{"of the wanted backup", []wire.RestoreSummary{done(newer, 2, Options{}), done(older, 1, Options{})}, Options{Backup: older}, older},
+		{"of another backup than wanted", []wire.RestoreSummary{done(older, 1, Options{})}, Options{Backup: newer}, ""},
+		{"a part of it", []wire.RestoreSummary{done(older, 1, part)}, Options{}, ""},
+		{"all of it, a part is asked", []wire.RestoreSummary{done(older, 1, Options{})}, part, ""},
+		{"the part that is asked", []wire.RestoreSummary{done(older, 1, part)}, part, older},
+		{"the last of two", []wire.RestoreSummary{done(older, 1, Options{}), done(newer, 2, Options{})}, Options{}, newer},
+		{"the last of two, listed the other way", []wire.RestoreSummary{done(newer, 2, Options{}), done(older, 1, Options{})}, Options{}, newer},
+		{"the last, of an older backup", []wire.RestoreSummary{done(older, 2, Options{}), done(newer, 1, Options{})}, Options{}, older},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
 			volumes := []wire.Volume{{Identity: "v1", Restores: c.restores}, {Identity: "v2"}}
-			e, backup, ok := finished(volumes, c.wanted)
+			e, backup, ok := finished(volumes, c.opts)
+			require.Equal(t, c.want, backup)
 			require.Equal(t, c.want != "", ok)
-			require.Equal(t, c.backup, backup)
-			require.Equal(t, c.want, e.id)
 			require.Equal(t, ok, e.done)
+			if ok {
+				require.Equal(t, restoreID(backup, volumes, c.opts), e.id)
+			}
 		})
 	}
 }

@@ -33,14 +33,17 @@ func TestSafety(t *testing.T) {
 		w.must(t, "after-backup")
 		w.backup(t)
 		w.damage(t)
+		others := w.autoSnapshots(t)
+		require.NotEmpty(t, others)
 		w.must(t, "after-restore", "--in-place")
 		w.same(t, want)
+		require.Equal(t, others, w.autoSnapshots(t), "what we caused is gone, what others caused stays")
+		require.Empty(t, w.glob(t, "data/*/*/snapshots/casshook-[0-9]*"))
 		for _, f := range foreign {
 			require.FileExists(t, f)
 			require.NoError(t, os.Remove(f))
 			_ = os.Remove(filepath.Dir(f))
 		}
-		require.Empty(t, w.glob(t, "data/*/*/snapshots/*"), "what we caused is gone")
 	})
 	t.Run("no secret in argv, output or documents", func(t *testing.T) { w.lookForSecret(t) })
 	t.Run("one table", func(t *testing.T) {
@@ -69,8 +72,11 @@ func TestSafety(t *testing.T) {
 		require.NoError(t, n.SetAPI(slow))
 		w.backup(t)
 		w.damage(t)
+		quick := time.AfterFunc(3*time.Second, func() { _ = n.SetAPI(cassandra.APIOptions{Limit: 30 * time.Second}) })
+		defer quick.Stop()
+		require.NoError(t, w.ring.Node(1).ResetAPICalls())
 		w.must(t, "after-restore", "--in-place")
-		require.NoError(t, n.SetAPI(cassandra.APIOptions{Limit: 30 * time.Second}))
+		require.Positive(t, w.failedCalls(t), "calls must have gone unanswered")
 		w.same(t, before)
 	})
 	t.Run("by nodetool", func(t *testing.T) {
@@ -82,6 +88,25 @@ func TestSafety(t *testing.T) {
 		w.must(t, "after-restore", "--in-place")
 		w.same(t, before)
 	})
+}
+
+func (w *world) autoSnapshots(t *testing.T) []string {
+	t.Helper()
+	return append(w.glob(t, "data/*/*/snapshots/dropped-*"), w.glob(t, "data/*/*/snapshots/truncated-*")...)
+}
+
+// failedCalls counts the calls that the Management API answered with 500.
+func (w *world) failedCalls(t *testing.T) int {
+	t.Helper()
+	calls, err := w.ring.Node(1).APICalls()
+	require.NoError(t, err)
+	failed := 0
+	for _, c := range calls {
+		if c.Status == 500 {
+			failed++
+		}
+	}
+	return failed
 }
 
 // lookForSecret watches /proc while a backup and a restore run as processes of

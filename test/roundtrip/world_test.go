@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/apache/cassandra-gocql-driver/v2"
 	"github.com/stretchr/testify/require"
@@ -48,6 +49,9 @@ func build(m *testing.M) int {
 // secret is the password of the superuser that casshook logs in as: unlike the
 // lab's, it occurs nowhere else.
 const secret = "unmistakable-9f2c"
+
+// commitLogSync is longer than the lab's commitlog_sync_period.
+const commitLogSync = 2500 * time.Millisecond
 
 // world is a ring with casshook pointed at it.
 type world struct {
@@ -206,6 +210,7 @@ func (w *world) same(t testing.TB, want zoo.Digests) {
 func (w *world) replaceVolumes(t testing.TB) {
 	t.Helper()
 	w.close()
+	time.Sleep(commitLogSync) // what is not in the commit log yet, a kill loses
 	require.NoError(t, w.ring.Kill(t.Context()))
 	require.NoError(t, volume.Replace(t.Context(), w.ring))
 	require.NoError(t, w.ring.StartAll(t.Context()))

@@ -4,6 +4,7 @@ package roundtrip
 
 import (
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -53,6 +54,7 @@ func TestZoo(t *testing.T) {
 			w.must(t, "after-restore")
 			w.same(t, want)
 			w.close()
+			time.Sleep(commitLogSync)
 			require.NoError(t, w.ring.Kill(t.Context()))
 			require.NoError(t, w.ring.StartAll(t.Context()))
 			w.connect(t)

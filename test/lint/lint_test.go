@@ -1,0 +1,116 @@
+package lint
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+func TestTree(t *testing.T) {
+	t.Parallel()
+	files := tree(t)
+	for _, r := range rules() {
+		t.Run(r.name, func(t *testing.T) {
+			t.Parallel()
+			if found := sorted(r.check(files)); len(found) > 0 {
+				t.Errorf("%s, because %s:\n\t%s", r.name, r.reason, strings.Join(found, "\n\t"))
+			}
+		})
+	}
+}
+
+// TestRules shows that each rule finds what it is for, and no more.
+func TestRules(t *testing.T) {
+	t.Parallel()
+	imports := func(path string) string { return "package x\n\nimport _ \"" + path + "\"\n" }
+	byRule := map[string]map[string]struct {
+		files map[string]string
+		want  []string
+	}{
+		"the node side is standard library only": {
+			"foreign":           {map[string]string{"pkg/agent/wire/a.go": imports("sigs.k8s.io/yaml")}, []string{"pkg/agent/wire/a.go:3: imports sigs.k8s.io/yaml"}},
+			"ours":              {map[string]string{"cmd/casshook-agent/a.go": imports(module + "pkg/ring")}, []string{"cmd/casshook-agent/a.go:3: imports " + module + "pkg/ring"}},
+			"standard":          {map[string]string{"pkg/agent/a.go": imports("encoding/json")}, nil},
+			"each other":        {map[string]string{"pkg/agent/a.go": imports(module + "pkg/agent/wire")}, nil},
+			"tests":             {map[string]string{"pkg/agent/a_test.go": imports("github.com/stretchr/testify/require")}, nil},
+			"another directory": {map[string]string{"pkg/hosts/a.go": imports("sigs.k8s.io/yaml")}, nil},
+		},
+		"flows know no world": {
+			"direct": {map[string]string{"pkg/backup/a.go": imports(module + "pkg/hosts")}, []string{"pkg/backup -> pkg/hosts"}},
+			"by a detour": {map[string]string{"pkg/restore/a.go": imports(module + "pkg/cluster"), "pkg/cluster/a.go": imports(module + "pkg/kube")},
+				[]string{"pkg/restore -> pkg/cluster -> pkg/kube"}},
+			"another package": {map[string]string{"pkg/cli/a.go": imports(module + "pkg/hosts"), "pkg/backup/a.go": imports(module + "pkg/ring")}, nil},
+		},
+		"one importer of client-go": {
+			"cli":  {map[string]string{"pkg/cli/a_test.go": imports("k8s.io/client-go/kubernetes")}, []string{"pkg/cli/a_test.go:3: imports k8s.io/client-go/kubernetes: only pkg/kube does"}},
+			"kube": {map[string]string{"pkg/kube/a.go": imports("k8s.io/client-go/kubernetes"), "test/lab/kube/a.go": imports("k8s.io/client-go/rest")}, nil},
+		},
+		"one importer of the CQL driver": {
+			"backup": {map[string]string{"pkg/backup/a.go": imports("github.com/apache/cassandra-gocql-driver/v2")},
+				[]string{"pkg/backup/a.go:3: imports github.com/apache/cassandra-gocql-driver/v2: only pkg/cql does"}},
+			"cql": {map[string]string{"pkg/cql/a.go": imports("github.com/apache/cassandra-gocql-driver/v2"), "test/lab/a.go": imports("github.com/apache/cassandra-gocql-driver/v2")}, nil},
+		},
+		"one importer of the former CQL driver": {
+			"backup": {map[string]string{"pkg/backup/a.go": imports("github.com/gocql/gocql")}, []string{"pkg/backup/a.go:3: imports github.com/gocql/gocql: only pkg/cql does"}},
+		},
+		"the product knows no lab": {
+			"even in tests": {map[string]string{"pkg/ring/a_test.go": imports(module + "test/lab/zoo")}, []string{"pkg/ring/a_test.go:3: imports " + module + "test/lab/zoo"}},
+			"the lab":       {map[string]string{"test/demo/a.go": imports(module + "test/lab/zoo")}, nil},
+		},
+		"a package is a thing": {
+			"directory":   {map[string]string{"pkg/util/a.go": "package u\n"}, []string{"pkg/util: package util"}},
+			"name":        {map[string]string{"pkg/x/a.go": "package helpers\n"}, []string{"pkg/x: package helpers"}},
+			"test":        {map[string]string{"pkg/x/a_test.go": "package types_test\n"}, []string{"pkg/x: package types"}},
+			"only a part": {map[string]string{"pkg/nodeutil/a.go": "package nodeutil\n"}, nil},
+		},
+		"every package has a package comment": {
+			"none":                 {map[string]string{"pkg/x/a.go": "package x\n"}, []string{"pkg/x: no package comment"}},
+			"in one file":          {map[string]string{"pkg/x/a.go": "package x\n", "pkg/x/b.go": "// Package x is.\npackage x\n"}, nil},
+			"a blank line between": {map[string]string{"pkg/x/a.go": "// Package x is.\n\npackage x\n"}, []string{"pkg/x: no package comment"}},
+			"only tests":           {map[string]string{"pkg/x/a_test.go": "package x\n"}, nil},
+		},
+		"contexts begin in main": {
+			"background": {map[string]string{"pkg/x/a.go": "package x\n\nvar c = context.Background()\n"}, []string{"pkg/x/a.go:3: context.Background"}},
+			"todo":       {map[string]string{"pkg/x/a.go": "package x\n\nfunc f() { g(context.TODO()) }\n"}, []string{"pkg/x/a.go:3: context.TODO"}},
+			"main":       {map[string]string{"cmd/x/a.go": "package main\n\nvar c = context.Background()\n"}, nil},
+			"without":    {map[string]string{"pkg/x/a.go": "package x\n\nvar c = context.WithoutCancel(d)\n"}, nil},
+		},
+		"no init": {
+			"init":   {map[string]string{"pkg/x/a.go": "package x\n\nfunc init() {}\n"}, []string{"pkg/x/a.go:3: init"}},
+			"method": {map[string]string{"pkg/x/a.go": "package x\n\nfunc (x x) init() {}\n"}, nil},
+		},
+		"no mutable package variables": {
+			"map":         {map[string]string{"pkg/x/a.go": "package x\n\nvar m = map[string]int{}\n"}, []string{"pkg/x/a.go:3: var m"}},
+			"no value":    {map[string]string{"pkg/x/a.go": "package x\n\nvar mu sync.Mutex\n"}, []string{"pkg/x/a.go:3: var mu"}},
+			"in a group":  {map[string]string{"pkg/x/a.go": "package x\n\nvar (\n\ta = errors.New(\"a\")\n\tb = 1\n)\n"}, []string{"pkg/x/a.go:5: var b"}},
+			"second name": {map[string]string{"pkg/x/a.go": "package x\n\nvar a, b = errors.New(\"a\"), 1\n"}, []string{"pkg/x/a.go:3: var a"}},
+			"string":      {map[string]string{"pkg/x/a.go": "package x\n\nvar Release = \"dev\"\n"}, []string{"pkg/x/a.go:3: var Release"}},
+			"allowed": {map[string]string{"pkg/cli/a.go": "package cli\n\nvar Release = \"dev\"\n\nvar _ I = (*T)(nil)\n\nvar r = regexp.MustCompile(\"x\")\n\n" +
+				"var e = fmt.Errorf(\"x\")\n\nvar f embed.FS\n\nfunc g() { var local = 1 }\n"}, nil},
+		},
+		"files have at most 330 lines": {
+			"331":  {map[string]string{"pkg/x/a.go": "package x\n" + strings.Repeat("\n", 330)}, []string{"pkg/x/a.go: 331 lines"}},
+			"330":  {map[string]string{"pkg/x/a.go": "package x\n" + strings.Repeat("\n", 329)}, nil},
+			"test": {map[string]string{"pkg/x/a_test.go": "package x\n" + strings.Repeat("\n", 330)}, nil},
+		},
+		"functions have at most 100 lines": {
+			"101": {map[string]string{"pkg/x/a.go": "package x\n\nfunc (x x) f() {\n" + strings.Repeat("\n", 99) + "}\n"}, []string{"pkg/x/a.go:3: f has 101 lines"}},
+			"100": {map[string]string{"pkg/x/a.go": "package x\n\nfunc f() {\n" + strings.Repeat("\n", 98) + "}\n"}, nil},
+		},
+	}
+	for _, r := range rules() {
+		cases := byRule[r.name]
+		require.NotEmpty(t, cases, "rule %q is not shown to find anything", r.name)
+		for name, c := range cases {
+			t.Run(r.name+"/"+name, func(t *testing.T) {
+				t.Parallel()
+				var files []*file
+				for path, source := range c.files {
+					files = append(files, parse(t, path, source))
+				}
+				require.Equal(t, c.want, sorted(r.check(files)))
+			})
+		}
+	}
+}

@@ -1,0 +1,268 @@
+package lint
+
+import (
+	"fmt"
+	"go/ast"
+	"go/token"
+	"path"
+	"slices"
+	"sort"
+	"strings"
+)
+
+// rule is one rule with its reason, which stands in the text of a failure.
+type rule struct {
+	name, reason string
+	// check lists violations as "place: what".
+	check func([]*file) []string
+}
+
+const (
+	maxFile     = 330 // lines
+	maxFunction = 100 // lines
+)
+
+func rules() []rule {
+	return []rule{
+		{"the node side is standard library only", "casshook-agent is copied into containers that are not ours: it must stay small, static, and without foreign code beside the data", nodeSide},
+		{"flows know no world", "backup and restore must run the same on hosts and in Kubernetes: they reach nodes through pkg/ring only", flowsKnowNoWorld},
+		{"one importer of client-go", "what talks to Kubernetes is in pkg/kube, so that hosts need none of it and a fake is one package", only("k8s.io/client-go", "pkg/kube")},
+		{"one importer of the CQL driver", "sessions, retries, consistency and secrets are decided once, in pkg/cql", only("github.com/apache/cassandra-gocql-driver", "pkg/cql")},
+		{"one importer of the former CQL driver", "there is one CQL driver, and pkg/cql has it", only("github.com/gocql/gocql", "pkg/cql")},
+		{"the product knows no lab", "what is shipped must not carry what only tests need", noLab},
+		{"a package is a thing", "a name that says nothing collects what belongs elsewhere", packageNames},
+		{"every package has a package comment", "the first question of a reader is what a package is for", packageComments},
+		{"contexts begin in main", "a context that begins elsewhere cannot be cancelled by a signal, nor bounded by the caller", contexts},
+		{"no init", "what runs before main cannot be seen, ordered, or tested", noInit},
+		{"no mutable package variables", "runs of one process must not share state; regexps, error values, embedded files and checks of interfaces never change", noVariables},
+		{fmt.Sprintf("files have at most %d lines", maxFile), "a file is read at one go", fileLength},
+		{fmt.Sprintf("functions have at most %d lines", maxFunction), "a function is one thought", functionLength},
+	}
+}
+
+// nodeSideDirs are the agent and all that it is made of.
+func nodeSideDirs() []string {
+	return []string{"cmd/casshook-agent", "pkg/agent", "pkg/agent/wire", "pkg/document", "pkg/sstable", "pkg/schema"}
+}
+
+func standard(importPath string) bool {
+	first, _, _ := strings.Cut(importPath, "/")
+	return !strings.Contains(first, ".")
+}
+
+func nodeSide(files []*file) []string {
+	return eachImport(files, func(f *file, imported string) string {
+		inside := slices.Contains(nodeSideDirs(), strings.TrimPrefix(imported, module))
+		if f.test || !slices.Contains(nodeSideDirs(), f.dir) || standard(imported) || inside {
+			return ""
+		}
+		return "imports " + imported
+	})
+}
+
+// eachImport asks about every import; "" is no violation.
+func eachImport(files []*file, ask func(f *file, imported string) string) []string {
+	var found []string
+	for _, f := range files {
+		for imported, line := range f.imports() {
+			if text := ask(f, imported); text != "" {
+				found = append(found, fmt.Sprintf("%s:%d: %s", f.path, line, text))
+			}
+		}
+	}
+	return found
+}
+
+// flowsKnowNoWorld follows imports, since a detour is no better.
+func flowsKnowNoWorld(files []*file) []string {
+	imports := map[string][]string{}
+	for _, f := range files {
+		for imported := range f.imports() {
+			if dir, ok := strings.CutPrefix(imported, module); ok && !f.test {
+				imports[f.dir] = append(imports[f.dir], dir)
+			}
+		}
+	}
+	var found []string
+	for _, start := range []string{"pkg/backup", "pkg/restore"} {
+		way := map[string]string{start: start}
+		for queue := []string{start}; len(queue) > 0; queue = queue[1:] {
+			for _, next := range imports[queue[0]] {
+				if way[next] == "" {
+					way[next] = way[queue[0]] + " -> " + next
+					queue = append(queue, next)
+				}
+			}
+		}
+		for _, world := range []string{"pkg/kube", "pkg/hosts"} {
+			if way[world] != "" {
+				found = append(found, way[world])
+			}
+		}
+	}
+	return found
+}
+
+// only allows a module in one directory and in test/.
+func only(imported, dir string) func([]*file) []string {
+	return func(files []*file) []string {
+		return eachImport(files, func(f *file, path string) string {
+			if f.under(dir, "test") || (path != imported && !strings.HasPrefix(path, imported+"/")) {
+				return ""
+			}
+			return "imports " + path + ": only " + dir + " does"
+		})
+	}
+}
+
+func noLab(files []*file) []string {
+	return eachImport(files, func(f *file, imported string) string {
+		if f.under("pkg", "cmd") && strings.HasPrefix(imported, module+"test/") {
+			return "imports " + imported
+		}
+		return ""
+	})
+}
+
+func packageNames(files []*file) []string {
+	var found []string
+	for _, f := range files {
+		for _, name := range []string{path.Base(f.dir), f.ast.Name.Name} {
+			name = strings.TrimSuffix(name, "_test")
+			if slices.Contains([]string{"util", "utils", "common", "helper", "helpers", "types", "misc", "manager"}, name) {
+				found = append(found, fmt.Sprintf("%s: package %s", f.dir, name))
+			}
+		}
+	}
+	return found
+}
+
+func packageComments(files []*file) []string {
+	commented := map[string]bool{}
+	for _, f := range files {
+		if !f.test {
+			commented[f.dir] = commented[f.dir] || f.ast.Doc.Text() != ""
+		}
+	}
+	var found []string
+	for dir, ok := range commented {
+		if !ok {
+			found = append(found, dir+": no package comment")
+		}
+	}
+	return found
+}
+
+func contexts(files []*file) []string {
+	var found []string
+	for _, f := range files {
+		if f.test || f.ast.Name.Name == "main" {
+			continue
+		}
+		ast.Inspect(f.ast, func(n ast.Node) bool {
+			if s, ok := n.(*ast.SelectorExpr); ok && (isSelector(s, "context", "Background") || isSelector(s, "context", "TODO")) {
+				found = append(found, fmt.Sprintf("%s:%d: context.%s", f.path, f.line(s.Pos()), s.Sel.Name))
+			}
+			return true
+		})
+	}
+	return found
+}
+
+func isSelector(e ast.Expr, pkg, name string) bool {
+	s, ok := e.(*ast.SelectorExpr)
+	if !ok || s.Sel.Name != name {
+		return false
+	}
+	x, ok := s.X.(*ast.Ident)
+	return ok && x.Name == pkg
+}
+
+func noInit(files []*file) []string {
+	return eachFunction(files, func(f *file, fn *ast.FuncDecl) string {
+		if fn.Recv == nil && fn.Name.Name == "init" {
+			return "init"
+		}
+		return ""
+	})
+}
+
+// eachFunction asks about every function outside tests; "" is no violation.
+func eachFunction(files []*file, ask func(*file, *ast.FuncDecl) string) []string {
+	var found []string
+	for _, f := range files {
+		for _, decl := range f.ast.Decls {
+			if fn, ok := decl.(*ast.FuncDecl); ok && !f.test {
+				if text := ask(f, fn); text != "" {
+					found = append(found, fmt.Sprintf("%s:%d: %s", f.path, f.line(fn.Pos()), text))
+				}
+			}
+		}
+	}
+	return found
+}
+
+func noVariables(files []*file) []string {
+	var found []string
+	for _, f := range files {
+		for _, decl := range f.ast.Decls {
+			gen, ok := decl.(*ast.GenDecl)
+			if !ok || gen.Tok != token.VAR || f.test {
+				continue
+			}
+			for _, spec := range gen.Specs {
+				if v := spec.(*ast.ValueSpec); !constant(f, v) {
+					found = append(found, fmt.Sprintf("%s:%d: var %s", f.path, f.line(v.Pos()), v.Names[0].Name))
+				}
+			}
+		}
+	}
+	return found
+}
+
+// constant tells whether a variable is one that nobody changes.
+func constant(f *file, v *ast.ValueSpec) bool {
+	if isSelector(v.Type, "embed", "FS") {
+		return true
+	}
+	for i, name := range v.Names {
+		if name.Name != "_" && (i >= len(v.Values) || !constantValue(f, name.Name, v.Values[i])) {
+			return false
+		}
+	}
+	return true
+}
+
+func constantValue(f *file, name string, value ast.Expr) bool {
+	if call, ok := value.(*ast.CallExpr); ok {
+		return isSelector(call.Fun, "regexp", "MustCompile") || isSelector(call.Fun, "errors", "New") || isSelector(call.Fun, "fmt", "Errorf")
+	}
+	// The linker's -X sets strings only, and only variables.
+	_, literal := value.(*ast.BasicLit)
+	return literal && name == "Release" && f.under("pkg/cli", "pkg/agent")
+}
+
+func fileLength(files []*file) []string {
+	var found []string
+	for _, f := range files {
+		if lines := f.fset.File(f.ast.FileStart).LineCount(); lines > maxFile && !f.test {
+			found = append(found, fmt.Sprintf("%s: %d lines", f.path, lines))
+		}
+	}
+	return found
+}
+
+func functionLength(files []*file) []string {
+	return eachFunction(files, func(f *file, fn *ast.FuncDecl) string {
+		if lines := f.line(fn.End()) - f.line(fn.Pos()) + 1; lines > maxFunction {
+			return fmt.Sprintf("%s has %d lines", fn.Name.Name, lines)
+		}
+		return ""
+	})
+}
+
+// sorted violations without repetition.
+func sorted(found []string) []string {
+	sort.Strings(found)
+	return slices.Compact(found)
+}

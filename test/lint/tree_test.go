@@ -1,0 +1,94 @@
+package lint
+
+import (
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"io/fs"
+	"os"
+	"path"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+const module = "github.com/casshook/casshook/"
+
+// file is one Go file of the module, whatever its build tags.
+type file struct {
+	// path is relative to the root of the module, with slashes.
+	path string
+	dir  string
+	test bool
+	ast  *ast.File
+	fset *token.FileSet
+}
+
+// line is where something stands in the file.
+func (f *file) line(p token.Pos) int { return f.fset.Position(p).Line }
+
+// imports are the import paths of the file, with their lines.
+func (f *file) imports() map[string]int {
+	found := map[string]int{}
+	for _, spec := range f.ast.Imports {
+		found[strings.Trim(spec.Path.Value, `"`)] = f.line(spec.Pos())
+	}
+	return found
+}
+
+// under tells whether the file is in one of the directories or below.
+func (f *file) under(dirs ...string) bool {
+	for _, dir := range dirs {
+		if f.dir == dir || strings.HasPrefix(f.dir, dir+"/") {
+			return true
+		}
+	}
+	return false
+}
+
+func parse(t *testing.T, name, source string) *file {
+	t.Helper()
+	fset := token.NewFileSet()
+	parsed, err := parser.ParseFile(fset, name, source, parser.ParseComments|parser.SkipObjectResolution)
+	require.NoError(t, err)
+	return &file{path: name, dir: path.Dir(name), test: strings.HasSuffix(name, "_test.go"), ast: parsed, fset: fset}
+}
+
+// tree parses every Go file of the module but those of nested modules, hidden
+// directories and testdata.
+func tree(t *testing.T) []*file {
+	t.Helper()
+	const root = "../.."
+	var files []*file
+	err := filepath.WalkDir(root, func(p string, d fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		if d.IsDir() {
+			_, nested := os.Stat(filepath.Join(p, "go.mod"))
+			hidden := strings.HasPrefix(d.Name(), ".") && p != root
+			if hidden || d.Name() == "testdata" || (nested == nil && p != root) {
+				return filepath.SkipDir
+			}
+			return nil
+		}
+		if !strings.HasSuffix(p, ".go") {
+			return nil
+		}
+		source, err := os.ReadFile(p)
+		if err != nil {
+			return err
+		}
+		rel, err := filepath.Rel(root, p)
+		if err != nil {
+			return err
+		}
+		files = append(files, parse(t, filepath.ToSlash(rel), string(source)))
+		return nil
+	})
+	require.NoError(t, err)
+	require.Greater(t, len(files), 50, "the walk has lost the module")
+	return files
+}
