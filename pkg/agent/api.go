@@ -147,6 +147,12 @@ func departed(status string) bool {
 	return state == "LEFT" || state == "removed"
 }
 
+func (a *api) schemaVersions(ctx context.Context) (wire.SchemaVersions, error) {
+	var versions wire.SchemaVersions
+	err := a.call(ctx, http.MethodGet, "/api/v1/ops/node/schema/versions", nil, &versions)
+	return versions, err
+}
+
 // keyspaceRequest is the body of ops/tables/flush.
 type keyspaceRequest struct {
 	Jobs     int      `json:"jobs"`

@@ -3,6 +3,7 @@ package agent
 import (
 	"context"
 	"encoding/json"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"path/filepath"
@@ -21,6 +22,14 @@ func endpoints(t *testing.T, states ...map[string]string) http.HandlerFunc {
 	content, err := json.Marshal(map[string]any{"entity": states, "variant": map[string]string{}})
 	require.NoError(t, err)
 	return answer(http.StatusOK, string(content))
+}
+
+// silentHandler answers nothing until the client has gone.
+func silentHandler() http.HandlerFunc {
+	return func(_ http.ResponseWriter, r *http.Request) {
+		_, _ = io.Copy(io.Discard, r.Body) // else the end of the connection is not noticed
+		<-r.Context().Done()
+	}
 }
 
 func state(change map[string]string) map[string]string {
@@ -68,7 +77,7 @@ func TestAPIErrors(t *testing.T) {
 		{"no JSON", answer(200, "<html>"), "management API: GET " + pathEndpoints + ": invalid character", false},
 		{"nobody local", answer(200, `{"entity":[]}`), "names no local node", false},
 		{"cut off", func(w http.ResponseWriter, _ *http.Request) { w.Header().Set("Content-Length", "9") }, "unexpected EOF", false},
-		{"silent", func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() }, "Client.Timeout", true},
+		{"silent", silentHandler(), "Client.Timeout", true},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -84,7 +93,7 @@ func TestAPIErrors(t *testing.T) {
 	}
 	t.Run("a context that ends is no unknown outcome", func(t *testing.T) {
 		t.Parallel()
-		server := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() }))
+		server := httptest.NewServer(silentHandler())
 		t.Cleanup(server.Close)
 		ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
 		defer cancel()

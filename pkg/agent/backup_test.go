@@ -221,7 +221,7 @@ func TestVerify(t *testing.T) {
 	verify := func(full bool, tables ...wire.TableName) string {
 		r, err := ask[wire.VerifyResult](c, wire.OpVerify, wire.VerifyArgs{BackupID: testID, Full: full, Tables: tables})
 		require.NoError(t, err)
-		return fmt.Sprint(r.Tables, r.Problems)
+		return fmt.Sprintf("%d%s", r.Tables, r.Problems)
 	}
 	require.Equal(t, "2[]", verify(true))
 	require.Equal(t, []wire.Event{{Kind: "progress", Message: "verified", Done: 1, Total: 2}, {Kind: "progress", Message: "verified", Done: 2, Total: 2}}, c.events)

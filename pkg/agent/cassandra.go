@@ -14,6 +14,9 @@ import (
 type cassandra interface {
 	// facts says who the node is and how it sees the ring.
 	facts(ctx context.Context) (wire.Facts, error)
+	// schemaVersions asks all nodes for their schema version; empty where that
+	// would cost more than waiting for gossip.
+	schemaVersions(ctx context.Context) (wire.SchemaVersions, error)
 	// flush writes the memtables of keyspaces to disk.
 	flush(ctx context.Context, keyspaces []string) error
 	// open readies the connection, so that what follows starts at once.

@@ -101,6 +101,7 @@ func (n *node) operations(ctx context.Context, c call) map[string]handler {
 	return map[string]handler{
 		wire.OpFacts:      bind(ctx, c, n.facts),
 		wire.OpInspect:    bind(ctx, c, n.inspect),
+		wire.OpSchema:     bind(ctx, c, n.schemaVersions),
 		wire.OpLock:       bind(ctx, c, n.lock),
 		wire.OpBegin:      n.exclusive(bind(ctx, c, n.begin)),
 		wire.OpFlush:      bind(ctx, c, n.flush),
@@ -126,6 +127,10 @@ type none struct{}
 
 func (n *node) facts(ctx context.Context, _ call, _ none) (wire.Facts, error) {
 	return n.cassandra.facts(ctx)
+}
+
+func (n *node) schemaVersions(ctx context.Context, _ call, _ none) (wire.SchemaVersions, error) {
+	return n.cassandra.schemaVersions(ctx)
 }
 
 func (n *node) flush(ctx context.Context, _ call, args wire.FlushArgs) (none, error) {

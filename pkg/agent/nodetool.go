@@ -105,6 +105,9 @@ func parseStatus(text string) ([]wire.Endpoint, error) {
 	return endpoints, nil
 }
 
+// schemaVersions is left to gossip: a JVM start takes longer than gossip does.
+func (t *nodetool) schemaVersions(context.Context) (wire.SchemaVersions, error) { return nil, nil }
+
 func (t *nodetool) flush(ctx context.Context, _ []string) error {
 	_, err := t.run(ctx, "flush")
 	return err

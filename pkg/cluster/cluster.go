@@ -84,6 +84,36 @@ func (c *Cluster) sort(facts []wire.Facts) {
 	}
 }
 
+// agreementPoll is how often agreement is looked for.
+const agreementPoll = 50 * time.Millisecond
+
+// WaitAgreement waits until all nodes have one schema version. The coordinator's
+// Management API asks every node at once; without it gossip tells, a second or
+// two later.
+func (c *Cluster) WaitAgreement(ctx context.Context, patience time.Duration) error {
+	deadline := time.Now().Add(patience)
+	for {
+		var versions wire.SchemaVersions
+		if err := c.Sessions[0].Call(ctx, wire.OpSchema, struct{}{}, &versions); err != nil {
+			return err
+		}
+		switch {
+		case len(versions) == 1:
+			return nil
+		case len(versions) == 0:
+			_, err := c.CQL.WaitAgreement(ctx, time.Until(deadline))
+			return err
+		case time.Now().After(deadline):
+			return fmt.Errorf("after %s the nodes disagree on the schema: %v", patience, versions)
+		}
+		select {
+		case <-time.After(agreementPoll):
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
+	}
+}
+
 // Inspect reads what lies on every volume.
 func (c *Cluster) Inspect(ctx context.Context) ([]wire.Volume, error) {
 	return ring.CallAll[wire.Volume](ctx, c.Sessions, wire.OpInspect, struct{}{})

@@ -1,9 +1,11 @@
 package restore
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	"golang.org/x/sync/errgroup"
 
@@ -86,8 +88,28 @@ func (o *online) changeSchema(ctx context.Context) error {
 	if _, err := ring.CallAll[struct{}](ctx, o.Sessions, wire.OpAutoBefore, auto); err != nil {
 		return err
 	}
-	steps := append(o.cmp.diff.Drops(), o.cmp.diff.Creates()...)
-	return o.execute(ctx, steps)
+	return o.execute(ctx, append(o.cmp.diff.Drops(), rounds(o.cmp.diff.Creates())...))
+}
+
+// rounds sends the first statements of all objects of a phase before the second
+// ones, so that a wait serves all objects that need one: a table with dropped
+// columns takes several statements, each after the one before is everywhere.
+func rounds(steps []schema.Step) []schema.Step {
+	phase := map[schema.Phase]int{}
+	nth := map[schema.Ref]int{}
+	round := make(map[schema.Step]int, len(steps))
+	for _, s := range steps {
+		if _, ok := phase[s.Phase]; !ok {
+			phase[s.Phase] = len(phase)
+		}
+		round[s] = nth[s.Ref]
+		nth[s.Ref]++
+	}
+	ordered := slices.Clone(steps)
+	slices.SortStableFunc(ordered, func(a, b schema.Step) int {
+		return cmp.Or(cmp.Compare(phase[a.Phase], phase[b.Phase]), cmp.Compare(round[a], round[b]))
+	})
+	return ordered
 }
 
 func (o *online) execute(ctx context.Context, steps []schema.Step) error {
@@ -97,7 +119,7 @@ func (o *online) execute(ctx context.Context, steps []schema.Step) error {
 		}
 		o.observer.Progress(fmt.Sprintf("%d of %d statements: %s %s", i+1, len(steps), s.Verdict, s.Ref.Describe()))
 		if i == len(steps)-1 || !together(s, steps[i+1]) {
-			if _, err := o.CQL.WaitAgreement(ctx, o.opts.AgreementTimeout); err != nil {
+			if err := o.WaitAgreement(ctx, o.opts.AgreementTimeout); err != nil {
 				return err
 			}
 		}

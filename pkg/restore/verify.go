@@ -171,7 +171,7 @@ func (o *online) checkRecorded() error {
 }
 
 func (o *online) verifySchema(ctx context.Context) error {
-	if _, err := o.CQL.WaitAgreement(ctx, o.opts.AgreementTimeout); err != nil {
+	if err := o.WaitAgreement(ctx, o.opts.AgreementTimeout); err != nil {
 		return err
 	}
 	after, err := compare(ctx, o.CQL, o.source, o.opts, o.View.Facts[0].Release)

@@ -136,7 +136,7 @@ func (d *demo) fill(ctx context.Context) (zoo.Digests, error) {
 	if err != nil {
 		return nil, err
 	}
-	d.zoo = zoo.Options{Session: session, Version: version, Flavour: d.flavour, Nodes: d.nodes, Scale: zoo.Small, Flush: d.flush,
+	d.zoo = zoo.Options{Session: session, Version: version, Flavour: d.flavour, Nodes: d.nodes, Scale: zoo.Small, Flush: d.ring.Flush, Agree: d.ring.Agree,
 		Without: []string{zoo.RoleDamage}} // an online restore leaves roles alone
 	d.say("Filling it: every kind of table, type, index, view, function, grant")
 	inventory, err := zoo.Create(ctx, d.zoo)
@@ -203,10 +203,6 @@ func (d *demo) prove(ctx context.Context, want zoo.Digests) error {
 func (d *demo) connect() (*gocql.Session, error) {
 	n := d.ring.Node(1)
 	return zoo.Connect(n.Address, n.CQLPort, cassandra.Superuser, cassandra.SuperuserPassword)
-}
-
-func (d *demo) flush(ctx context.Context, keyspace, table string) error {
-	return d.ring.Flush(ctx, keyspace, table)
 }
 
 // casshook runs the product as a user does.

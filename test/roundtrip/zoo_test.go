@@ -32,7 +32,7 @@ func TestZoo(t *testing.T) {
 			version, err := zoo.ParseVersion(tt.options.Version)
 			require.NoError(t, err)
 			o := zoo.Options{Session: w.session, Version: version, Flavour: string(tt.options.Flavour), Nodes: max(1, tt.options.Nodes),
-				Scale: zoo.Small, Flush: w.ring.Flush, Without: []string{zoo.RoleDamage}}
+				Scale: zoo.Small, Flush: w.ring.Flush, Agree: w.ring.Agree, Without: []string{zoo.RoleDamage}}
 			_, err = zoo.Create(t.Context(), o)
 			require.NoError(t, err)
 			want := w.digest(t)

@@ -8,8 +8,6 @@ package wire
 import (
 	"encoding/json"
 	"time"
-
-	"github.com/casshook/casshook/pkg/document"
 )
 
 // Protocol is the version of this package; both sides must have the same.
@@ -29,6 +27,7 @@ const (
 	OpGo         = "go"
 	OpFacts      = "facts"
 	OpInspect    = "inspect"
+	OpSchema     = "schema-versions"
 	OpLock       = "lock"
 	OpBegin      = "begin"
 	OpFlush      = "flush"
@@ -143,6 +142,11 @@ type Facts struct {
 	Via string `json:"via"`
 }
 
+// SchemaVersions maps each schema version of the ring to the addresses of the
+// nodes that have it, as asked of every node at this moment; "UNREACHABLE" is one
+// of them when a node did not answer. It is empty where only gossip could tell.
+type SchemaVersions map[string][]string
+
 // BackupSummary is a backup directory on a volume.
 type BackupSummary struct {
 	ID       string    `json:"id"`
@@ -207,218 +211,4 @@ type LockArgs struct {
 	BackupID  string `json:"backupId,omitempty"`
 	// ParkedFor keeps a parked lock from being taken while it is younger.
 	ParkedFor time.Duration `json:"parkedFor"`
-}
-
-// BeginArgs begins a backup on the volume.
-type BeginArgs struct {
-	BackupID string `json:"backupId"`
-}
-
-// FlushArgs flushes keyspaces.
-type FlushArgs struct {
-	Keyspaces []string `json:"keyspaces"`
-}
-
-// SnapshotArgs takes a snapshot of all keyspaces. The agent answers with a ready
-// event, waits for OpGo, then with started and finished events.
-type SnapshotArgs struct {
-	Tag string `json:"tag"`
-	// Tables that must have the snapshot.
-	Tables []document.TableRef `json:"tables"`
-	// Wait is how long a call whose outcome is unknown is waited for.
-	Wait time.Duration `json:"wait"`
-}
-
-// SnapshotResult is by the node's clock.
-type SnapshotResult struct {
-	Start time.Time `json:"start"`
-	End   time.Time `json:"end"`
-}
-
-// WriteArgs writes the documents of a backup, but for COMPLETE.
-type WriteArgs struct {
-	BackupID string              `json:"backupId"`
-	Member   document.Member     `json:"member"`
-	Start    time.Time           `json:"start"`
-	End      time.Time           `json:"end"`
-	Tables   []document.TableRef `json:"tables"`
-	// Shared are the documents that are the same on every node.
-	Shared map[string][]byte `json:"shared"`
-}
-
-// WriteResult answers WriteArgs.
-type WriteResult struct {
-	// Digest is the SHA-256 of node.json.
-	Digest   string `json:"digest"`
-	Tables   int    `json:"tables"`
-	SSTables int    `json:"sstables"`
-	Bytes    int64  `json:"bytes"`
-}
-
-// CompleteArgs writes COMPLETE and makes all file systems durable.
-type CompleteArgs struct {
-	BackupID string `json:"backupId"`
-	Content  []byte `json:"content"`
-}
-
-// ClearArgs removes backups of ours: snapshot tags and documents.
-type ClearArgs struct {
-	BackupIDs []string `json:"backupIds"`
-}
-
-// ClearResult counts what was removed.
-type ClearResult struct {
-	Snapshots int `json:"snapshots"`
-	Backups   int `json:"backups"`
-}
-
-// OpenArgs reads a backup's documents.
-type OpenArgs struct {
-	BackupID string `json:"backupId"`
-}
-
-// OpenResult is a backup's documents, node.json summed up.
-type OpenResult struct {
-	Volume   string            `json:"volume"`
-	Member   document.Member   `json:"member"`
-	Complete document.Complete `json:"complete"`
-	// CompleteDigest tells copies of COMPLETE apart.
-	CompleteDigest string         `json:"completeDigest"`
-	Cluster        []byte         `json:"cluster"`
-	Schema         []byte         `json:"schema"`
-	Grants         []byte         `json:"grants"`
-	Tables         []TableSummary `json:"tables"`
-	// Formats are the SSTable versions in it, such as "nb big".
-	Formats []string `json:"formats"`
-}
-
-// TableSummary is a table of node.json without its files.
-type TableSummary struct {
-	Keyspace string `json:"keyspace"`
-	Name     string `json:"name"`
-	ID       string `json:"id"`
-	SSTables int    `json:"sstables"`
-	Bytes    int64  `json:"bytes"`
-	Files    int    `json:"files"`
-}
-
-// TableName names a table.
-type TableName struct {
-	Keyspace string `json:"keyspace"`
-	Name     string `json:"name"`
-}
-
-// VerifyArgs verifies the files of a backup.
-type VerifyArgs struct {
-	BackupID string `json:"backupId"`
-	Full     bool   `json:"full"`
-	// Tables to verify; nil means all.
-	Tables []TableName `json:"tables"`
-}
-
-// VerifyResult lists what is wrong.
-type VerifyResult struct {
-	Problems []string `json:"problems"`
-	Tables   int      `json:"tables"`
-}
-
-// StageArgs links the snapshot's files of some tables to the staging directory.
-type StageArgs struct {
-	RestoreID string      `json:"restoreId"`
-	BackupID  string      `json:"backupId"`
-	Tables    []TableName `json:"tables"`
-}
-
-// StageResult counts the links made.
-type StageResult struct {
-	Links int `json:"links"`
-}
-
-// TableLoad is one table to load, and afterwards what the load found.
-type TableLoad struct {
-	Keyspace string `json:"keyspace"`
-	Name     string `json:"name"`
-	// BackupID is the table's id in the backup, LiveID the one it has now.
-	BackupID string `json:"backupId"`
-	LiveID   string `json:"liveId"`
-	SSTables int    `json:"sstables"`
-	// Taken SSTables are no longer where they were put; Found of them have their
-	// inode in a live directory, the others were compacted already.
-	Taken int `json:"taken"`
-	Found int `json:"found"`
-}
-
-// LeftoverArgs names tables whose live directories may hold files that a dead
-// run placed.
-type LeftoverArgs struct {
-	Tables []TableLoad `json:"tables"`
-	// Sweep names the backup whose files are removed from live directories, after
-	// a TRUNCATE: what a refresh tore apart and Cassandra does not know.
-	Sweep string `json:"sweep,omitempty"`
-}
-
-// LeftoverResult counts what was found.
-type LeftoverResult struct {
-	Loaded  int `json:"loaded"`
-	Removed int `json:"removed"`
-}
-
-// AutoArgs lists the snapshots that Cassandra takes by itself.
-type AutoArgs struct {
-	RestoreID string `json:"restoreId"`
-}
-
-// LoadArgs loads staged tables.
-type LoadArgs struct {
-	RestoreID string        `json:"restoreId"`
-	BackupID  string        `json:"backupId"`
-	Tables    []TableLoad   `json:"tables"`
-	Workers   int           `json:"workers"`
-	Wait      time.Duration `json:"wait"`
-}
-
-// LoadResult is the evidence: for every table, SSTables that Cassandra took.
-type LoadResult struct {
-	Tables []TableLoad `json:"tables"`
-	Calls  int         `json:"calls"`
-}
-
-// JournalEntry is a line of a restore's journal.
-type JournalEntry struct {
-	Time  time.Time `json:"time"`
-	Step  string    `json:"step"`
-	Ended bool      `json:"ended"`
-}
-
-// JournalArgs appends to a restore's journal.
-type JournalArgs struct {
-	RestoreID string       `json:"restoreId"`
-	BackupID  string       `json:"backupId"`
-	Entry     JournalEntry `json:"entry"`
-}
-
-// MarkLoadedArgs records that all data of a restore is loaded on all nodes.
-type MarkLoadedArgs struct {
-	RestoreID string      `json:"restoreId"`
-	BackupID  string      `json:"backupId"`
-	Tables    []TableLoad `json:"tables"`
-}
-
-// FinishArgs ends a restore: done marker first, then all that it left.
-type FinishArgs struct {
-	RestoreID string          `json:"restoreId"`
-	BackupID  string          `json:"backupId"`
-	Report    json.RawMessage `json:"report"`
-	// KeepBackup leaves snapshot and documents on the volume.
-	KeepBackup bool `json:"keepBackup"`
-	// LiveIDs are the table ids that exist now; directories of other ids are
-	// removed when they are empty.
-	LiveIDs []string `json:"liveIds"`
-}
-
-// FinishResult counts what was removed.
-type FinishResult struct {
-	AutoSnapshots int `json:"autoSnapshots"`
-	Snapshots     int `json:"snapshots"`
-	Directories   int `json:"directories"`
 }

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"time"
 
 	"golang.org/x/sync/errgroup"
 )
@@ -30,7 +31,9 @@ func (n *Node) flush(ctx context.Context, body []byte) error {
 		return err
 	}
 	req.Header.Set("Content-Type", "application/json")
-	resp, err := n.APIClient().Do(req)
+	client := n.APIClient()
+	defer client.CloseIdleConnections()
+	resp, err := client.Do(req)
 	if err != nil {
 		return fmt.Errorf("flush on %s: %w", n.Name, err)
 	}
@@ -43,4 +46,25 @@ func (n *Node) flush(ctx context.Context, body []byte) error {
 		return fmt.Errorf("flush on %s: %s: %s", n.Name, resp.Status, text)
 	}
 	return nil
+}
+
+// Agree waits until all nodes have one schema version, as they say themselves.
+func (r *Ring) Agree(ctx context.Context) error {
+	const patience = 2 * time.Minute
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	for {
+		versions := map[string][]string{}
+		if err := r.Node(1).ask(ctx, "/api/v1/ops/node/schema/versions", &versions); err != nil {
+			return err
+		}
+		if len(versions) == 1 {
+			return nil
+		}
+		select {
+		case <-time.After(50 * time.Millisecond):
+		case <-ctx.Done():
+			return fmt.Errorf("wait for one schema version, have %v: %w", versions, ctx.Err())
+		}
+	}
 }

@@ -131,6 +131,9 @@ func (b *builder) agree(ctx context.Context) error {
 		return nil
 	}
 	b.last = ""
+	if b.Agree != nil {
+		return b.Agree(ctx)
+	}
 	return agree(ctx, b.Session)
 }
 

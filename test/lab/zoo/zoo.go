@@ -108,6 +108,9 @@ type Options struct {
 	// times (Small: 30): keep the connections to the nodes open, and flush the
 	// nodes at the same time.
 	Flush func(ctx context.Context, keyspace, table string) error
+	// Agree waits until all nodes have one schema version. Without it the
+	// session's node is asked what gossip told it, which takes a second or two.
+	Agree func(ctx context.Context) error
 	// Without names features that this ring has switched off, such as auth.
 	Without []string
 }

@@ -1,0 +1,138 @@
+package agent
+
+import (
+	"net/http"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/casshook/casshook/pkg/agent/wire"
+	"github.com/casshook/casshook/pkg/document"
+)
+
+func leftoverArgs(sweep string) wire.LeftoverArgs {
+	return wire.LeftoverArgs{Sweep: sweep, Tables: []wire.TableLoad{
+		loadOf(0),
+		{Keyspace: "ks", Name: "b", BackupID: tableTwo, LiveID: tableTwo},
+		{Keyspace: "ks", Name: "gone", BackupID: tableOne},
+	}}
+}
+
+func TestLeftoversOfAKilledLoad(t *testing.T) {
+	t.Parallel()
+	v, f, c := indexed(t, nil)
+	a, b := v.table(0, "ks", "a", tableOne), v.table(0, "ks", "b", tableTwo)
+	v.sstable(a, "nb-2000000001-big") // placed whole
+	for _, name := range []string{"Index.db", "Statistics.db"} {
+		v.write(filepath.Join(a, "nb-2000000002-big-"+name), "placed in part")
+		v.write(filepath.Join(b, "nb-2000000001-big-"+name), "placed in part")
+		v.write(filepath.Join(b, "nb-7-big-"+name), "not ours")
+	}
+	r, err := ask[wire.LeftoverResult](c, wire.OpLeftovers, leftoverArgs(""))
+	require.NoError(t, err)
+	require.Equal(t, wire.LeftoverResult{Loaded: 1, Removed: 4}, r)
+	require.Len(t, f.calls(pathRefresh), 1)
+	require.NoFileExists(t, filepath.Join(a, "nb-2000000001-big-Data.db"), "it has a name that Cassandra gave it")
+	require.FileExists(t, filepath.Join(a, "nb-101-big-Data.db"))
+	require.FileExists(t, filepath.Join(a, "nb-1-big-Data.db"))
+	require.FileExists(t, filepath.Join(b, "nb-7-big-Index.db"))
+	require.NoFileExists(t, filepath.Join(b, "nb-2000000001-big-Index.db"))
+	r, err = ask[wire.LeftoverResult](c, wire.OpLeftovers, leftoverArgs(""))
+	require.NoError(t, err)
+	require.Equal(t, wire.LeftoverResult{}, r)
+
+	v.sstable(a, "nb-2000000001-big")
+	f.answers[pathRefresh] = []http.HandlerFunc{answer(500, "torn")}
+	_, err = ask[wire.LeftoverResult](c, wire.OpLeftovers, leftoverArgs(""))
+	require.ErrorContains(t, err, "500 torn")
+}
+
+func TestSweepAfterATruncate(t *testing.T) {
+	t.Parallel()
+	v, f, c := indexed(t, nil)
+	a := []string{v.table(0, "ks", "a", tableOne), v.table(1, "ks", "a", tableOne)}
+	b := v.table(0, "ks", "b", tableTwo)
+	v.empty(a[0])
+	v.empty(a[1])
+	// A refresh tore the set apart: two of its files are there under other names.
+	snapshot := document.SnapshotDir(v.data[0], "ks", "a", tableOne, testID)
+	require.NoError(t, os.Link(filepath.Join(snapshot, "nb-1-big-Index.db"), filepath.Join(a[0], "nb-55-big-Index.db")))
+	require.NoError(t, os.Link(filepath.Join(snapshot, "nb-1-big-Index.db"), filepath.Join(b, "nb-55-big-Index.db")))
+	v.write(filepath.Join(a[0], "nb-55-big-TOC.txt"), "t") // a sibling, with an inode of its own
+	v.sstable(a[0], "nb-56-big")                           // written since
+	v.write(filepath.Join(a[0], "nb_txn_flush_x.log"), "")
+	v.write(filepath.Join(a[1], "nb-55-big-TOC.txt"), "t") // the same base in another directory
+	r, err := ask[wire.LeftoverResult](c, wire.OpLeftovers, leftoverArgs(testID))
+	require.NoError(t, err)
+	require.Equal(t, wire.LeftoverResult{Removed: 2}, r)
+	require.NoFileExists(t, filepath.Join(a[0], "nb-55-big-Index.db"))
+	require.NoFileExists(t, filepath.Join(a[0], "nb-55-big-TOC.txt"))
+	require.FileExists(t, filepath.Join(a[0], "nb-56-big-Data.db"))
+	require.FileExists(t, filepath.Join(a[0], "nb_txn_flush_x.log"))
+	require.FileExists(t, filepath.Join(a[1], "nb-55-big-TOC.txt"))
+	require.FileExists(t, filepath.Join(b, "nb-55-big-Index.db"), "another table's")
+	require.FileExists(t, filepath.Join(snapshot, "nb-1-big-Index.db"))
+	require.Empty(t, f.calls(pathRefresh))
+	r, err = ask[wire.LeftoverResult](c, wire.OpLeftovers, leftoverArgs(otherID))
+	require.NoError(t, err)
+	require.Zero(t, r.Removed, "nothing is shared with a snapshot that is not there")
+}
+
+// auto asks for one of the lists of automatic snapshots.
+func auto(c *client, op string) {
+	c.t.Helper()
+	_, err := ask[none](c, op, wire.AutoArgs{RestoreID: restoreNo})
+	require.NoError(c.t, err)
+}
+
+func begin(c *client) {
+	c.t.Helper()
+	_, err := ask[none](c, wire.OpJournal, wire.JournalArgs{RestoreID: restoreNo, BackupID: testID, Entry: wire.JournalEntry{Step: "begun"}})
+	require.NoError(c.t, err)
+}
+
+func TestAutoSnapshotsThatTheRestoreCaused(t *testing.T) {
+	t.Parallel()
+	v, _, c := indexed(t, nil)
+	tag := func(name string) string {
+		dir := document.SnapshotDir(v.data[0], "ks", "a", tableOne, name)
+		v.write(filepath.Join(dir, "manifest.json"), "{}")
+		return dir
+	}
+	begin(c)
+	before := tag("truncated-1-a")
+	auto(c, wire.OpAutoBefore)
+	killed := tag("dropped-2-a") // caused by a run that was killed
+	auto(c, wire.OpAutoBefore)
+	foreign := tag("mine")
+	caused := tag("truncated-3-a")
+	auto(c, wire.OpAutoAfter)
+	later := tag("dropped-4-a")
+	auto(c, wire.OpAutoAfter) // nothing was listed before: it changes nothing
+	auto(c, wire.OpAutoBefore)
+	second := tag("truncated-5-a")
+	auto(c, wire.OpAutoAfter)
+	r, err := ask[wire.FinishResult](c, wire.OpFinish, wire.FinishArgs{RestoreID: restoreNo, BackupID: testID, KeepBackup: true, LiveIDs: []string{tableOne}})
+	require.NoError(t, err)
+	require.Equal(t, 3, r.AutoSnapshots)
+	for _, dir := range []string{killed, caused, second} {
+		require.NoDirExists(t, dir)
+	}
+	for _, dir := range []string{before, foreign, later} {
+		require.DirExists(t, dir)
+	}
+}
+
+func TestAutoSnapshotsBelowAnyDirectoryName(t *testing.T) {
+	t.Parallel()
+	v := newVolume(t, 1)
+	v.data[0] = filepath.Join(v.root, `d[a]*?\`)
+	dir := document.SnapshotDir(v.data[0], "ks", "a", tableOne, "dropped-1-a")
+	require.NoError(t, os.MkdirAll(dir, 0o755))
+	n := &node{Node: v.node("")}
+	found, err := n.listAuto()
+	require.NoError(t, err)
+	require.Equal(t, []string{dir}, found)
+}

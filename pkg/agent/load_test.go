@@ -1,0 +1,309 @@
+package agent
+
+import (
+	"net/http"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/casshook/casshook/pkg/agent/wire"
+	"github.com/casshook/casshook/pkg/document"
+	"github.com/casshook/casshook/pkg/sstable"
+)
+
+func stageArgs(names ...string) wire.StageArgs {
+	args := wire.StageArgs{RestoreID: restoreNo, BackupID: testID}
+	for _, name := range names {
+		args.Tables = append(args.Tables, wire.TableName{Keyspace: "ks", Name: name})
+	}
+	return args
+}
+
+func (v *volume) staged(dir int, name, id string) string {
+	return filepath.Join(v.root, "casshook", "restore-"+restoreNo, "stage", []string{"data0", "data1"}[dir], "ks", name+"-"+id)
+}
+
+func loadArgs(tables ...wire.TableLoad) wire.LoadArgs {
+	return wire.LoadArgs{RestoreID: restoreNo, BackupID: testID, Workers: 4, Wait: patience, Tables: tables}
+}
+
+// loadOf is a load of table a, whose own SSTables number n.
+func loadOf(n int) wire.TableLoad {
+	return wire.TableLoad{Keyspace: "ks", Name: "a", BackupID: tableOne, LiveID: tableOne, SSTables: n}
+}
+
+// indexed is a volume whose table a has components of all kinds of indexes, with
+// a backup of it, and an agent that holds it.
+func indexed(t *testing.T, nodetool []string) (*volume, *fakeAPI, *client) {
+	t.Helper()
+	v := newVolume(t, 2)
+	live := v.table(0, "ks", "a", tableOne)
+	v.sstable(live, "nb-1-big", "SI_by_name.db", "SAI+aa+i+Meta.db")
+	v.sstable(live, "da-3gp2_0a1x_4sv282a1uclk7bjbz4-bti")
+	v.sstable(filepath.Join(live, ".a_idx"), "nb-1-big")
+	v.sstable(v.table(1, "ks", "a", tableOne), "nb-1-big")
+	v.table(0, "ks", "b", tableTwo)
+	v.snapshot("ks", "a", tableOne, testID)
+	v.snapshot("ks", "b", tableTwo, testID)
+	f := newFakeAPI(t, v)
+	n := v.node(f.url)
+	if nodetool != nil {
+		n.API, n.Nodetool = "", nodetool
+	}
+	c := hold(t, n)
+	backup(c, testID, bothTables()...)
+	return v, f, c
+}
+
+func TestStageLinks(t *testing.T) {
+	t.Parallel()
+	_, nodetool := newNodetool(t)
+	tests := []struct {
+		name     string
+		nodetool []string
+		first    []string
+	}{
+		{"for a refresh", nil, []string{"Data.db", "Digest.crc32", "Filter.db", "Index.db", "SAI+aa+i+Meta.db", "Statistics.db", "TOC.txt"}},
+		{"for an import", nodetool, []string{"Data.db", "Digest.crc32", "Filter.db", "Index.db", "Statistics.db", "TOC.txt"}},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			v, _, c := indexed(t, tt.nodetool)
+			inodes, blocks := footprint(t, v.root)
+			for range 2 { // again, as after a kill
+				r, err := ask[wire.StageResult](c, wire.OpStage, stageArgs("a", "b"))
+				require.NoError(t, err)
+				require.Equal(t, len(tt.first)+12, r.Links)
+				require.Equal(t, 2, c.events[1].Done)
+				nowInodes, nowBlocks := footprint(t, v.root)
+				const tocs = 3
+				require.Equal(t, inodes+tocs, nowInodes, "a copy of TOC.txt for each SSTable, and nothing else")
+				require.LessOrEqual(t, nowBlocks, blocks+tocs*8)
+			}
+			want := []string{}
+			for _, name := range tt.first {
+				want = append(want, "nb-1-big-"+name)
+			}
+			for _, name := range []string{"Data.db", "Digest.crc32", "Filter.db", "Index.db", "Statistics.db", "TOC.txt"} {
+				want = append(want, "da-3gp2_0a1x_4sv282a1uclk7bjbz4-bti-"+name)
+			}
+			staged := v.staged(0, "a", tableOne)
+			require.ElementsMatch(t, want, tree(t, staged))
+			snapshot := document.SnapshotDir(v.data[0], "ks", "a", tableOne, testID)
+			for _, name := range want {
+				same := inodeAt(t, filepath.Join(staged, name)) == inodeAt(t, filepath.Join(snapshot, name))
+				require.Equal(t, filepath.Base(name) != "nb-1-big-TOC.txt" && name != want[len(want)-1], same, name)
+			}
+			content, err := os.ReadFile(filepath.Join(staged, "nb-1-big-TOC.txt"))
+			require.NoError(t, err)
+			require.Equal(t, "t", string(content))
+			require.Len(t, tree(t, v.staged(1, "a", tableOne)), 6)
+			require.NoDirExists(t, v.staged(0, "b", tableTwo), "an empty table has nothing to stage")
+		})
+	}
+}
+
+func TestStageRefusals(t *testing.T) {
+	t.Parallel()
+	v, f, c := indexed(t, nil)
+	_, err := ask[none](c, wire.OpStage, stageArgs("a", "c"))
+	require.ErrorContains(t, err, "1 of 2 tables are in the backup of this node")
+	args := stageArgs("a")
+	args.BackupID = otherID
+	_, err = ask[none](c, wire.OpStage, args)
+	requireKind(t, err, wire.KindCorrupt, "not complete")
+	require.NoError(t, os.Remove(filepath.Join(document.SnapshotDir(v.data[1], "ks", "a", tableOne, testID), "nb-1-big-Index.db")))
+	_, err = ask[none](c, wire.OpStage, stageArgs("a"))
+	require.ErrorContains(t, err, "nb-1-big-Index.db: no such file")
+	require.NoError(t, c.lock(wire.LockRelease, "me"))
+	n := v.node(f.url)
+	n.DataDirs = n.DataDirs[:1]
+	_, err = ask[none](hold(t, n), wire.OpStage, stageArgs("a"))
+	require.ErrorContains(t, err, "the backup has 2 data directories, the node has 1")
+	require.Equal(t, []string{"Index.db", "Data.db"}, componentNames(document.SSTable{Components: []document.Component{{Name: "Data.db"}, {Name: "SI_x.db"}, {Name: "Index.db"}}}, &refresher{}))
+}
+
+func TestStageBesideADataDirectoryOfAnotherFilesystem(t *testing.T) {
+	t.Parallel()
+	other, err := os.MkdirTemp("/dev/shm", "casshook-test")
+	if err != nil {
+		t.Skip("no second filesystem: ", err)
+	}
+	t.Cleanup(func() { require.NoError(t, os.RemoveAll(other)) })
+	v := newVolume(t, 1)
+	v.data[0] = filepath.Join(other, "data")
+	require.NoError(t, os.Mkdir(v.data[0], 0o755))
+	if same, err := sameFilesystem(v.root, other); err != nil || same {
+		t.Skip("no second filesystem")
+	}
+	live := v.table(0, "ks", "a", tableOne)
+	v.sstable(live, "nb-1-big")
+	v.snapshot("ks", "a", tableOne, testID)
+	f := newFakeAPI(t, v)
+	c := hold(t, v.node(f.url))
+	backup(c, testID, ref("ks", "a", tableOne))
+	_, err = ask[wire.StageResult](c, wire.OpStage, stageArgs("a"))
+	require.NoError(t, err)
+	require.DirExists(t, filepath.Join(other, "casshook", "restore-"+restoreNo, "stage", "data0", "ks", "a-"+tableOne))
+	v.empty(live)
+	_, err = ask[wire.LoadResult](c, wire.OpLoad, loadArgs(loadOf(1)))
+	require.NoError(t, err)
+	_, err = ask[wire.FinishResult](c, wire.OpFinish, wire.FinishArgs{RestoreID: restoreNo, BackupID: testID})
+	require.NoError(t, err)
+	require.NoDirExists(t, filepath.Join(other, "casshook"))
+}
+
+func TestLoadThroughARefresh(t *testing.T) {
+	t.Parallel()
+	for name, liveID := range map[string]string{"kept id": tableOne, "new id": tableTwo} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			v, f, c := indexed(t, nil)
+			_, err := ask[wire.StageResult](c, wire.OpStage, stageArgs("a", "b"))
+			require.NoError(t, err)
+			live := []string{v.table(0, "ks", "a", liveID), v.table(1, "ks", "a", liveID)}
+			v.empty(live[0])
+			v.empty(live[1])
+			v.sstable(live[0], "nb-1-big") // written since
+			job := loadOf(3)
+			job.LiveID = liveID
+			inodes, _ := footprint(t, v.root)
+			r, err := ask[wire.LoadResult](c, wire.OpLoad, loadArgs(job))
+			require.NoError(t, err)
+			job.Taken, job.Found = 3, 3
+			require.Equal(t, wire.LoadResult{Tables: []wire.TableLoad{job}, Calls: 1}, r)
+			require.Equal(t, []string{"POST " + pathRefresh + "?keyspaceName=ks&table=a"}, f.calls(pathRefresh))
+			after, _ := footprint(t, v.root)
+			require.Equal(t, inodes, after, "no bytes are copied")
+			loaded, err := readGroups(live[0])
+			require.NoError(t, err)
+			require.Len(t, loaded, 3)
+			for base := range loaded {
+				_, placed := placedName(sstable.FileOf(base, sstable.Data))
+				require.False(t, placed, base)
+			}
+		})
+	}
+}
+
+func TestLoadThatIsNotTaken(t *testing.T) {
+	t.Parallel()
+	v, f, c := indexed(t, nil)
+	f.skips["a"] = true
+	_, err := ask[wire.StageResult](c, wire.OpStage, stageArgs("a"))
+	require.NoError(t, err)
+	_, err = ask[wire.LoadResult](c, wire.OpLoad, loadArgs(loadOf(3)))
+	require.ErrorContains(t, err, "load ks.a: 0 of 3 SSTables were taken by Cassandra")
+
+	// Less was staged than the backup has: a load must not be content with it.
+	f.skips["a"] = false
+	v.empty(v.table(0, "ks", "a", tableOne))
+	v.empty(v.table(1, "ks", "a", tableOne))
+	require.NoError(t, os.RemoveAll(v.staged(1, "a", tableOne)))
+	_, err = ask[wire.LoadResult](c, wire.OpLoad, loadArgs(loadOf(3)))
+	require.ErrorContains(t, err, "2 of 3 SSTables were taken by Cassandra")
+	require.NoError(t, os.RemoveAll(v.staged(0, "a", tableOne)))
+	calls := len(f.calls(pathRefresh))
+	_, err = ask[wire.LoadResult](c, wire.OpLoad, loadArgs(loadOf(3)))
+	require.ErrorContains(t, err, "0 of 3 SSTables were taken by Cassandra")
+	require.Len(t, f.calls(pathRefresh), calls, "nothing staged, nothing asked")
+}
+
+func TestLoadErrors(t *testing.T) {
+	t.Parallel()
+	v, f, c := indexed(t, nil)
+	live := v.table(0, "ks", "a", tableOne)
+	v.empty(live)
+	f.answers[pathRefresh] = []http.HandlerFunc{answer(500, "no such table")}
+	_, err := ask[wire.StageResult](c, wire.OpStage, stageArgs("a"))
+	require.NoError(t, err)
+	_, err = ask[wire.LoadResult](c, wire.OpLoad, loadArgs(loadOf(3)))
+	require.ErrorContains(t, err, "load ks.a: management API: POST "+pathRefresh+"?keyspaceName=ks&table=a: 500 no such table")
+
+	v.empty(live)
+	v.empty(v.table(1, "ks", "a", tableOne))
+	// The first placed SSTable is the bti one; the second clashes.
+	clash := filepath.Join(live, "nb-2000000002-big-Statistics.db")
+	v.write(clash, "foreign")
+	_, err = ask[wire.LoadResult](c, wire.OpLoad, loadArgs(loadOf(3)))
+	require.ErrorContains(t, err, "nb-2000000002-big-Statistics.db: file exists")
+	names, err := filepath.Glob(filepath.Join(live, "*-*-*-*"))
+	require.NoError(t, err)
+	require.Equal(t, []string{clash}, names, "nothing placed is left")
+	content, err := os.ReadFile(clash)
+	require.NoError(t, err)
+	require.Equal(t, "foreign", string(content))
+	require.Len(t, f.calls(pathRefresh), 1)
+}
+
+func TestDataIsLinkedLast(t *testing.T) {
+	t.Parallel()
+	v, _, c := indexed(t, nil)
+	_, err := ask[wire.StageResult](c, wire.OpStage, stageArgs("a"))
+	require.NoError(t, err)
+	live := []string{v.table(0, "ks", "a", tableOne), v.table(1, "ks", "a", tableOne)}
+	job := loadJob{TableLoad: loadOf(3), staged: []string{v.staged(0, "a", tableOne), ""}, live: live}
+	placed, err := place(job)
+	require.NoError(t, err)
+	require.Len(t, placed, 2)
+	for _, files := range placed {
+		require.True(t, isData(files[len(files)-1]), files)
+	}
+	require.NoError(t, removeFiles(placed))
+	job.live[0] = ""
+	_, err = place(job)
+	require.ErrorContains(t, err, "data directory 0 has no live directory of the table")
+}
+
+func TestRefreshOfUnknownOutcomeIsAwaited(t *testing.T) {
+	t.Parallel()
+	v, f, c := indexed(t, nil)
+	late := func(w http.ResponseWriter, r *http.Request) { // the first one's work, while it is not waited for
+		go func() {
+			time.Sleep(100 * time.Millisecond)
+			f.mu.Lock()
+			defer f.mu.Unlock()
+			_ = f.refresh("ks", "a")
+		}()
+		answer(500, timedOut)(w, r)
+	}
+	f.answers[pathRefresh] = []http.HandlerFunc{late, answer(500, timedOut), nil}
+	_, err := ask[wire.StageResult](c, wire.OpStage, stageArgs("a"))
+	require.NoError(t, err)
+	r, err := ask[wire.LoadResult](c, wire.OpLoad, loadArgs(loadOf(3)))
+	require.NoError(t, err)
+	require.Equal(t, 3, r.Tables[0].Taken)
+	require.Equal(t, 3, r.Calls)
+
+	_, err = ask[wire.StageResult](c, wire.OpStage, stageArgs("a"))
+	require.NoError(t, err)
+	v.empty(v.table(0, "ks", "a", tableOne))
+	v.empty(v.table(1, "ks", "a", tableOne))
+	f.answers[pathRefresh] = []http.HandlerFunc{answer(500, timedOut)}
+	args := loadArgs(loadOf(3))
+	args.Wait = 3 * pollEvery
+	_, err = ask[wire.LoadResult](c, wire.OpLoad, args)
+	require.ErrorContains(t, err, "the refresh had not ended after 600ms")
+	f.answers[pathRefresh] = []http.HandlerFunc{answer(500, timedOut), answer(500, "torn")}
+	require.ErrorContains(t, (&refresher{api: newAPI(f.url)}).adopt(t.Context(), "ks", "a"), "500 torn", "the second answer counts")
+}
+
+func TestLoadWaitsForAllLiveDirectories(t *testing.T) {
+	t.Parallel()
+	v, _, c := indexed(t, nil)
+	_, err := ask[wire.StageResult](c, wire.OpStage, stageArgs("a"))
+	require.NoError(t, err)
+	job := loadOf(3)
+	job.LiveID = tableTwo
+	v.table(0, "ks", "a", tableTwo)
+	id := c.send(wire.OpLoad, loadArgs(job))
+	time.Sleep(2 * pollEvery)
+	v.table(1, "ks", "a", tableTwo) // made a little later
+	r, err := wait[wire.LoadResult](c, id)
+	require.NoError(t, err)
+	require.Equal(t, 3, r.Tables[0].Taken)
+}

@@ -1,0 +1,120 @@
+package wire
+
+import (
+	"time"
+
+	"github.com/casshook/casshook/pkg/document"
+)
+
+// BeginArgs begins a backup on the volume.
+type BeginArgs struct {
+	BackupID string `json:"backupId"`
+}
+
+// FlushArgs flushes keyspaces.
+type FlushArgs struct {
+	Keyspaces []string `json:"keyspaces"`
+}
+
+// SnapshotArgs takes a snapshot of all keyspaces. The agent answers with a ready
+// event, waits for OpGo, then with started and finished events.
+type SnapshotArgs struct {
+	Tag string `json:"tag"`
+	// Tables that must have the snapshot.
+	Tables []document.TableRef `json:"tables"`
+	// Wait is how long a call whose outcome is unknown is waited for.
+	Wait time.Duration `json:"wait"`
+}
+
+// SnapshotResult is by the node's clock.
+type SnapshotResult struct {
+	Start time.Time `json:"start"`
+	End   time.Time `json:"end"`
+}
+
+// WriteArgs writes the documents of a backup, but for COMPLETE.
+type WriteArgs struct {
+	BackupID string              `json:"backupId"`
+	Member   document.Member     `json:"member"`
+	Start    time.Time           `json:"start"`
+	End      time.Time           `json:"end"`
+	Tables   []document.TableRef `json:"tables"`
+	// Shared are the documents that are the same on every node.
+	Shared map[string][]byte `json:"shared"`
+}
+
+// WriteResult answers WriteArgs.
+type WriteResult struct {
+	// Digest is the SHA-256 of node.json.
+	Digest   string `json:"digest"`
+	Tables   int    `json:"tables"`
+	SSTables int    `json:"sstables"`
+	Bytes    int64  `json:"bytes"`
+}
+
+// CompleteArgs writes COMPLETE and makes all file systems durable.
+type CompleteArgs struct {
+	BackupID string `json:"backupId"`
+	Content  []byte `json:"content"`
+}
+
+// ClearArgs removes backups of ours: snapshot tags and documents.
+type ClearArgs struct {
+	BackupIDs []string `json:"backupIds"`
+}
+
+// ClearResult counts what was removed.
+type ClearResult struct {
+	Snapshots int `json:"snapshots"`
+	Backups   int `json:"backups"`
+}
+
+// OpenArgs reads a backup's documents.
+type OpenArgs struct {
+	BackupID string `json:"backupId"`
+}
+
+// OpenResult is a backup's documents, node.json summed up.
+type OpenResult struct {
+	Volume   string            `json:"volume"`
+	Member   document.Member   `json:"member"`
+	Complete document.Complete `json:"complete"`
+	// CompleteDigest tells copies of COMPLETE apart.
+	CompleteDigest string         `json:"completeDigest"`
+	Cluster        []byte         `json:"cluster"`
+	Schema         []byte         `json:"schema"`
+	Grants         []byte         `json:"grants"`
+	Tables         []TableSummary `json:"tables"`
+	// Formats are the SSTable versions in it, such as "nb big".
+	Formats []string `json:"formats"`
+}
+
+// TableSummary is a table of node.json without its files.
+type TableSummary struct {
+	Keyspace string `json:"keyspace"`
+	Name     string `json:"name"`
+	ID       string `json:"id"`
+	SSTables int    `json:"sstables"`
+	Bytes    int64  `json:"bytes"`
+	Files    int    `json:"files"`
+}
+
+// TableName names a table.
+type TableName struct {
+	Keyspace string `json:"keyspace"`
+	Name     string `json:"name"`
+}
+
+// VerifyArgs verifies the files of a backup.
+type VerifyArgs struct {
+	BackupID string `json:"backupId"`
+	Full     bool   `json:"full"`
+	// Tables to verify; nil means all.
+	Tables []TableName `json:"tables"`
+}
+
+// VerifyResult lists what is wrong.
+type VerifyResult struct {
+	Problems []string `json:"problems"`
+	Tables   int      `json:"tables"`
+}

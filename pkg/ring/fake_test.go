@@ -1,0 +1,125 @@
+package ring
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"errors"
+	"io"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/casshook/casshook/pkg/agent"
+	"github.com/casshook/casshook/pkg/agent/wire"
+)
+
+const patience = 20 * time.Second
+
+// fakeExec runs agents in this process: the real one, or a function that is told
+// of the command, by node name.
+type fakeExec struct {
+	mu    sync.Mutex
+	log   []string
+	nodes map[string]func(ctx context.Context, c Command) error
+	// argvErr fails AgentArgv of nodes by name.
+	argvErr map[string]error
+}
+
+var _ Exec = (*fakeExec)(nil)
+
+func newFakeExec() *fakeExec {
+	return &fakeExec{nodes: map[string]func(context.Context, Command) error{}, argvErr: map[string]error{}}
+}
+
+func (f *fakeExec) AgentArgv(_ context.Context, node Node) ([]string, error) {
+	return []string{"casshook-agent", "serve"}, f.argvErr[node.Name]
+}
+
+func (f *fakeExec) Exec(ctx context.Context, node Node, c Command) error {
+	f.note("start " + node.Name)
+	defer f.note("end " + node.Name)
+	if run := f.nodes[node.Name]; run != nil {
+		return run(ctx, c)
+	}
+	return agent.Serve(ctx, c.Stdin, c.Stdout)
+}
+
+func (f *fakeExec) note(line string) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.log = append(f.log, line)
+}
+
+func (f *fakeExec) noted() []string {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return append([]string{}, f.log...)
+}
+
+// node is a node with a volume of its own, and no Cassandra that answers.
+func node(t *testing.T, name string) Node {
+	t.Helper()
+	dir := t.TempDir()
+	return Node{Node: wire.Node{Name: name, Volume: dir, DataDirs: []string{dir}, API: "unix:///nowhere.sock", VolumeID: "volume of " + name}}
+}
+
+// script is an agent that answers hello and then does as it is told.
+func script(then func(ctx context.Context, s *scripted) error) func(context.Context, Command) error {
+	return func(ctx context.Context, c Command) error {
+		s := &scripted{lines: bufio.NewScanner(c.Stdin), out: json.NewEncoder(c.Stdout), raw: c.Stdout}
+		r, err := s.request()
+		if err != nil {
+			return err
+		}
+		if err := s.out.Encode(wire.Response{ID: r.ID, Result: json.RawMessage(`{"protocol":1}`)}); err != nil {
+			return err
+		}
+		return then(ctx, s)
+	}
+}
+
+type scripted struct {
+	lines *bufio.Scanner
+	out   *json.Encoder
+	raw   io.Writer
+}
+
+// request reads the next request; pings are passed over.
+func (s *scripted) request() (wire.Request, error) {
+	for s.lines.Scan() {
+		var r wire.Request
+		if err := json.Unmarshal(s.lines.Bytes(), &r); err != nil || r.Op != wire.OpPing {
+			return r, err
+		}
+	}
+	return wire.Request{}, errors.New("stdin closed")
+}
+
+// hang reads and answers nothing until it is killed.
+func hang(ctx context.Context, _ *scripted) error {
+	<-ctx.Done()
+	return errors.New("killed")
+}
+
+func mustOpen(t *testing.T, f *fakeExec, n Node) *Session {
+	t.Helper()
+	s, err := Open(t.Context(), f, n)
+	require.NoError(t, err)
+	t.Cleanup(s.Close)
+	return s
+}
+
+// soon fails when f takes too long.
+func soon(t *testing.T, limit time.Duration, f func()) {
+	t.Helper()
+	done := make(chan struct{})
+	go func() { defer close(done); f() }()
+	select {
+	case <-done:
+	case <-time.After(limit):
+		t.Fatalf("not over after %s", limit)
+	}
+}
