@@ -213,10 +213,15 @@ func TestSnapshotThatIsGivenUpFreesTheAgent(t *testing.T) {
 	c.line(`{"op":"go"}`)
 	_, err = ask[wire.Volume](c, wire.OpInspect, none{})
 	require.NoError(t, err)
-	c.send(wire.OpSnapshot, snapshotArgs(time.Second))
+	waiting = c.send(wire.OpSnapshot, snapshotArgs(time.Second))
 	c.event(wire.EventReady)
 	time.Sleep(50 * time.Millisecond)
-	require.Empty(t, f.calls(pathSnapshot), "a release of before opens no barrier")
+	next = c.send(wire.OpInspect, none{})
+	_, err = wait[none](c, waiting)
+	require.ErrorContains(t, err, "given up before it began", "a release of before opens no barrier")
+	require.Empty(t, f.calls(pathSnapshot))
+	_, err = wait[wire.Volume](c, next)
+	require.NoError(t, err)
 }
 
 func TestSnapshotNeedsAReadyNode(t *testing.T) {

@@ -109,6 +109,7 @@ func (s *Session) Settings(ctx context.Context) (map[string]string, error) {
 		"storage_compatibility_mode":       "storage_compatibility_mode",
 		"default_secondary_index":          "default_secondary_index",
 		"auto_snapshot":                    "auto_snapshot",
+		"dynamic_data_masking_enabled":     "dynamic_data_masking_enabled",
 		"partitioner":                      "partitioner",
 	}
 	settings := map[string]string{}

@@ -151,14 +151,16 @@ func (cmp *comparison) checkVersions(s *source, view ring.View) []error {
 // lacks says why the target does not have a feature; "" when it has, or when
 // only the statement itself can tell.
 func (cmp *comparison) lacks(f schema.Feature) string {
+	newIn50 := map[schema.Feature]bool{schema.FeatureSAI: true, schema.FeatureVector: true, schema.FeatureUCS: true, schema.FeatureMasking: true}
 	setting := map[schema.Feature]string{
 		schema.FeatureViews: "materialized_views_enabled", schema.FeatureFunctions: "user_defined_functions_enabled", schema.FeatureSASI: "sasi_indexes_enabled",
+		schema.FeatureMasking: "dynamic_data_masking_enabled",
 	}[f]
 	switch {
+	case newIn50[f] && cmp.target.Major < 5:
+		return "only Cassandra 5.0 has it"
 	case setting != "" && cmp.settings[setting] != "true":
 		return setting + " is off on the nodes: set it in cassandra.yaml and restart them"
-	case (f == schema.FeatureSAI || f == schema.FeatureVector || f == schema.FeatureUCS || f == schema.FeatureMasking) && cmp.target.Major < 5:
-		return "only Cassandra 5.0 has it"
 	}
 	return ""
 }

@@ -161,7 +161,7 @@ func TestCheckVersions(t *testing.T) {
 
 func TestLacks(t *testing.T) {
 	t.Parallel()
-	on := map[string]string{"materialized_views_enabled": "true", "user_defined_functions_enabled": "true", "sasi_indexes_enabled": "true"}
+	on := map[string]string{"materialized_views_enabled": "true", "user_defined_functions_enabled": "true", "sasi_indexes_enabled": "true", "dynamic_data_masking_enabled": "true"}
 	off := map[string]string{"materialized_views_enabled": "false", "sasi_indexes_enabled": ""}
 	for _, c := range []struct {
 		feature      schema.Feature

@@ -77,7 +77,7 @@ func scan(text string) ([]token, error) {
 		}
 		kind, size := next(text[pos:])
 		if size == 0 {
-			return nil, fmt.Errorf("scan CQL: %s is not closed: %.40q", openings[kind], text[pos:])
+			return nil, fmt.Errorf("scan CQL: %s is not closed: %.40q", kind, text[pos:])
 		}
 		out = append(out, token{kind: kind, text: text[pos : pos+size], start: pos, end: pos + size})
 		pos += size
@@ -85,7 +85,18 @@ func scan(text string) ([]token, error) {
 	return out, nil
 }
 
-var openings = [...]string{tokenName: "quoted name", tokenLiteral: "string", tokenComment: "comment", tokenSymbol: ""}
+// String names what a token of the kind is to people.
+func (k tokenKind) String() string {
+	switch k {
+	case tokenName:
+		return "quoted name"
+	case tokenLiteral:
+		return "string"
+	case tokenComment:
+		return "comment"
+	}
+	return "token"
+}
 
 // next finds kind and size of the token that text begins with; size 0 means
 // that it is not closed.

@@ -25,7 +25,7 @@ import (
 func main() {
 	d := &demo{began: time.Now()}
 	flag.StringVar(&d.bin, "bin", "bin", "directory of casshook and casshook-agent")
-	flag.StringVar(&d.dir, "dir", "", "directory of the ring (default: in the user's cache)")
+	flag.StringVar(&d.dir, "dir", "", "directory of the ring (default: in memory, if there is room)")
 	flag.StringVar(&d.version, "version", "5.0.9", "version of Cassandra")
 	flag.StringVar(&d.flavour, "flavour", string(cassandra.Default), "default or latest")
 	flag.IntVar(&d.nodes, "nodes", 3, "number of nodes")
@@ -55,23 +55,15 @@ type demo struct {
 	zoo  zoo.Options
 }
 
-func (d *demo) place() error {
-	if d.dir != "" {
-		return nil
+func (d *demo) place() {
+	if d.dir == "" {
+		d.dir = filepath.Join(volume.Scratch(), fmt.Sprintf("casshook-demo-%d", os.Getuid()))
 	}
-	cache, err := os.UserCacheDir()
-	if err != nil {
-		return err
-	}
-	d.dir = filepath.Join(cache, "casshook", "demo")
-	return nil
 }
 
 // clean removes the ring of the demo, running or not.
 func (d *demo) clean(ctx context.Context) error {
-	if err := d.place(); err != nil {
-		return err
-	}
+	d.place()
 	ring, err := cassandra.Open(d.dir)
 	if errors.Is(err, os.ErrNotExist) {
 		return os.RemoveAll(d.dir)
