@@ -361,7 +361,7 @@ func TestWriteReport(t *testing.T) {
 	var out strings.Builder
 	writeReport(&out, r)
 	require.Equal(t, "   TABLE  VERDICT  SSTABLES  TAKEN\n✓  ks.t   keep     1/2       1/2\n✗  ks.u   create   1/2       1/0\n"+
-		"warning: look\ndifference: ks.u\nwarning: the backup is 1h0m0s old, older than the smallest gc_grace_seconds (60): run a full repair\n"+
+		"warning: look\nwarning: the backup is 1h0m0s old, older than the smallest gc_grace_seconds (60): run a full repair\ndifference: ks.u\n"+
 		"backup b restored, with differences: 2 tables on 2 nodes, 5 calls to agents, 7 statements\n", out.String())
 }
 

@@ -1,9 +1,9 @@
 package cli
 
 import (
+	"errors"
 	"fmt"
 	"io"
-	"slices"
 	"strings"
 	"time"
 
@@ -31,7 +31,7 @@ func restoreFlags(f *pflag.FlagSet, opts *restore.Options) {
 
 func (a *app) afterRestore() *cobra.Command {
 	var opts restore.Options
-	dryRun := false
+	dryRun, page := false, ""
 	cmd := &cobra.Command{
 		Use:     "after-restore",
 		Aliases: []string{"restore"},
@@ -52,10 +52,14 @@ func (a *app) afterRestore() *cobra.Command {
 			if result == nil {
 				return err
 			}
+			if page != "" {
+				err = errors.Join(err, writePage(page, result))
+			}
 			return a.printWith(err, result, func(w io.Writer) { writeReport(w, result) })
 		},
 	}
 	restoreFlags(cmd.Flags(), &opts)
+	cmd.Flags().StringVar(&page, "report", "", "write a report in one HTML file")
 	cmd.Flags().BoolVar(&dryRun, "dry-run", false, "print the plan and change nothing")
 	return cmd
 }
@@ -118,33 +122,4 @@ func joinInts(ns []int) string {
 		parts[i] = fmt.Sprint(n)
 	}
 	return strings.Join(parts, "/")
-}
-
-func writeReport(w io.Writer, r *restore.Report) {
-	t := report.Table{Header: []string{"", "TABLE", "VERDICT", "SSTABLES", "TAKEN"}}
-	for _, p := range r.Tables {
-		mark := "✓"
-		if !slices.Equal(p.Expected, p.Taken) {
-			mark = "✗"
-		}
-		t.Add(mark, p.Keyspace+"."+p.Name, p.Verdict, joinInts(p.Expected), joinInts(p.Taken))
-	}
-	t.Write(w)
-	writeWarnings(w, r.Warnings)
-	for _, d := range r.Differences {
-		fmt.Fprintf(w, "difference: %s\n", d)
-	}
-	if r.RepairAdvised {
-		fmt.Fprintf(w, "warning: the backup is %s old, older than the smallest gc_grace_seconds (%d): run a full repair\n",
-			report.Duration(time.Duration(r.AgeSeconds)*time.Second), r.SmallestGCGrace)
-	}
-	if r.AlreadyDone {
-		fmt.Fprintf(w, "backup %s was restored onto these volumes at %s: nothing was done\n", r.BackupID, r.Finished.Format(time.RFC3339))
-		return
-	}
-	verdict := "restored and verified"
-	if len(r.Differences) > 0 {
-		verdict = "restored, with differences"
-	}
-	fmt.Fprintf(w, "backup %s %s: %d tables on %d nodes, %d calls to agents, %d statements\n", r.BackupID, verdict, len(r.Tables), len(r.Nodes), r.Calls, r.Statements)
 }

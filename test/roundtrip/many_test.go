@@ -10,6 +10,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/apache/cassandra-gocql-driver/v2"
 	"github.com/stretchr/testify/require"
 
 	"github.com/casshook/casshook/pkg/backup"
@@ -38,10 +39,29 @@ func many(t testing.TB) *world {
 	return w
 }
 
-// TestManyTables counts what a backup and a restore of a hundred tables cost:
-// processes, calls of the Management API, and statements.
-func TestManyTables(t *testing.T) {
+// TestThreeNodes is what one node cannot show: costs that must not grow with
+// nodes or tables, and nodes that differ.
+func TestThreeNodes(t *testing.T) {
 	w := many(t)
+	t.Run("the cost of a hundred tables", func(t *testing.T) { w.countCosts(t) })
+	t.Run("nodes that differ", func(t *testing.T) { w.refuseDifferentNodes(t) })
+	t.Run("a schema that the nodes disagree on", func(t *testing.T) { w.refuseDisagreement(t) })
+	t.Run("a node that is down", func(t *testing.T) {
+		id := w.backup(t)
+		require.NoError(t, w.ring.KillNode(t.Context(), 3))
+		for _, args := range [][]string{{"before-backup"}, {"after-restore", "--in-place"}} {
+			r := w.casshook(t, args...)
+			require.Equal(t, 3, r.code, r.stderr)
+			require.Contains(t, r.reason(), "node n3")
+		}
+		require.Len(t, w.glob(t, "casshook/casshook-*"), 1, "the backup is still there")
+		require.Contains(t, w.must(t, "on-failure").stdout, "removed "+id, "cleaning up needs no Cassandra")
+		require.NoError(t, w.ring.StartAll(t.Context()))
+	})
+}
+
+// countCosts counts processes, calls of the Management API, and statements.
+func (w *world) countCosts(t *testing.T) {
 	want := w.digest(t)
 	w.resetCalls(t)
 	var b backup.Result
@@ -73,6 +93,51 @@ func TestManyTables(t *testing.T) {
 	require.Equal(t, loads, w.calls(t, "POST", "/ops/keyspace/refresh"), "one refresh a node and table with data")
 	require.Less(t, r.Statements, int64(manyTables+60), "one TRUNCATE a table, and a constant")
 	w.same(t, want)
+}
+
+// refuseDifferentNodes gives casshook a part of the ring, volumes of other nodes,
+// and a backup that one node lacks.
+func (w *world) refuseDifferentNodes(t *testing.T) {
+	w.backup(t)
+	content, err := os.ReadFile(w.inventory)
+	require.NoError(t, err)
+	third := strings.LastIndex(string(content), "\n- address:")
+	part := filepath.Join(t.TempDir(), "part.yaml")
+	require.NoError(t, os.WriteFile(part, content[:third+1], 0o600))
+	for _, args := range [][]string{{"before-backup"}, {"after-restore", "--in-place"}} {
+		w.refused(t, 3, "the ring has a node that this run does not see", append(args, "--inventory", part)...)
+	}
+	one, two := w.ring.Node(1).VolumeRoot, w.ring.Node(2).VolumeRoot
+	w.refused(t, 3, "the volume is of host id", "after-restore", "--in-place", "--inventory", w.edited(t, one, two, two, one))
+	complete := strings.Replace(w.glob(t, "casshook/casshook-*/COMPLETE")[0], one, w.ring.Node(3).VolumeRoot, 1)
+	require.NoError(t, os.Rename(complete, complete+".away"))
+	w.refused(t, 4, "not complete on node n3", "after-restore", "--in-place")
+	require.NoError(t, os.Rename(complete+".away", complete))
+	w.must(t, "after-restore", "--in-place", "--dry-run")
+	w.must(t, "after-backup")
+}
+
+// refuseDisagreement writes another schema version into what every node keeps of
+// its peers.
+func (w *world) refuseDisagreement(t *testing.T) {
+	change := func(version func(peer string) string) {
+		for _, n := range w.ring.Nodes() {
+			session, err := n.Connect(t.Context())
+			require.NoError(t, err)
+			for _, peer := range w.ring.Nodes() {
+				if peer != n {
+					require.NoError(t, session.Query("UPDATE system.peers_v2 SET schema_version = "+version(peer.Address)+" WHERE peer = '"+peer.Address+"' AND peer_port = 7000").Exec())
+				}
+			}
+			session.Close()
+		}
+	}
+	var version gocql.UUID
+	require.NoError(t, w.session.Query("SELECT schema_version FROM system.local").Consistency(gocql.One).Scan(&version))
+	change(func(string) string { return "uuid()" })
+	w.refused(t, 3, "the nodes disagree on the schema", "before-backup")
+	w.refused(t, 3, "the nodes disagree on the schema", "after-restore", "--in-place")
+	change(func(string) string { return version.String() })
 }
 
 func (w *world) resetCalls(t testing.TB) {

@@ -47,7 +47,11 @@ func TestRestoredVolumes(t *testing.T) {
 	})
 	t.Run("what clients wrote between two runs stays", func(t *testing.T) {
 		w.exec(t, "INSERT INTO ks.plain (id, v) VALUES (77777, 'client')", "CREATE ROLE reader")
-		w.must(t, "after-restore")
+		page := filepath.Join(t.TempDir(), "report.html")
+		w.must(t, "after-restore", "--report", page)
+		html, err := os.ReadFile(page)
+		require.NoError(t, err)
+		require.Contains(t, string(html), id+" restored and verified")
 		var v string
 		require.NoError(t, w.session.Query("SELECT v FROM ks.plain WHERE id = 77777").Scan(&v))
 		require.Equal(t, "client", v)

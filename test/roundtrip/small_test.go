@@ -22,6 +22,7 @@ func small(t *testing.T, options cassandra.Options) *world {
 		"CREATE TABLE ks.plain (id int PRIMARY KEY, v text)",
 		"CREATE TABLE ks.counts (id int PRIMARY KEY, n counter)",
 		"CREATE TABLE ks.empty (id int PRIMARY KEY)",
+		"CREATE TABLE ks.compact (id int PRIMARY KEY, v text) WITH COMPACT STORAGE",
 		`CREATE KEYSPACE "Other_system" WITH replication = {'class': 'SimpleStrategy', 'replication_factor': 1}`,
 		`CREATE TABLE "Other_system"."Table" ("a ; "" b" int PRIMARY KEY, v text)`,
 		"CREATE ROLE reader", "GRANT SELECT ON TABLE ks.users TO reader",
@@ -29,6 +30,7 @@ func small(t *testing.T, options cassandra.Options) *world {
 	for i := range 50 {
 		w.exec(t,
 			fmt.Sprintf("INSERT INTO ks.users (id, name, city) VALUES (%d, 'name%d', 'city%d')", i, i%7, i%5),
+			fmt.Sprintf("INSERT INTO ks.compact (id, v) VALUES (%d, 'v')", i),
 			fmt.Sprintf("INSERT INTO ks.plain (id, v) VALUES (%d, 'v')", i),
 			fmt.Sprintf(`INSERT INTO "Other_system"."Table" ("a ; "" b", v) VALUES (%d, 'v')`, i),
 			fmt.Sprintf("UPDATE ks.counts SET n = n + %d WHERE id = %d", i, i%3))
@@ -53,6 +55,6 @@ func (w *world) damage(t *testing.T) {
 // damageSchema makes DDL necessary.
 func (w *world) damageSchema(t *testing.T) {
 	t.Helper()
-	w.exec(t, "DROP MATERIALIZED VIEW ks.users_by_name", "ALTER TABLE ks.users ADD later text", "DROP TABLE ks.counts",
+	w.exec(t, "DROP MATERIALIZED VIEW ks.users_by_name", "ALTER TABLE ks.users ADD later text", "DROP TABLE ks.counts", "DROP TABLE ks.compact",
 		"CREATE TABLE ks.later (id int PRIMARY KEY)", "DROP INDEX ks.users_city", `DROP KEYSPACE "Other_system"`)
 }
