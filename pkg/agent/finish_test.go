@@ -89,6 +89,19 @@ func TestFinishKeepsTheBackup(t *testing.T) {
 	require.NoDirExists(t, filepath.Join(v.root, "casshook", "restore-"+restoreNo, stageDir))
 }
 
+func TestFinishWhereCassandraTakesNoSnapshotsItself(t *testing.T) {
+	t.Parallel()
+	v, c := restored(t)
+	require.NoError(t, os.Remove(filepath.Join(v.root, "casshook", "restore-"+restoreNo, autoCaused)))
+	for _, dir := range v.data {
+		require.NoError(t, os.RemoveAll(document.SnapshotDir(dir, "ks", "a", tableOne, "dropped-9-a")))
+	}
+	r, err := ask[wire.FinishResult](c, wire.OpFinish, finishArgs())
+	require.NoError(t, err)
+	require.Equal(t, wire.FinishResult{Snapshots: 3, Directories: 2}, r)
+	require.NoDirExists(t, filepath.Join(v.data[0], "ks", "a-"+tableOne))
+}
+
 func TestFinishLeavesForeignFilesAndLiveTables(t *testing.T) {
 	t.Parallel()
 	v, c := restored(t)

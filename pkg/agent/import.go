@@ -51,7 +51,7 @@ func (m *importer) load(ctx context.Context, job loadJob) (int, error) {
 			return 0, err
 		}
 		for _, components := range groups {
-			if components[0] == sstable.Data || hasData(components) {
+			if hasData(components) {
 				staged--
 			}
 		}

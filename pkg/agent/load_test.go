@@ -41,7 +41,7 @@ func indexed(t *testing.T, nodetool []string) (*volume, *fakeAPI, *client) {
 	t.Helper()
 	v := newVolume(t, 2)
 	live := v.table(0, "ks", "a", tableOne)
-	v.sstable(live, "nb-1-big", "SI_by_name.db", "SAI+aa+i+Meta.db")
+	v.sstable(live, "nb-1-big", "SI_by_name.db", "SAI+aa+i+Meta.db", "CompressionInfo.db")
 	v.sstable(live, "da-3gp2_0a1x_4sv282a1uclk7bjbz4-bti")
 	v.sstable(filepath.Join(live, ".a_idx"), "nb-1-big")
 	v.sstable(v.table(1, "ks", "a", tableOne), "nb-1-big")
@@ -66,8 +66,8 @@ func TestStageLinks(t *testing.T) {
 		nodetool []string
 		first    []string
 	}{
-		{"for a refresh", nil, []string{"Data.db", "Digest.crc32", "Filter.db", "Index.db", "SAI+aa+i+Meta.db", "Statistics.db", "TOC.txt"}},
-		{"for an import", nodetool, []string{"Data.db", "Digest.crc32", "Filter.db", "Index.db", "Statistics.db", "TOC.txt"}},
+		{"for a refresh", nil, []string{"CompressionInfo.db", "Data.db", "Digest.crc32", "Filter.db", "Index.db", "SAI+aa+i+Meta.db", "Statistics.db", "TOC.txt"}},
+		{"for an import", nodetool, []string{"CompressionInfo.db", "Data.db", "Digest.crc32", "Filter.db", "Index.db", "Statistics.db", "TOC.txt"}},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

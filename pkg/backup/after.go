@@ -83,7 +83,13 @@ func ownBackups(names []string, volumes []wire.Volume) ([][]string, error) {
 	var foreign []error
 	for i, v := range volumes {
 		for _, b := range v.Backups {
-			if !b.Complete || b.Volume == v.Identity || restored(v, b.ID) {
+			done, halfWay := restores(v, b.ID)
+			if halfWay {
+				foreign = append(foreign, fmt.Errorf("node %s: an after-restore of backup %s stopped half-way: its snapshot is the only good data; "+
+					"run after-restore again", names[i], b.ID))
+				continue
+			}
+			if !b.Complete || b.Volume == v.Identity || done {
 				own[i] = append(own[i], b.ID)
 				continue
 			}
@@ -97,11 +103,14 @@ func ownBackups(names []string, volumes []wire.Volume) ([][]string, error) {
 	return own, nil
 }
 
-func restored(v wire.Volume, backup string) bool {
+// restores tells whether a restore of a backup onto this very volume is done, and
+// whether one began to change live data and is not.
+func restores(v wire.Volume, backup string) (done, halfWay bool) {
 	for _, r := range v.Restores {
-		if r.BackupID == backup && r.Volume == v.Identity && r.Done {
-			return true
+		if r.BackupID == backup && r.Volume == v.Identity {
+			done = done || r.Done
+			halfWay = halfWay || (!r.Done && r.Begun(wire.StepSchema))
 		}
 	}
-	return false
+	return done, halfWay
 }

@@ -69,6 +69,24 @@ func TestOwnBackups(t *testing.T) {
 	}
 }
 
+// TestHalfWay keeps a backup from being replaced while a restore in place of it
+// stopped after it began to change live data.
+func TestHalfWay(t *testing.T) {
+	t.Parallel()
+	begun := func(step string, done bool) wire.Volume {
+		return wire.Volume{Identity: "v1", Backups: []wire.BackupSummary{summary(older, "v1", true)},
+			Restores: []wire.RestoreSummary{{ID: "r", BackupID: older, Volume: "v1", Done: done, Steps: []wire.JournalEntry{{Step: step}}}}}
+	}
+	_, err := ownBackups([]string{"n1"}, []wire.Volume{begun(wire.StepSchema, false)})
+	require.Equal(t, flow.Precondition, flow.CodeOf(err))
+	require.ErrorContains(t, err, "stopped half-way")
+	for _, v := range []wire.Volume{begun(wire.StepSchema, true), begun("staging the snapshots", false)} {
+		own, err := ownBackups([]string{"n1"}, []wire.Volume{v})
+		require.NoError(t, err)
+		require.Equal(t, [][]string{{older}}, own)
+	}
+}
+
 func TestOwnBackupsNamesEveryNode(t *testing.T) {
 	t.Parallel()
 	foreign := wire.Volume{Identity: "v", Backups: []wire.BackupSummary{summary(older, "v0", true), summary(newer, "v0", true)}}

@@ -11,9 +11,6 @@ import (
 	"github.com/casshook/casshook/pkg/ring"
 )
 
-// stepLoading is the step whose beginning a rerun looks for in the journal.
-const stepLoading = "loading"
-
 // online is a restore into a running ring.
 type online struct {
 	run
@@ -56,9 +53,9 @@ func (o *online) loadSteps() []flow.Step {
 	return []flow.Step{
 		o.step("staging the snapshots", o.stage),
 		o.step("removing leftovers of an earlier run", o.removeLeftovers),
-		o.step("changing the schema", o.changeSchema),
+		o.step(wire.StepSchema, o.changeSchema),
 		o.step("truncating", o.truncate),
-		o.step(stepLoading, o.load),
+		o.step(wire.StepLoading, o.load),
 		o.step("recording that all is loaded", o.markLoaded),
 	}
 }

@@ -182,7 +182,7 @@ func find(id string, volumes []wire.Volume) earlier {
 				continue
 			}
 			e.loaded = e.loaded || r.Loaded
-			e.loading = e.loading || slices.ContainsFunc(r.Steps, func(s wire.JournalEntry) bool { return s.Step == stepLoading })
+			e.loading = e.loading || r.Begun(wire.StepLoading)
 			e.done = e.done || r.Done
 			e.evidence[i] = r.Evidence
 			if r.Done {

@@ -234,10 +234,10 @@ func TestFind(t *testing.T) {
 		want     earlier
 	}{
 		{"nothing", [][]wire.RestoreSummary{nil, nil}, earlier{evidence: make([][]wire.TableLoad, 2)}},
-		{"another restore", [][]wire.RestoreSummary{{{ID: "other", Done: true, Loaded: true, Steps: steps(1, stepLoading)}}, nil},
+		{"another restore", [][]wire.RestoreSummary{{{ID: "other", Done: true, Loaded: true, Steps: steps(1, wire.StepLoading)}}, nil},
 			earlier{evidence: make([][]wire.TableLoad, 2)}},
 		{"begun", [][]wire.RestoreSummary{{{ID: "id", Steps: steps(1, "staging")}}, nil}, earlier{evidence: make([][]wire.TableLoad, 2)}},
-		{"loading on one volume", [][]wire.RestoreSummary{{{ID: "id", Steps: steps(1, "staging")}}, {{ID: "id", Steps: steps(1, "staging", stepLoading)}}},
+		{"loading on one volume", [][]wire.RestoreSummary{{{ID: "id", Steps: steps(1, "staging")}}, {{ID: "id", Steps: steps(1, "staging", wire.StepLoading)}}},
 			earlier{loading: true, evidence: make([][]wire.TableLoad, 2)}},
 		{"loaded on one volume", [][]wire.RestoreSummary{nil, {{ID: "id", Loaded: true, Evidence: evidence}}},
 			earlier{loaded: true, evidence: [][]wire.TableLoad{nil, evidence}}},

@@ -44,6 +44,7 @@ func TestRestoredVolumes(t *testing.T) {
 		require.Equal(t, 6, r.code, r.stderr)
 		require.Contains(t, r.reason(), "reader")
 		require.NotEmpty(t, w.glob(t, "casshook/"+id+"/COMPLETE"), "until it is verified nothing of the backup goes")
+		require.Contains(t, w.must(t, "status").stdout, "loaded, not verified")
 	})
 	t.Run("what clients wrote between two runs stays", func(t *testing.T) {
 		w.exec(t, "INSERT INTO ks.plain (id, v) VALUES (77777, 'client')", "CREATE ROLE reader")

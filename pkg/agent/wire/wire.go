@@ -7,6 +7,7 @@ package wire
 
 import (
 	"encoding/json"
+	"slices"
 	"time"
 )
 
@@ -157,6 +158,13 @@ type BackupSummary struct {
 	Problem string `json:"problem,omitempty"`
 }
 
+// Steps of a restore that its journal is asked for: from the first on, live data
+// is no longer what it was; from the second on, files lie in live directories.
+const (
+	StepSchema  = "changing the schema"
+	StepLoading = "loading"
+)
+
 // RestoreSummary is a restore that ran, or runs, on a volume.
 type RestoreSummary struct {
 	ID       string `json:"id"`
@@ -180,6 +188,11 @@ type Volume struct {
 	Backups  []BackupSummary  `json:"backups"`
 	Restores []RestoreSummary `json:"restores"`
 	Lock     *Lock            `json:"lock,omitempty"`
+}
+
+// Begun tells whether the restore began a step.
+func (r RestoreSummary) Begun(step string) bool {
+	return slices.ContainsFunc(r.Steps, func(e JournalEntry) bool { return e.Step == step })
 }
 
 // Lock is the lock file of a volume.
