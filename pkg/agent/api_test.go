@@ -233,3 +233,18 @@ func TestSnapshotNeedsAReadyNode(t *testing.T) {
 	require.ErrorContains(t, err, "not ready")
 	require.Empty(t, f.calls(pathSnapshot))
 }
+
+func TestSchemaVersions(t *testing.T) {
+	t.Parallel()
+	f := newFakeAPI(t, newVolume(t, 1))
+	f.answers["/api/v1/ops/node/schema/versions"] = []http.HandlerFunc{answer(200, `{"v1":["127.0.0.1"],"UNREACHABLE":["127.0.0.2"]}`), answer(500, "no")}
+	c := open(t, f.volume.node(f.url))
+	got, err := ask[wire.SchemaVersions](c, wire.OpSchema, none{})
+	require.NoError(t, err)
+	require.Equal(t, wire.SchemaVersions{"v1": {"127.0.0.1"}, "UNREACHABLE": {"127.0.0.2"}}, got)
+	_, err = ask[wire.SchemaVersions](c, wire.OpSchema, none{})
+	require.ErrorContains(t, err, "500 no")
+	got, err = (&nodetool{}).schemaVersions(t.Context())
+	require.NoError(t, err)
+	require.Nil(t, got, "left to gossip")
+}

@@ -224,3 +224,19 @@ func TestJournal(t *testing.T) {
 		require.ErrorContains(t, err, name+": document version 2 is not supported")
 	}
 }
+
+func TestFinishRemovesWhatOtherRestoresOfTheBackupStaged(t *testing.T) {
+	t.Parallel()
+	const part, foreign = "ffffffffffffffff", "eeeeeeeeeeeeeeee"
+	v, c := restored(t)
+	for id, backupID := range map[string]string{part: testID, foreign: otherID} {
+		_, err := ask[none](c, wire.OpJournal, wire.JournalArgs{RestoreID: id, BackupID: backupID, Entry: wire.JournalEntry{Step: "begun"}})
+		require.NoError(t, err)
+		v.write(filepath.Join(v.root, "casshook", "restore-"+id, stageDir, "data0", "ks", "a-"+tableOne, "nb-1-big-Data.db"), "x")
+	}
+	_, err := ask[wire.FinishResult](c, wire.OpFinish, finishArgs())
+	require.NoError(t, err)
+	require.NoDirExists(t, filepath.Join(v.root, "casshook", "restore-"+part, stageDir))
+	require.FileExists(t, filepath.Join(v.root, "casshook", "restore-"+part, restoreFile))
+	require.DirExists(t, filepath.Join(v.root, "casshook", "restore-"+foreign, stageDir), "of another backup")
+}

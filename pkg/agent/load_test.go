@@ -253,6 +253,12 @@ func TestDataIsLinkedLast(t *testing.T) {
 	for _, files := range placed {
 		require.True(t, isData(files[len(files)-1]), files)
 	}
+	inodes, err := inodesOf(job.staged)
+	require.NoError(t, err)
+	require.Len(t, inodes, 2)
+	found, err := countInodes(live, inodes)
+	require.NoError(t, err)
+	require.Equal(t, 2, found, "the live ones that the snapshot shares; what is only placed does not count")
 	require.NoError(t, removeFiles(placed))
 	job.live[0] = ""
 	_, err = place(job)

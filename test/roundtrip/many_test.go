@@ -172,6 +172,7 @@ func (w *world) countStarts(t *testing.T) func() int {
 	path := filepath.Join(dir, "agent")
 	require.NoError(t, os.WriteFile(path, []byte(script), 0o755))
 	w.agent = path
+	t.Cleanup(func() { w.agent = "" })
 	return func() int {
 		content, err := os.ReadFile(log)
 		require.NoError(t, err)
