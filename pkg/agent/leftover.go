@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/casshook/casshook/pkg/agent/wire"
@@ -135,6 +136,8 @@ func clearPlaced(dir string) (whole bool, removed int, err error) {
 type autoList struct {
 	Version   int      `json:"version"`
 	Snapshots []string `json:"snapshots"`
+	// Tables that the restore drops or truncates, as keyspace.table.
+	Tables []string `json:"tables,omitempty"`
 }
 
 // listAuto lists the snapshots that DROP and TRUNCATE leave behind.
@@ -157,24 +160,41 @@ func escapeGlob(path string) string {
 }
 
 // autoBefore lists the automatic snapshots before DDL and TRUNCATE. A list that a
-// killed run left stays, so that what that run caused is known to be ours.
+// killed run left stays, so that what that run caused is known to be ours; its
+// tables and this run's are taken together.
 func (n *node) autoBefore(_ context.Context, _ call, args wire.AutoArgs) (none, error) {
 	dir, err := n.restoreDir(args.RestoreID)
 	if err != nil {
 		return none{}, err
 	}
 	path := filepath.Join(dir, autoBefore)
-	if _, err := os.Lstat(path); err == nil {
-		return none{}, nil
-	}
-	found, err := n.listAuto()
+	before := autoList{Version: document.Version}
+	killed, err := readIfThere(path, &before)
 	if err != nil {
 		return none{}, err
 	}
-	return none{}, writeDocument(path, autoList{Version: document.Version, Snapshots: found})
+	if !killed {
+		if before.Snapshots, err = n.listAuto(); err != nil {
+			return none{}, err
+		}
+	}
+	for _, t := range args.Tables {
+		before.Tables = append(before.Tables, t.Keyspace+"."+t.Name)
+	}
+	slices.Sort(before.Tables)
+	before.Tables = slices.Compact(before.Tables)
+	return none{}, writeDocument(path, before)
 }
 
-// autoAfter records which automatic snapshots came since autoBefore.
+// tableOf names the table that a snapshot directory belongs to.
+func tableOf(snapshot string) string {
+	tableDir := filepath.Dir(filepath.Dir(snapshot))
+	name, _, _ := sstable.ParseTableDir(filepath.Base(tableDir))
+	return filepath.Base(filepath.Dir(tableDir)) + "." + name
+}
+
+// autoAfter records which automatic snapshots of the restore's tables came since
+// autoBefore.
 func (n *node) autoAfter(_ context.Context, _ call, args wire.AutoArgs) (none, error) {
 	dir, err := n.restoreDir(args.RestoreID)
 	if err != nil {
@@ -196,7 +216,7 @@ func (n *node) autoAfter(_ context.Context, _ call, args wire.AutoArgs) (none, e
 		return none{}, err
 	}
 	for _, s := range found {
-		if !known[s] {
+		if !known[s] && slices.Contains(before.Tables, tableOf(s)) {
 			caused.Snapshots = append(caused.Snapshots, s)
 		}
 	}

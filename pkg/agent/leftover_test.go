@@ -83,7 +83,7 @@ func TestSweepAfterATruncate(t *testing.T) {
 // auto asks for one of the lists of automatic snapshots.
 func auto(c *client, op string) {
 	c.t.Helper()
-	_, err := ask[none](c, op, wire.AutoArgs{RestoreID: restoreNo})
+	_, err := ask[none](c, op, wire.AutoArgs{RestoreID: restoreNo, Tables: []wire.TableName{{Keyspace: "ks", Name: "a"}}})
 	require.NoError(c.t, err)
 }
 
@@ -107,6 +107,8 @@ func TestAutoSnapshotsThatTheRestoreCaused(t *testing.T) {
 	killed := tag("dropped-2-a") // caused by a run that was killed
 	auto(c, wire.OpAutoBefore)
 	foreign := tag("mine")
+	other := document.SnapshotDir(v.data[0], "ks", "b", tableTwo, "truncated-3-b")
+	v.write(filepath.Join(other, "manifest.json"), "{}")
 	caused := tag("truncated-3-a")
 	auto(c, wire.OpAutoAfter)
 	later := tag("dropped-4-a")
@@ -120,7 +122,7 @@ func TestAutoSnapshotsThatTheRestoreCaused(t *testing.T) {
 	for _, dir := range []string{killed, caused, second} {
 		require.NoDirExists(t, dir)
 	}
-	for _, dir := range []string{before, foreign, later} {
+	for _, dir := range []string{before, foreign, later, other} {
 		require.DirExists(t, dir)
 	}
 }

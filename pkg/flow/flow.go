@@ -56,7 +56,7 @@ func Run(ctx context.Context, steps []Step, observer Observer) error {
 func undo(ctx context.Context, steps []Step, observer Observer, err error) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), undoTimeout)
 	defer cancel()
-	errs := []error{err}
+	errs := []error{Fail(CodeOf(err), err)} // an undo's code must not become the flow's
 	for i := len(steps) - 1; i >= 0; i-- {
 		if steps[i].Undo == nil {
 			continue

@@ -167,3 +167,20 @@ func TestInterruptedKeepsTheCodeGivenFirst(t *testing.T) {
 	require.Equal(t, HalfWay, CodeOf(err))
 	require.EqualError(t, err, "c: interrupted: stopped")
 }
+
+// TestUndoKeepsTheCode keeps an undo that fails from giving the flow its code.
+func TestUndoKeepsTheCode(t *testing.T) {
+	t.Parallel()
+	err := Run(t.Context(), []Step{{
+		Name: "x", Do: func(context.Context) error { return errors.New("broken") },
+		Undo: func(context.Context) error { return Failf(Precondition, "cannot") },
+	}}, quietObserver{})
+	require.Equal(t, Failed, CodeOf(err))
+	require.ErrorContains(t, err, "cannot")
+}
+
+type quietObserver struct{}
+
+func (quietObserver) Begin(string)                     {}
+func (quietObserver) End(string, time.Duration, error) {}
+func (quietObserver) Progress(string)                  {}

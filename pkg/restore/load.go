@@ -84,11 +84,23 @@ func (o *online) readLiveIDs(ctx context.Context) (map[wire.TableName]string, er
 // coordinator, with one wait for agreement a phase. The automatic snapshots are
 // listed before, to know which ones are ours.
 func (o *online) changeSchema(ctx context.Context) error {
-	auto := wire.AutoArgs{RestoreID: o.earlier.id}
+	auto := wire.AutoArgs{RestoreID: o.earlier.id, Tables: o.touched()}
 	if _, err := ring.CallAll[struct{}](ctx, o.Sessions, wire.OpAutoBefore, auto); err != nil {
 		return err
 	}
 	return o.execute(ctx, append(o.cmp.diff.Drops(), rounds(o.cmp.diff.Creates())...))
+}
+
+// touched are the tables and views whose data goes: truncated, dropped, or both.
+func (o *online) touched() []wire.TableName {
+	var tables []wire.TableName
+	for _, c := range o.cmp.diff.Changes {
+		relation := c.Ref.Kind == schema.KindTable || c.Ref.Kind == schema.KindView
+		if relation && c.Verdict != schema.Create {
+			tables = append(tables, wire.TableName{Keyspace: c.Ref.Keyspace, Name: c.Ref.Name})
+		}
+	}
+	return tables
 }
 
 // rounds sends the first statements of all objects of a phase before the second

@@ -72,7 +72,7 @@ func (r *run) readDocuments(ctx context.Context) error {
 	id, err := choose(r.names(), r.volumes, r.opts.Backup)
 	if err != nil {
 		e, backup, ok := finished(r.volumes, r.opts)
-		if !ok {
+		if !ok || holdsOther(r.volumes, backup) {
 			return err
 		}
 		r.earlier, r.source = e, &source{id: backup}

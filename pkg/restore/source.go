@@ -218,3 +218,14 @@ func lastStep(r wire.RestoreSummary) time.Time {
 	}
 	return r.Steps[len(r.Steps)-1].Time
 }
+
+// holdsOther tells whether any volume holds a backup but this one: then that is
+// what was asked for, and an earlier restore's end says nothing about it.
+func holdsOther(volumes []wire.Volume, backup string) bool {
+	for _, v := range volumes {
+		if slices.ContainsFunc(v.Backups, func(b wire.BackupSummary) bool { return b.ID != backup }) {
+			return true
+		}
+	}
+	return false
+}

@@ -49,6 +49,9 @@ type LeftoverResult struct {
 // AutoArgs lists the snapshots that Cassandra takes by itself.
 type AutoArgs struct {
 	RestoreID string `json:"restoreId"`
+	// Tables that are about to be dropped or truncated; only their automatic
+	// snapshots are ever taken for the restore's. Not needed afterwards.
+	Tables []TableName `json:"tables,omitempty"`
 }
 
 // LoadArgs loads staged tables.
