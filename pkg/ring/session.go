@@ -20,6 +20,9 @@ import (
 type Session struct {
 	Node Node
 
+	// grace is how long the agent has to end by itself.
+	grace time.Duration
+
 	requests io.WriteCloser
 	// lines go to the agent one by one; the stream may block at any time.
 	lines  chan []byte
@@ -54,7 +57,7 @@ func Open(ctx context.Context, target Exec, node Node) (*Session, error) {
 	stdin, requests := io.Pipe()
 	replies, stdout := io.Pipe()
 	run, cancel := context.WithCancel(context.WithoutCancel(ctx))
-	s := &Session{Node: node, requests: requests, lines: make(chan []byte), closed: make(chan struct{}), ended: make(chan struct{}), cancel: cancel}
+	s := &Session{Node: node, grace: closeGrace, requests: requests, lines: make(chan []byte), closed: make(chan struct{}), ended: make(chan struct{}), cancel: cancel}
 	go func() {
 		err := target.Exec(run, node, Command{Argv: argv, Stdin: stdin, Stdout: stdout})
 		s.endErr = err
@@ -259,7 +262,7 @@ func (s *Session) Close() {
 	s.requests.Close()
 	select {
 	case <-s.ended:
-	case <-time.After(closeGrace):
+	case <-time.After(s.grace):
 	}
 	s.cancel()
 	<-s.ended
