@@ -4,6 +4,7 @@ package roundtrip
 
 import (
 	"bytes"
+	"errors"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -79,6 +80,7 @@ func TestSafety(t *testing.T) {
 		require.Positive(t, w.failedCalls(t), "calls must have gone unanswered")
 		w.same(t, before)
 	})
+	t.Run("a schema that changes under the snapshot", func(t *testing.T) { w.changeSchemaUnderSnapshot(t) })
 	t.Run("by nodetool", func(t *testing.T) {
 		before := w.digest(t)
 		w.use(t, cassandra.InventoryNodetool)
@@ -88,6 +90,36 @@ func TestSafety(t *testing.T) {
 		w.must(t, "after-restore", "--in-place")
 		w.same(t, before)
 	})
+}
+
+// changeSchemaUnderSnapshot creates a table while the first snapshot is under way:
+// the backup is begun again, and has the table.
+func (w *world) changeSchemaUnderSnapshot(t *testing.T) {
+	n := w.ring.Node(1)
+	require.NoError(t, n.SetAPI(cassandra.APIOptions{Limit: 30 * time.Second, Delay: map[string]time.Duration{"takeSnapshot": 3 * time.Second}}))
+	require.NoError(t, n.ResetAPICalls())
+	created := make(chan error, 1)
+	begun := filepath.Join(n.VolumeRoot, "casshook", "casshook-*", "intent.json")
+	go func() {
+		for {
+			if found, _ := filepath.Glob(begun); len(found) > 0 {
+				break
+			}
+			time.Sleep(10 * time.Millisecond)
+		}
+		time.Sleep(1500 * time.Millisecond) // the schema was read, the snapshot sleeps
+		err := w.session.Query("CREATE TABLE ks.meanwhile (id int PRIMARY KEY)").Exec()
+		created <- errors.Join(err, n.SetAPI(cassandra.APIOptions{Limit: 30 * time.Second}))
+	}()
+	id := w.backup(t)
+	require.NoError(t, <-created)
+	require.Equal(t, 2, w.calls(t, "POST", "/ops/node/snapshots"), "the snapshot is taken again")
+	cluster, err := os.ReadFile(w.glob(t, "casshook/"+id+"/cluster.json")[0])
+	require.NoError(t, err)
+	require.Contains(t, string(cluster), `"meanwhile"`)
+	w.exec(t, "DROP TABLE ks.meanwhile")
+	w.must(t, "after-restore", "--in-place")
+	w.exec(t, "SELECT id FROM ks.meanwhile")
 }
 
 func (w *world) autoSnapshots(t *testing.T) []string {

@@ -19,11 +19,14 @@ func TestZoo(t *testing.T) {
 		name    string
 		options cassandra.Options
 		mode    cassandra.InventoryMode
+		scale   zoo.Scale
+		// again is another way for a second round, in place.
+		again cassandra.InventoryMode
 	}{
-		{"5.0 default", cassandra.Options{Version: "5.0.9", Nodes: 3}, cassandra.InventorySocket},
-		{"5.0 latest", cassandra.Options{Version: "5.0.9", Flavour: cassandra.Latest, Nodes: 3}, cassandra.InventoryTCP},
-		{"4.1", cassandra.Options{Version: "4.1.10"}, cassandra.InventorySocket},
-		{"4.0 by nodetool", cassandra.Options{Version: "4.0.19", MultipleDataDirs: 2}, cassandra.InventoryNodetool},
+		{"5.0 default", cassandra.Options{Version: "5.0.9", Nodes: 3}, cassandra.InventorySocket, zoo.Small, ""},
+		{"5.0 latest", cassandra.Options{Version: "5.0.9", Flavour: cassandra.Latest, Nodes: 3}, cassandra.InventoryTCP, zoo.Small, ""},
+		{"4.1, many files", cassandra.Options{Version: "4.1.10"}, cassandra.InventorySocket, zoo.Normal, ""},
+		{"4.0 by nodetool", cassandra.Options{Version: "4.0.19", MultipleDataDirs: 2}, cassandra.InventoryNodetool, zoo.Small, cassandra.InventorySocket},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -32,7 +35,7 @@ func TestZoo(t *testing.T) {
 			version, err := zoo.ParseVersion(tt.options.Version)
 			require.NoError(t, err)
 			o := zoo.Options{Session: w.session, Version: version, Flavour: string(tt.options.Flavour), Nodes: max(1, tt.options.Nodes),
-				Scale: zoo.Small, Flush: w.ring.Flush, Agree: w.ring.Agree, Without: []string{zoo.RoleDamage}}
+				Scale: tt.scale, Flush: w.ring.Flush, Agree: w.ring.Agree, Without: []string{zoo.RoleDamage}}
 			_, err = zoo.Create(t.Context(), o)
 			require.NoError(t, err)
 			want := w.digest(t)
@@ -59,6 +62,14 @@ func TestZoo(t *testing.T) {
 			require.NoError(t, w.ring.StartAll(t.Context()))
 			w.connect(t)
 			w.same(t, want)
+
+			if tt.again != "" {
+				w.use(t, tt.again)
+				w.backup(t)
+				w.exec(t, "TRUNCATE zoo.users", "TRUNCATE zoo.collections", "DROP TABLE zoo.tuples")
+				w.must(t, "after-restore", "--in-place")
+				w.same(t, want)
+			}
 		})
 	}
 }
