@@ -189,7 +189,9 @@ func BenchmarkManyTables(b *testing.B) {
 	for _, step := range [][]string{{"before-backup"}, {"verify", "--full"}, {"after-restore", "--in-place", "--keep-backup"}, {"after-backup"}} {
 		b.Run(step[0], func(b *testing.B) {
 			for range b.N {
-				b.Log(w.must(b, step...).stderr)
+				r := w.must(b, step...)
+				lines := strings.Split(strings.TrimSpace(r.stdout), "\n")
+				fmt.Printf("\n%s%s\n", r.stderr, lines[len(lines)-1])
 			}
 		})
 	}
