@@ -3,6 +3,7 @@ package agent
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -14,6 +15,26 @@ import (
 	"github.com/casshook/casshook/pkg/sstable"
 )
 
+// settle waits until nothing that a dead run began still loads the tables: a
+// refresh of minutes goes on in Cassandra when the run that asked for it is gone,
+// and would add after the TRUNCATE, or lose its files to the sweep. Loads of one
+// table are serialised in Cassandra, so one more refresh ends after all others.
+// That it fails is no matter: it fails on what a killed load tore apart, which the
+// sweep removes.
+func (n *node) settle(ctx context.Context, tables []wire.TableLoad) error {
+	l := n.cassandra.loader()
+	for _, t := range tables {
+		err := l.adopt(ctx, t.Keyspace, t.Name)
+		if ctx.Err() != nil {
+			return context.Cause(ctx)
+		}
+		if isUnknown(err) || errors.Is(err, errStillLoading) {
+			return fmt.Errorf("wait for what an earlier run loads into %s.%s: %w", t.Keyspace, t.Name, err)
+		}
+	}
+	return nil
+}
+
 // leftovers deals with files that a dead run placed in live directories and that
 // Cassandra does not know, before a TRUNCATE: the next start would load them. A
 // whole SSTable is given to Cassandra, so that the TRUNCATE takes it; it may be
@@ -23,6 +44,11 @@ func (n *node) leftovers(ctx context.Context, _ call, args wire.LeftoverArgs) (w
 	var r wire.LeftoverResult
 	if args.Sweep != "" {
 		return n.sweep(args)
+	}
+	if args.Settle {
+		if err := n.settle(ctx, args.Tables); err != nil {
+			return r, err
+		}
 	}
 	l := n.cassandra.loader()
 	for _, t := range args.Tables {
@@ -42,7 +68,7 @@ func (n *node) leftovers(ctx context.Context, _ call, args wire.LeftoverArgs) (w
 			continue
 		}
 		r.Loaded++
-		if err := l.adopt(ctx, t.Keyspace, t.Name); err != nil {
+		if err := l.adopt(ctx, t.Keyspace, t.Name); err != nil && !args.Settle {
 			return r, err
 		}
 	}

@@ -49,6 +49,28 @@ func TestLeftoversOfAKilledLoad(t *testing.T) {
 	require.ErrorContains(t, err, "500 torn")
 }
 
+// TestSettle waits for loads that go on although the run that began them is dead,
+// and does not mind how they end.
+func TestSettle(t *testing.T) {
+	t.Parallel()
+	v, f, c := indexed(t, nil)
+	a := v.table(0, "ks", "a", tableOne)
+	args := leftoverArgs("")
+	args.Settle = true
+	args.Tables = args.Tables[:2]
+	f.answers[pathRefresh] = []http.HandlerFunc{answer(500, "Query timed out after PT30S"), answer(200, "OK"), answer(500, "torn")}
+	r, err := ask[wire.LeftoverResult](c, wire.OpLeftovers, args)
+	require.NoError(t, err)
+	require.Equal(t, wire.LeftoverResult{}, r)
+	require.Len(t, f.calls(pathRefresh), 3, "every table is asked, and the one without an answer again")
+
+	v.sstable(a, "nb-2000000001-big")
+	f.answers[pathRefresh] = []http.HandlerFunc{answer(500, "torn"), answer(200, "OK"), answer(500, "torn")}
+	r, err = ask[wire.LeftoverResult](c, wire.OpLeftovers, args)
+	require.NoError(t, err, "the sweep removes what is torn")
+	require.Equal(t, 1, r.Loaded)
+}
+
 func TestSweepAfterATruncate(t *testing.T) {
 	t.Parallel()
 	v, f, c := indexed(t, nil)

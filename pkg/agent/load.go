@@ -290,6 +290,9 @@ func removeFiles(groups [][]string) error {
 	return errors.Join(errs...)
 }
 
+// errStillLoading is a refresh that was waited for long enough.
+var errStillLoading = errors.New("the refresh had not ended")
+
 // await finds out how a refresh ended that the API stopped waiting for: refreshes
 // of one table are serialised in Cassandra, so a second one answers only when the
 // first is through.
@@ -305,7 +308,7 @@ func (r *refresher) await(ctx context.Context, keyspace, table string, wait time
 		select {
 		case <-time.After(pollEvery):
 		case <-ctx.Done():
-			return fmt.Errorf("the refresh had not ended after %s", wait)
+			return fmt.Errorf("%w after %s", errStillLoading, wait)
 		}
 	}
 }

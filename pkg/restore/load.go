@@ -34,6 +34,7 @@ func (o *online) removeLeftovers(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	args.Settle = o.earlier.loading
 	results, err := ring.CallAll[wire.LeftoverResult](ctx, o.Sessions, wire.OpLeftovers, args)
 	for i, r := range results {
 		if r.Loaded+r.Removed > 0 {

@@ -35,6 +35,9 @@ type TableLoad struct {
 // run placed.
 type LeftoverArgs struct {
 	Tables []TableLoad `json:"tables"`
+	// Settle first waits until no load of an earlier run is under way in any of
+	// the tables, whether it fails or not.
+	Settle bool `json:"settle,omitempty"`
 	// Sweep names the backup whose files are removed from live directories, after
 	// a TRUNCATE: what a refresh tore apart and Cassandra does not know.
 	Sweep string `json:"sweep,omitempty"`

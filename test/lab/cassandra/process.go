@@ -48,8 +48,21 @@ func alive(pid int, mark string) bool {
 	if state := processState(pid); state == 0 || state == 'Z' || state == 'X' {
 		return false
 	}
-	cmdline, err := os.ReadFile(procDir(pid) + "/cmdline")
+	cmdline, err := readArgv(pid)
 	return err == nil && bytes.Contains(cmdline, []byte(mark))
+}
+
+// readArgv reads a process's command line. It is empty for a moment while the process is being replaced by the program
+// that it was started for, after the start was reported.
+func readArgv(pid int) ([]byte, error) {
+	const tries = 100
+	for i := 0; ; i++ {
+		cmdline, err := os.ReadFile(procDir(pid) + "/cmdline")
+		if err != nil || len(cmdline) > 0 || i == tries {
+			return cmdline, err
+		}
+		time.Sleep(time.Millisecond)
+	}
 }
 
 // dying says whether pid is a zombie with threads that have not ended yet: they may still hold its ports and files.
