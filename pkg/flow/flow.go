@@ -61,8 +61,12 @@ func undo(ctx context.Context, steps []Step, observer Observer, err error) error
 		if steps[i].Undo == nil {
 			continue
 		}
-		observer.Progress("undoing: " + steps[i].Name)
-		if undoErr := steps[i].Undo(ctx); undoErr != nil {
+		name := "undoing: " + steps[i].Name
+		observer.Begin(name)
+		started := time.Now()
+		undoErr := steps[i].Undo(ctx)
+		observer.End(name, time.Since(started), undoErr)
+		if undoErr != nil {
 			errs = append(errs, fmt.Errorf("undo of %s: %w", steps[i].Name, undoErr))
 		}
 	}

@@ -16,12 +16,22 @@ type recorder struct{ log []string }
 
 var _ Observer = (*recorder)(nil)
 
-func (r *recorder) Begin(step string)       { r.add("begin %s", step) }
+func (r *recorder) Begin(step string) {
+	if undone, ok := strings.CutPrefix(step, "undoing: "); ok {
+		r.add("undoing %s", undone)
+		return
+	}
+	r.add("begin %s", step)
+}
 func (r *recorder) Progress(message string) { r.add("progress %s", message) }
 
 func (r *recorder) End(step string, took time.Duration, err error) {
 	if took < 0 {
 		r.add("negative duration")
+	}
+	if strings.HasPrefix(step, "undoing: ") {
+		r.add("undone: %v", err)
+		return
 	}
 	r.add("end %s: %v", step, err)
 }
@@ -84,9 +94,9 @@ func TestRunWithAFailureAtEachStep(t *testing.T) {
 			require.Equal(t, tt.undone, r.only("undo "))
 			undoing := []string{}
 			for _, name := range tt.undone {
-				undoing = append(undoing, "undoing: "+name)
+				undoing = append(undoing, name)
 			}
-			require.Equal(t, undoing, r.only("progress "))
+			require.Equal(t, undoing, r.only("undoing "))
 			if tt.fails == "" {
 				require.NoError(t, err)
 				return
