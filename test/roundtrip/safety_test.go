@@ -96,7 +96,7 @@ func TestSafety(t *testing.T) {
 // the backup is begun again, and has the table.
 func (w *world) changeSchemaUnderSnapshot(t *testing.T) {
 	n := w.ring.Node(1)
-	require.NoError(t, n.SetAPI(cassandra.APIOptions{Limit: 30 * time.Second, Delay: map[string]time.Duration{"takeSnapshot": 3 * time.Second}}))
+	require.NoError(t, n.SetAPI(cassandra.APIOptions{Limit: 30 * time.Second, Delay: map[string]time.Duration{"takeSnapshot": 7 * time.Second}}))
 	require.NoError(t, n.ResetAPICalls())
 	created := make(chan error, 1)
 	begun := filepath.Join(n.VolumeRoot, "casshook", "casshook-*", "intent.json")
@@ -107,7 +107,7 @@ func (w *world) changeSchemaUnderSnapshot(t *testing.T) {
 			}
 			time.Sleep(10 * time.Millisecond)
 		}
-		time.Sleep(1500 * time.Millisecond) // the schema was read, the snapshot sleeps
+		time.Sleep(4 * time.Second) // the schema was read long ago, the snapshot sleeps
 		err := w.session.Query("CREATE TABLE ks.meanwhile (id int PRIMARY KEY)").Exec()
 		created <- errors.Join(err, n.SetAPI(cassandra.APIOptions{Limit: 30 * time.Second}))
 	}()
