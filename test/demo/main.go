@@ -57,7 +57,7 @@ type demo struct {
 
 func (d *demo) place() {
 	if d.dir == "" {
-		d.dir = filepath.Join(volume.Scratch(), fmt.Sprintf("casshook-demo-%d", os.Getuid()))
+		d.dir = filepath.Join(cassandra.Scratch(), fmt.Sprintf("casshook-demo-%d", os.Getuid()))
 	}
 }
 

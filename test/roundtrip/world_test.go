@@ -65,7 +65,7 @@ type world struct {
 // start starts a ring with a superuser of casshook's own.
 func start(t testing.TB, options cassandra.Options) *world {
 	t.Helper()
-	dir, err := os.MkdirTemp(volume.Scratch(), "ring")
+	dir, err := os.MkdirTemp(cassandra.Scratch(), "ring")
 	require.NoError(t, err)
 	options.Dir = filepath.Join(dir, "r")
 	ring, err := cassandra.Start(t.Context(), options)

@@ -71,7 +71,7 @@ func TestSocketPathStaysShort(t *testing.T) {
 
 func mustTemp(t *testing.T) string {
 	t.Helper()
-	dir, err := os.MkdirTemp("", "lab")
+	dir, err := os.MkdirTemp(Scratch(), "lab")
 	require.NoError(t, err)
 	t.Cleanup(func() { _ = os.RemoveAll(dir) })
 	return dir

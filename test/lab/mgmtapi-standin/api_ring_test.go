@@ -113,7 +113,7 @@ type entities struct {
 // startRing leaves nothing behind, and says so if something is.
 func startRing(t *testing.T, options cassandra.Options) *cassandra.Ring {
 	t.Helper()
-	dir, err := os.MkdirTemp("", "lab")
+	dir, err := os.MkdirTemp(cassandra.Scratch(), "lab")
 	require.NoError(t, err)
 	options.Dir = dir
 	ring, err := cassandra.Start(t.Context(), options)
