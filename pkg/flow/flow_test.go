@@ -92,11 +92,7 @@ func TestRunWithAFailureAtEachStep(t *testing.T) {
 			require.Equal(t, tt.done, r.only("do "))
 			require.Equal(t, tt.done, r.only("begin "))
 			require.Equal(t, tt.undone, r.only("undo "))
-			undoing := []string{}
-			for _, name := range tt.undone {
-				undoing = append(undoing, name)
-			}
-			require.Equal(t, undoing, r.only("undoing "))
+			require.Equal(t, tt.undone, r.only("undoing "))
 			if tt.fails == "" {
 				require.NoError(t, err)
 				return
