@@ -25,12 +25,17 @@ func (n *node) finish(_ context.Context, _ call, args wire.FinishArgs) (wire.Fin
 		return r, err
 	}
 	done := filepath.Join(dir, doneFile)
-	if _, err := os.Lstat(done); err != nil {
-		info := doneInfo{Version: document.Version, BackupID: args.BackupID, Time: time.Now().UTC(), Report: args.Report}
+	info := doneInfo{Version: document.Version, BackupID: args.BackupID, Time: time.Now().UTC(), Report: args.Report, KeepBackup: args.KeepBackup}
+	ended, err := readIfThere(done, &info)
+	if err != nil {
+		return r, err
+	}
+	if !ended {
 		if err := writeDocument(done, info); err != nil {
 			return r, err
 		}
 	}
+	args.KeepBackup = info.KeepBackup
 	if err := n.removeStage(args.RestoreID); err != nil {
 		return r, err
 	}

@@ -225,6 +225,19 @@ func TestJournal(t *testing.T) {
 	}
 }
 
+func TestFinishAgainKeepsWhatWasToBeKept(t *testing.T) {
+	t.Parallel()
+	v, c := restored(t)
+	args := finishArgs()
+	args.KeepBackup = true
+	_, err := ask[wire.FinishResult](c, wire.OpFinish, args)
+	require.NoError(t, err)
+	args.KeepBackup = false
+	_, err = ask[wire.FinishResult](c, wire.OpFinish, args)
+	require.NoError(t, err)
+	require.DirExists(t, document.BackupDir(v.root, testID))
+}
+
 func TestFinishRemovesWhatOtherRestoresOfTheBackupStaged(t *testing.T) {
 	t.Parallel()
 	const part, foreign = "ffffffffffffffff", "eeeeeeeeeeeeeeee"

@@ -50,6 +50,8 @@ type doneInfo struct {
 	BackupID string          `json:"backupId"`
 	Time     time.Time       `json:"time"`
 	Report   json.RawMessage `json:"report"`
+	// KeepBackup is what the restore was told; a rerun is bound by it.
+	KeepBackup bool `json:"keepBackup"`
 }
 
 func (n *node) restoreDir(id string) (string, error) {

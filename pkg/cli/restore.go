@@ -22,7 +22,7 @@ func restoreFlags(f *pflag.FlagSet, opts *restore.Options) {
 	f.BoolVar(&opts.RebuildViews, "rebuild-views", false, "build all views anew instead of loading their snapshots")
 	f.BoolVar(&opts.KeepBackup, "keep-backup", false, "leave snapshot and documents on the volumes afterwards, as a restore of a part always does")
 	f.BoolVar(&opts.Full, "full", false, "read and verify every byte of data before anything is touched")
-	f.BoolVar(&opts.AcceptDifferences, "accept-differences", false, "end the restore although verification found differences, which are reported")
+	f.BoolVar(&opts.AcceptDifferences, "accept-differences", false, "end the restore although schema or permissions differ from the backup, which is reported; missing data is never accepted")
 	f.Float64Var(&opts.MinFree, "min-free", 0.02, "fraction of every volume that must be free")
 	f.IntVar(&opts.Workers, "workers", 4, "tables that a node loads at once")
 	f.DurationVar(&opts.LoadTimeout, "load-timeout", 30*time.Minute, "how long the load of a table is waited for that gives no answer")

@@ -21,7 +21,8 @@ type Options struct {
 	// KeepBackup leaves snapshot and documents on the volumes at the end; so does
 	// a restore of a part.
 	KeepBackup bool
-	// AcceptDifferences ends the restore although verification found some.
+	// AcceptDifferences ends the restore although verification found some in the
+	// schema or the permissions; data that is missing is never accepted.
 	AcceptDifferences bool
 	// Full verifies every byte before anything is touched.
 	Full bool

@@ -3,6 +3,7 @@ package restore
 import (
 	"context"
 	"encoding/json"
+	"slices"
 	"time"
 
 	"github.com/casshook/casshook/pkg/agent/wire"
@@ -69,11 +70,14 @@ func (o *online) newReport(ctx context.Context) (*Report, error) {
 }
 
 func (o *online) proof(t TablePlan) TableProof {
-	p := TableProof{Keyspace: t.Keyspace, Name: t.Name, View: t.View, Verdict: t.Verdict, Expected: t.SSTables, Taken: make([]int, len(t.SSTables))}
+	p := TableProof{Keyspace: t.Keyspace, Name: t.Name, View: t.View, Verdict: t.Verdict, Expected: slices.Clone(t.SSTables), Taken: make([]int, len(t.SSTables))}
+	if o.earlier.loaded { // what the load was to take; views that were built since are none of it
+		p.Expected = make([]int, len(t.SSTables))
+	}
 	for i, tables := range o.evidence {
 		for _, e := range tables {
 			if e.Keyspace == t.Keyspace && e.Name == t.Name {
-				p.Taken[i] = e.Taken
+				p.Expected[i], p.Taken[i] = e.SSTables, e.Taken
 			}
 		}
 	}

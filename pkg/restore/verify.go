@@ -134,26 +134,32 @@ func (o *online) verify(ctx context.Context) error {
 	if o.evidence == nil {
 		o.evidence = o.earlier.evidence
 	}
-	var problems []error
+	check := o.checkEvidence
 	if o.earlier.loaded {
-		problems = append(problems, o.checkRecorded())
-	} else {
-		problems = append(problems, o.checkEvidence())
+		check = o.checkRecorded
 	}
-	problems = append(problems, o.verifySchema(ctx), o.verifyGrants(ctx))
-	var err error
+	data := check()
+	schemas, err := o.verifySchema(ctx)
+	if err != nil {
+		return flow.Recode(flow.Differences, fmt.Errorf("verify the schema: %w", err))
+	}
+	grants, err := o.verifyGrants(ctx)
+	if err != nil {
+		return flow.Recode(flow.Differences, fmt.Errorf("verify the permissions: %w", err))
+	}
+	differences := append(schemas, grants...)
 	if o.report, err = o.newReport(ctx); err != nil {
 		return err
 	}
-	for _, p := range problems {
+	for _, p := range append([]error{data}, differences...) {
 		if p != nil {
 			o.report.Differences = append(o.report.Differences, strings.Split(p.Error(), "\n")...)
 		}
 	}
-	if o.opts.AcceptDifferences {
+	if o.opts.AcceptDifferences && data == nil { // missing data is never accepted
 		return nil
 	}
-	return flow.Recode(flow.Differences, errors.Join(problems...))
+	return flow.Recode(flow.Differences, errors.Join(append([]error{data}, differences...)...))
 }
 
 // checkRecorded is for a rerun: the evidence of the load was recorded, and views
@@ -162,7 +168,7 @@ func (o *online) checkRecorded() error {
 	var problems []error
 	for i, tables := range o.evidence {
 		if tables == nil {
-			o.observer.Progress(fmt.Sprintf("node %s has no record of the load; the other nodes' says that all was loaded", o.names()[i]))
+			o.plan.Warnings = append(o.plan.Warnings, fmt.Sprintf("node %s has no record of its load: that all of it was taken stands on the other nodes only", o.names()[i]))
 		}
 		for _, t := range tables {
 			if t.Taken != t.SSTables {
@@ -173,13 +179,14 @@ func (o *online) checkRecorded() error {
 	return errors.Join(problems...)
 }
 
-func (o *online) verifySchema(ctx context.Context) error {
+// verifySchema lists what differs; the error is that it could not be read.
+func (o *online) verifySchema(ctx context.Context) ([]error, error) {
 	if err := o.WaitAgreement(ctx, o.opts.AgreementTimeout); err != nil {
-		return err
+		return nil, err
 	}
 	after, err := compare(ctx, o.CQL, o.source, o.opts, o.View.Facts[0].Release)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	var problems []error
 	for _, c := range after.diff.Changes {
@@ -187,13 +194,14 @@ func (o *online) verifySchema(ctx context.Context) error {
 			problems = append(problems, fmt.Errorf("%s is not as in the backup: %s (%s)", c.Ref.Describe(), c.Verdict, c.Reason))
 		}
 	}
-	return errors.Join(problems...)
+	return problems, nil
 }
 
-func (o *online) verifyGrants(ctx context.Context) error {
+// verifyGrants lists what differs; the error is that it could not be read.
+func (o *online) verifyGrants(ctx context.Context) ([]error, error) {
 	grant, revoke, err := o.grantSteps(ctx)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	var problems []error
 	for _, s := range append(grant, revoke...) {
@@ -202,5 +210,5 @@ func (o *online) verifyGrants(ctx context.Context) error {
 	if missing := o.cmp.missingRoles(o.source); len(missing) > 0 {
 		problems = append(problems, fmt.Errorf("roles of the backup's permissions do not exist: %s: create them and run again", strings.Join(missing, ", ")))
 	}
-	return errors.Join(problems...)
+	return problems, nil
 }

@@ -74,6 +74,8 @@ func TestRestoredVolumes(t *testing.T) {
 	t.Run("restoring one backup twice is two restores", func(t *testing.T) {
 		w.backup(t)
 		w.must(t, "after-restore", "--in-place", "--keep-backup")
+		require.Contains(t, w.must(t, "after-restore", "--in-place").stdout, "nothing was done")
+		require.NotEmpty(t, w.glob(t, "casshook/casshook-*/COMPLETE"), "a rerun removes no backup that was to be kept")
 		before := w.digest(t)
 		w.damage(t)
 		w.replaceVolumes(t)

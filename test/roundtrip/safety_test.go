@@ -81,6 +81,15 @@ func TestSafety(t *testing.T) {
 		w.same(t, before)
 	})
 	t.Run("a schema that changes under the snapshot", func(t *testing.T) { w.changeSchemaUnderSnapshot(t) })
+	t.Run("differences are accepted only when asked", func(t *testing.T) {
+		before := w.digest(t)
+		w.backup(t)
+		w.exec(t, "DROP ROLE reader")
+		require.Equal(t, 6, w.casshook(t, "after-restore", "--in-place").code)
+		require.Contains(t, w.must(t, "after-restore", "--in-place", "--accept-differences").stdout, "restored, with differences")
+		w.exec(t, "CREATE ROLE reader", "GRANT SELECT ON TABLE ks.users TO reader")
+		w.same(t, before)
+	})
 	t.Run("by nodetool", func(t *testing.T) {
 		before := w.digest(t)
 		w.use(t, cassandra.InventoryNodetool)
