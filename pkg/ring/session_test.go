@@ -49,6 +49,9 @@ func TestOpenRefusals(t *testing.T) {
 		}, []string{"node n1: hello: node n1: run casshook-agent serve: exit status 127: not found"}},
 		{"ends at once", func(context.Context, Command) error { return nil }, []string{"node n1: hello: the agent ended"}},
 		{"another protocol", func(_ context.Context, c Command) error {
+			if _, err := c.Stdin.Read(make([]byte, 1)); err != nil { // an agent answers what it was asked
+				return err
+			}
 			_, err := io.WriteString(c.Stdout, `{"id":1,"error":{"message":"use both of one release"}}`+"\n")
 			return err
 		}, []string{"node n1: use both of one release"}},
