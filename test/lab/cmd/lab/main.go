@@ -1,4 +1,4 @@
-// Command lab fetches Cassandra and starts, stops and removes rings of real nodes for trying casshook by hand.
+// Command lab fetches Cassandra, starts, stops and removes rings of real nodes, and a real Kubernetes, for trying casshook by hand.
 //
 // Exit codes: 0 done, 1 failed; lab ring status exits with 1 when a node is down.
 package main
@@ -30,11 +30,11 @@ func main() {
 func root() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:           "lab",
-		Short:         "Real Cassandra on this machine, for tests",
+		Short:         "Real Cassandra and a real Kubernetes on this machine, for tests",
 		SilenceUsage:  true,
 		SilenceErrors: true,
 	}
-	cmd.AddCommand(fetch(), ring())
+	cmd.AddCommand(fetch(), ring(), kubernetes())
 	return cmd
 }
 
