@@ -4,12 +4,26 @@ MODULE  := github.com/casshook/casshook
 LDFLAGS := -s -w -X $(MODULE)/pkg/cli.Release=$(VERSION) -X $(MODULE)/pkg/agent.Release=$(VERSION)
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 DEMO ?=
+ARCH ?= amd64
+STAGE ?= bin/stage/$(ARCH)
 
-.PHONY: build test test-unit test-ring lint demo demo-clean bench reference
+.PHONY: build stage image test test-unit test-ring lint demo demo-clean bench reference
 
-build: ## static binaries in bin/
-	@mkdir -p bin
+build: ## static binaries in bin/, the agents for both architectures in bin/agents/
+	@mkdir -p bin/agents
 	CGO_ENABLED=0 go build -trimpath -ldflags '$(LDFLAGS)' -o bin/ ./cmd/...
+	for arch in amd64 arm64; do \
+	  CGO_ENABLED=0 GOOS=linux GOARCH=$$arch go build -trimpath -ldflags '$(LDFLAGS)' -o bin/agents/casshook-agent-linux-$$arch ./cmd/casshook-agent || exit 1; done
+
+stage: build ## root of the image for ARCH in STAGE
+	@mkdir -p $(STAGE)/casshook
+	cp -R bin/agents $(STAGE)/casshook/
+	CGO_ENABLED=0 GOOS=linux GOARCH=$(ARCH) go build -trimpath -ldflags '$(LDFLAGS)' -o $(STAGE)/casshook/casshook ./cmd/casshook
+
+image: ## OCI and docker archives of the image for both architectures in bin/image/, without Docker
+	rm -rf bin/stage bin/image
+	for arch in amd64 arm64; do $(MAKE) --no-print-directory stage ARCH=$$arch STAGE=bin/stage/$$arch || exit 1; done
+	go run ./images/pack -version $(VERSION)
 
 test: test-unit test-ring ## everything but the demo; needs Go, Java 17, Maven
 
