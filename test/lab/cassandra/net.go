@@ -18,9 +18,9 @@ const (
 // tries bounds the search for something free; one in thousands is taken at worst.
 const tries = 200
 
-// freeNet returns the first three bytes of a loopback network, as "127.20.7", on which nothing listens on the ports of n
+// FreeNet returns the first three bytes of a loopback network, as "127.20.7", on which nothing listens on the ports of n
 // nodes. The choice is random, so two processes that look at the same time hardly find the same one.
-func freeNet(n int) (string, error) {
+func FreeNet(n int) (string, error) {
 	for range tries {
 		prefix := fmt.Sprintf("127.%d.%d", 2+rand.IntN(250), rand.IntN(256))
 		if netFree(prefix, n) {
@@ -51,9 +51,9 @@ func portFree(host string, port int) bool {
 	return listener.Close() == nil
 }
 
-// freeJMXPorts returns n different ports that nothing listens on, below the range from which Linux takes the local ports of
+// FreeJMXPorts returns n different ports that nothing listens on, below the range from which Linux takes the local ports of
 // outgoing connections (32768 and up).
-func freeJMXPorts(n int) ([]int, error) {
+func FreeJMXPorts(n int) ([]int, error) {
 	var ports []int
 	seen := map[int]bool{}
 	for range tries {

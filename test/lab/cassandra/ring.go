@@ -106,10 +106,10 @@ func prepare(ctx context.Context, options Options) (state, error) {
 	if s.Agent, err = standin.Build(ctx, s.JavaHome, filepath.Join(cache, "mgmtapi-standin")); err != nil {
 		return s, err
 	}
-	if s.Net, err = freeNet(options.Nodes); err != nil {
+	if s.Net, err = FreeNet(options.Nodes); err != nil {
 		return s, err
 	}
-	s.JMXPorts, err = freeJMXPorts(options.Nodes)
+	s.JMXPorts, err = FreeJMXPorts(options.Nodes)
 	return s, err
 }
 

@@ -159,7 +159,7 @@ func TestStartReportsTheLogOfANodeThatEnds(t *testing.T) {
 
 func TestFreeNetAndPorts(t *testing.T) {
 	t.Parallel()
-	prefix, err := freeNet(3)
+	prefix, err := FreeNet(3)
 	require.NoError(t, err)
 	require.Regexp(t, `^127\.\d+\.\d+$`, prefix)
 	require.True(t, netFree(prefix, 3))
@@ -169,7 +169,7 @@ func TestFreeNetAndPorts(t *testing.T) {
 	require.False(t, netFree(prefix, 3))
 	require.True(t, netFree(prefix, 1))
 
-	ports, err := freeJMXPorts(5)
+	ports, err := FreeJMXPorts(5)
 	require.NoError(t, err)
 	require.Len(t, ports, 5)
 	require.False(t, portFree(address(prefix, 2), storagePort))

@@ -25,10 +25,11 @@ type config struct {
 // cassandraYAML renders the node's cassandra.yaml, one key per line in alphabetical order. None of the jars holds one, so
 // the keys are ours; the defaults of those left out are compiled into Cassandra.
 func cassandraYAML(c config) string {
-	keys := baseKeys(c)
-	maps.Copy(keys, featureKeys(c.options))
+	keys := CommonKeys(c.options.Version)
+	maps.Copy(keys, hostKeys(c))
+	maps.Copy(keys, FeatureKeys(c.options.Version, c.options.Features))
 	if c.options.Flavour == Latest {
-		maps.Copy(keys, latestKeys())
+		maps.Copy(keys, LatestKeys())
 	}
 	maps.Copy(keys, c.options.YAML)
 	var text strings.Builder
@@ -38,38 +39,44 @@ func cassandraYAML(c config) string {
 	return text.String()
 }
 
-func baseKeys(c config) map[string]string {
-	keys := map[string]string{
+// CommonKeys are the keys of cassandra.yaml that every node of the lab has, on hosts and in pods, each with its value in YAML.
+func CommonKeys(version string) map[string]string {
+	return map[string]string{
+		"num_tokens":               fmt.Sprint(vnodes),
+		"auto_snapshot":            "true",
+		"partitioner":              "org.apache.cassandra.dht.Murmur3Partitioner",
+		"commitlog_sync":           "periodic",
+		"endpoint_snitch":          "GossipingPropertyFileSnitch",
+		"role_manager":             "CassandraRoleManager",
+		"memtable_allocation_type": "unslabbed_heap_buffers",
+		"concurrent_compactors":    "1",
+		versionKey(version, "commitlog_sync_period", "commitlog_sync_period_in_ms"): versionKey(version, "1000ms", "1000"),
+	}
+}
+
+// hostKeys are what only a node of a ring on this machine has.
+func hostKeys(c config) map[string]string {
+	return map[string]string{
 		"cluster_name":                    c.options.ClusterName,
-		"num_tokens":                      fmt.Sprint(vnodes),
 		"initial_token":                   `"` + strings.Join(tokens(c.node, c.options.Nodes), ",") + `"`,
 		"auto_bootstrap":                  "false",
-		"auto_snapshot":                   "true",
-		"partitioner":                     "org.apache.cassandra.dht.Murmur3Partitioner",
 		"data_file_directories":           "[" + strings.Join(c.dataDirs, ", ") + "]",
 		"commitlog_directory":             filepath.Join(c.volume, "commitlog"),
 		"hints_directory":                 filepath.Join(c.volume, "hints"),
 		"saved_caches_directory":          filepath.Join(c.volume, "saved_caches"),
 		"cdc_raw_directory":               filepath.Join(c.volume, "cdc_raw"),
-		"commitlog_sync":                  "periodic",
 		"listen_address":                  c.address,
 		"rpc_address":                     c.address,
-		"endpoint_snitch":                 "GossipingPropertyFileSnitch",
 		"authenticator":                   "PasswordAuthenticator",
 		"authorizer":                      "CassandraAuthorizer",
-		"role_manager":                    "CassandraRoleManager",
 		"block_for_peers_timeout_in_secs": "-1", // a restart does not wait 10 s for peers that are down
-		"memtable_allocation_type":        "unslabbed_heap_buffers",
-		"concurrent_compactors":           "1",
 		"seed_provider":                   seedProvider(c.seeds),
-		versionKey(c.options, "commitlog_sync_period", "commitlog_sync_period_in_ms"): versionKey(c.options, "1000ms", "1000"),
 	}
-	return keys
 }
 
 // versionKey picks between the spelling of 4.1 and later, and that of 4.0.
-func versionKey(o Options, later, in40 string) string {
-	if strings.HasPrefix(o.Version, "4.0.") {
+func versionKey(version, later, in40 string) string {
+	if strings.HasPrefix(version, "4.0.") {
 		return in40
 	}
 	return later
@@ -80,23 +87,24 @@ func seedProvider(seeds []string) string {
 		strings.Join(seeds, ","))
 }
 
-func featureKeys(o Options) map[string]string {
+// FeatureKeys are the keys of cassandra.yaml that turn features on or off.
+func FeatureKeys(version string, f Features) map[string]string {
 	disabled := map[string]bool{
-		"materialized_views":     o.Features.DisableMaterializedViews,
-		"user_defined_functions": o.Features.DisableUserDefinedFunctions,
-		"sasi_indexes":           o.Features.DisableSASI,
-		"drop_compact_storage":   o.Features.DisableDropCompactStorage,
+		"materialized_views":     f.DisableMaterializedViews,
+		"user_defined_functions": f.DisableUserDefinedFunctions,
+		"sasi_indexes":           f.DisableSASI,
+		"drop_compact_storage":   f.DisableDropCompactStorage,
 	}
 	keys := map[string]string{}
 	for name, off := range disabled {
-		keys[versionKey(o, name+"_enabled", "enable_"+name)] = fmt.Sprint(!off)
+		keys[versionKey(version, name+"_enabled", "enable_"+name)] = fmt.Sprint(!off)
 	}
 	return keys
 }
 
-// latestKeys are the settings by which cassandra_latest.yaml of 5.0 writes other files than cassandra.yaml: BTI sstables with
+// LatestKeys are the settings by which cassandra_latest.yaml of 5.0 writes other files than cassandra.yaml: BTI sstables with
 // UUID names, trie memtables, unified compaction and SAI. Without its parameters the compaction class does not start.
-func latestKeys() map[string]string {
+func LatestKeys() map[string]string {
 	return map[string]string{
 		"storage_compatibility_mode":       "NONE",
 		"sstable":                          "{selected_format: bti}",

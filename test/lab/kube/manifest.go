@@ -6,41 +6,64 @@ import (
 	"embed"
 	"fmt"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"time"
+
+	operatorstandin "github.com/casshook/casshook/test/lab/operator-standin"
 )
 
 //go:embed manifests
 var manifests embed.FS
 
-// definitions applies manifests/: resource definitions first, then the objects of storage and DNS.
+// definitions applies the resource definitions, then the objects of storage and DNS.
 func (l *Lab) definitions(ctx context.Context) error {
 	for _, set := range []string{"definitions", "cluster"} {
-		dir := l.etc("manifests", set)
-		sum := sha256.New()
-		err := fs.WalkDir(manifests, "manifests/"+set, func(path string, entry fs.DirEntry, err error) error {
-			if err != nil || entry.IsDir() || filepath.Ext(path) != ".yaml" {
-				return err
-			}
-			text, err := manifests.ReadFile(path)
-			if err == nil && set == "cluster" {
-				text, err = l.render(manifests, path)
-			}
-			if err != nil {
-				return err
-			}
-			fmt.Fprintf(sum, "%s %d\n%s", path, len(text), text)
-			return put(filepath.Join(dir, filepath.Base(path)), text, 0o644)
-		})
+		files, err := l.manifests(set)
 		if err != nil {
 			return err
+		}
+		dir := l.etc("manifests", set)
+		if err := os.RemoveAll(dir); err != nil { // or what left the set would be applied again
+			return fmt.Errorf("write manifests: %w", err)
+		}
+		sum := sha256.New()
+		for _, name := range slices.Sorted(maps.Keys(files)) {
+			fmt.Fprintf(sum, "%s %d\n%s", name, len(files[name]), files[name])
+			if err := put(filepath.Join(dir, name), files[name], 0o644); err != nil {
+				return err
+			}
 		}
 		if err := l.apply(ctx, dir, fmt.Sprintf("%x\n", sum.Sum(nil))); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// manifests are the files of a set below manifests/; cass-operator's definition comes from its stand-in.
+func (l *Lab) manifests(set string) (map[string][]byte, error) {
+	files := map[string][]byte{}
+	if set == "definitions" {
+		files["cassandradatacenters.yaml"] = operatorstandin.Definition()
+	}
+	names, err := fs.Glob(manifests, "manifests/"+set+"/*.yaml")
+	if err != nil {
+		return nil, err
+	}
+	for _, name := range names {
+		text, err := manifests.ReadFile(name)
+		if err == nil && set == "cluster" {
+			text, err = l.render(manifests, name)
+		}
+		if err != nil {
+			return nil, err
+		}
+		files[filepath.Base(name)] = text
+	}
+	return files, nil
 }
 
 // apply applies a directory unless exactly this was applied before. The stamp lies beside etcd's data and goes with it.

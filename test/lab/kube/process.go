@@ -3,6 +3,8 @@ package kube
 import (
 	"bytes"
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -30,14 +32,23 @@ type record struct {
 	// Start is in clock ticks since boot; Boot the kernel's id of this boot.
 	Start string `json:"start"`
 	Boot  string `json:"boot"`
+	// Key tells what was started, so that a program that was built anew, or has other arguments, is started again.
+	Key string `json:"key"`
 }
 
 func (l *Lab) recordFile(name string) string { return l.run(name + ".pid") }
 
 // start starts a unit in the lab's network namespace unless it runs already; the process outlives this one.
-func (l *Lab) start(u unit) error {
-	if l.alive(u.name) {
-		return nil
+func (l *Lab) start(ctx context.Context, u unit) error {
+	key := unitKey(u)
+	if r, ok := l.record(u.name); ok {
+		if r.Key == key {
+			return nil
+		}
+		l.Log("restart %s: it has changed", u.name)
+		if err := l.stop(ctx, u.name, stopGrace); err != nil {
+			return err
+		}
 	}
 	argv := append([]string{"nsenter", "--net=" + l.namespaceFile(), "--"}, u.argv...)
 	log, err := os.OpenFile(l.logFile(u.name), os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o644)
@@ -55,25 +66,35 @@ func (l *Lab) start(u unit) error {
 	go func() { _ = cmd.Wait() }() // reaps it if it ends while we live
 	pid := cmd.Process.Pid
 	_, start := processStat(pid)
-	text, err := json.Marshal(record{PID: pid, Start: start, Boot: bootID()})
+	text, err := json.Marshal(record{PID: pid, Start: start, Boot: bootID(), Key: key})
 	if err != nil {
 		return err
 	}
 	return put(l.recordFile(u.name), text, 0o644)
 }
 
-// pid is that of a unit, 0 when it does not run.
-func (l *Lab) pid(name string) int {
-	text, err := os.ReadFile(l.recordFile(name))
-	if err != nil {
-		return 0
-	}
+// unitKey is of the command, and of the sources where we built the program.
+func unitKey(u unit) string {
+	sources, _ := os.ReadFile(u.argv[0] + ".key") // Debian's programs have none
+	sum := sha256.Sum256(fmt.Appendf(nil, "%q %q %s", u.argv, u.env, sources))
+	return hex.EncodeToString(sum[:])
+}
+
+// record is that of a unit that runs.
+func (l *Lab) record(name string) (record, bool) {
 	var r record
-	if json.Unmarshal(text, &r) != nil || r.Boot != bootID() {
-		return 0
+	text, err := os.ReadFile(l.recordFile(name))
+	if err != nil || json.Unmarshal(text, &r) != nil || r.Boot != bootID() {
+		return r, false
 	}
 	state, start := processStat(r.PID)
-	if start != r.Start || state == 'Z' || state == 'X' {
+	return r, start == r.Start && state != 'Z' && state != 'X'
+}
+
+// pid is that of a unit, 0 when it does not run.
+func (l *Lab) pid(name string) int {
+	r, ok := l.record(name)
+	if !ok {
 		return 0
 	}
 	return r.PID

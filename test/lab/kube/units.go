@@ -70,5 +70,5 @@ func (l *Lab) snapshots() []unit {
 
 // operator is the stand-in for cass-operator; $CASSHOOK_LAB_OPERATOR holds more flags for it.
 func (l *Lab) operator() unit {
-	return unit{name: "operator-standin", argv: []string{l.Program("operator-standin"), "--kubeconfig", l.Kubeconfig(), "--fast"}}
+	return unit{name: "operator-standin", argv: []string{l.Program("operator-standin"), "--kubeconfig", l.Kubeconfig(), "--waits", "fast"}}
 }

@@ -39,10 +39,10 @@ func (l *Lab) Up(ctx context.Context) error {
 		{"storage", l.storage},
 		{"etcd, containerd, API server", l.controlPlane},
 		{"images", l.loadImages},
-		{"controllers, kubelet, kube-proxy", func(context.Context) error { return l.startAll(l.controllers()) }},
+		{"controllers, kubelet, kube-proxy", func(ctx context.Context) error { return l.startAll(ctx, l.controllers()) }},
 		{"resource definitions", l.definitions},
 		{"CSI driver, snapshot controller", l.volumes},
-		{"operator stand-in", func(context.Context) error { return l.start(l.operator()) }},
+		{"operator stand-in", func(ctx context.Context) error { return l.start(ctx, l.operator()) }},
 		{"node ready", l.nodeReady},
 		{"DNS", l.dns},
 	})
@@ -83,9 +83,9 @@ func (l *Lab) lock() (func(), error) {
 	return func() { _ = file.Close() }, nil
 }
 
-func (l *Lab) startAll(units []unit) error {
+func (l *Lab) startAll(ctx context.Context, units []unit) error {
 	for _, u := range units {
-		if err := l.start(u); err != nil {
+		if err := l.start(ctx, u); err != nil {
 			return err
 		}
 	}
@@ -93,7 +93,7 @@ func (l *Lab) startAll(units []unit) error {
 }
 
 func (l *Lab) controlPlane(ctx context.Context) error {
-	if err := l.startAll([]unit{l.etcd(), l.containerRuntime(), l.apiserver()}); err != nil {
+	if err := l.startAll(ctx, []unit{l.etcd(), l.containerRuntime(), l.apiserver()}); err != nil {
 		return err
 	}
 	err := wait(ctx, time.Minute, "containerd to answer", func(ctx context.Context) error {
@@ -155,7 +155,7 @@ func (l *Lab) nodeReady(ctx context.Context) error {
 
 // volumes starts the storage side, and waits until kubelet knows the driver.
 func (l *Lab) volumes(ctx context.Context) error {
-	if err := l.start(l.csi()); err != nil {
+	if err := l.start(ctx, l.csi()); err != nil {
 		return err
 	}
 	err := wait(ctx, time.Minute, "the CSI driver's socket", func(context.Context) error {
@@ -168,7 +168,7 @@ func (l *Lab) volumes(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if err := l.startAll(l.snapshots()); err != nil {
+	if err := l.startAll(ctx, l.snapshots()); err != nil {
 		return err
 	}
 	return wait(ctx, time.Minute, "kubelet to register the CSI driver", func(ctx context.Context) error {

@@ -10,10 +10,10 @@ import (
 	"testing"
 	"time"
 
-	"github.com/getkin/kin-openapi/routers"
 	"github.com/stretchr/testify/require"
 
 	"github.com/casshook/casshook/test/lab/cassandra"
+	"github.com/casshook/casshook/test/lab/mgmtapi-standin/contract"
 )
 
 const (
@@ -42,10 +42,10 @@ func TestContract(t *testing.T) {
 				"INSERT INTO shop.orders (id, city) VALUES (1, 'Rome')",
 			)
 			node := ring.Node(1)
-			router := contract(t)
+			doc := document(t)
 			for transport, at := range map[string]api{
-				"socket": {router: router, client: node.APIClient(), base: "http://localhost"},
-				"tcp":    {router: router, client: http.DefaultClient, base: node.APIURL},
+				"socket": {doc: doc, client: node.APIClient(), base: "http://localhost"},
+				"tcp":    {doc: doc, client: http.DefaultClient, base: node.APIURL},
 			} {
 				t.Run(transport, func(t *testing.T) {
 					at.t = t
@@ -57,7 +57,7 @@ func TestContract(t *testing.T) {
 					failures(&at)
 				})
 			}
-			limits(t, ring, router)
+			limits(t, ring, doc)
 			accessLog(t, node)
 		})
 	}
@@ -187,9 +187,9 @@ func failures(a *api) {
 }
 
 // limits: a call over its limit is answered with 500 while its work goes on.
-func limits(t *testing.T, ring *cassandra.Ring, router routers.Router) {
+func limits(t *testing.T, ring *cassandra.Ring, doc *contract.Contract) {
 	node := ring.Node(1)
-	a := &api{t: t, router: router, client: node.APIClient(), base: "http://localhost"}
+	a := &api{t: t, doc: doc, client: node.APIClient(), base: "http://localhost"}
 	require.NoError(t, node.SetAPI(cassandra.APIOptions{
 		Limit: 1500 * time.Millisecond, Delay: map[string]time.Duration{"takeSnapshot": 2 * time.Second},
 	}))

@@ -5,6 +5,7 @@
 package standin
 
 import (
+	"archive/zip"
 	"context"
 	"crypto/sha256"
 	"embed"
@@ -16,15 +17,20 @@ import (
 	"path/filepath"
 )
 
-//go:embed src/*.java
+//go:embed src/*.java stub/*.java
 var sources embed.FS
 
-// AgentClass is the class whose premain starts the stand-in.
-const AgentClass = "casshook.lab.StandInAgent"
+// Classes in the jar that others name.
+const (
+	// AgentClass is the class whose premain starts the stand-in.
+	AgentClass = "casshook.lab.StandInAgent"
+	// SeedProviderClass is for seed_provider in cassandra.yaml: seeds by DNS names.
+	SeedProviderClass = "casshook.lab.StandInSeedProvider"
+)
 
 // Digest identifies the sources; it is the name under which their jar is cached.
 func Digest() (string, error) {
-	names, err := fs.Glob(sources, "src/*.java")
+	names, err := fs.Glob(sources, "s*/*.java")
 	if err != nil {
 		return "", fmt.Errorf("list stand-in sources: %w", err)
 	}
@@ -72,20 +78,62 @@ func compile(ctx context.Context, bin, work string) (string, error) {
 	if err := os.CopyFS(work, sources); err != nil {
 		return "", fmt.Errorf("write stand-in sources: %w", err)
 	}
-	files, err := filepath.Glob(filepath.Join(work, "src", "*.java"))
+	files, err := filepath.Glob(filepath.Join(work, "s*", "*.java"))
 	if err != nil {
 		return "", fmt.Errorf("list stand-in sources: %w", err)
-	}
-	manifest := filepath.Join(work, "manifest.txt")
-	if err := os.WriteFile(manifest, []byte("Premain-Class: "+AgentClass+"\n"), 0o644); err != nil {
-		return "", fmt.Errorf("write manifest of the stand-in: %w", err)
 	}
 	classes, jar := filepath.Join(work, "classes"), filepath.Join(work, "agent.jar")
 	javac := append([]string{"-Xlint:all", "-Werror", "--release", "17", "-d", classes}, files...)
 	if err := run(ctx, filepath.Join(bin, "javac"), javac...); err != nil {
 		return "", err
 	}
-	return jar, run(ctx, filepath.Join(bin, "jar"), "--create", "--file", jar, "--manifest", manifest, "-C", classes, ".")
+	return jar, pack(classes, jar)
+}
+
+// ours is where the stand-in's classes are among the compiled ones; those of stub/ stay out of the jar.
+const ours = "casshook"
+
+// pack writes a jar with the same bytes for the same classes: no times, and names in order. Java's own jar does neither.
+func pack(classes, jar string) error {
+	file, err := os.Create(jar)
+	if err != nil {
+		return fmt.Errorf("create jar of the stand-in: %w", err)
+	}
+	defer func() { _ = file.Close() }()
+	w := zip.NewWriter(file)
+	manifest := "Manifest-Version: 1.0\r\nPremain-Class: " + AgentClass + "\r\n\r\n"
+	if err := add(w, "META-INF/MANIFEST.MF", []byte(manifest)); err != nil {
+		return err
+	}
+	tree := os.DirFS(classes)
+	err = fs.WalkDir(tree, ours, func(name string, entry fs.DirEntry, err error) error { // in lexical order
+		if err != nil || entry.IsDir() {
+			return err
+		}
+		text, err := fs.ReadFile(tree, name)
+		if err != nil {
+			return err
+		}
+		return add(w, name, text)
+	})
+	if err != nil {
+		return fmt.Errorf("pack stand-in: %w", err)
+	}
+	if err := w.Close(); err != nil {
+		return fmt.Errorf("pack stand-in: %w", err)
+	}
+	return file.Close()
+}
+
+func add(w *zip.Writer, name string, text []byte) error {
+	entry, err := w.Create(name)
+	if err != nil {
+		return fmt.Errorf("add %s to jar: %w", name, err)
+	}
+	if _, err := entry.Write(text); err != nil {
+		return fmt.Errorf("add %s to jar: %w", name, err)
+	}
+	return nil
 }
 
 func run(ctx context.Context, tool string, args ...string) error {

@@ -9,6 +9,7 @@ import java.net.UnixDomainSocketAddress;
 import java.nio.channels.ServerSocketChannel;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.security.Security;
 
 /**
  * A STAND-IN for the Management API for Apache Cassandra, for tests on real nodes. It is not the Management API: it
@@ -22,7 +23,12 @@ public final class StandInAgent {
 
     public static void premain(String configFile, Instrumentation unused) throws Exception {
         StandInConfig config = new StandInConfig(Path.of(configFile));
-        StandInRoutes routes = new StandInRoutes(config, new StandInNode());
+        StandInRoutes routes = new StandInRoutes(config, new StandInNode(), new StandInRoles());
+        String dns = config.text("dnsSeconds", "");
+        if (!dns.isEmpty()) { // before the first lookup, and a system property cannot change the second one
+            Security.setProperty("networkaddress.cache.ttl", dns);
+            Security.setProperty("networkaddress.cache.negative.ttl", dns);
+        }
 
         Path socket = Path.of(config.text("socket", ""));
         Files.deleteIfExists(socket); // left behind by a node that was killed

@@ -7,6 +7,7 @@ import java.util.Collection;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.TreeMap;
 import javax.management.MBeanServer;
 import javax.management.ObjectName;
 import javax.management.openmbean.CompositeData;
@@ -21,6 +22,7 @@ final class StandInNode {
     private static final String PROXY = "org.apache.cassandra.db:type=StorageProxy";
     private static final String COMPACTIONS = "org.apache.cassandra.db:type=CompactionManager";
     private static final String FAILURES = "org.apache.cassandra.net:type=FailureDetector";
+    private static final String GOSSIPER = "org.apache.cassandra.net:type=Gossiper";
     private static final String SNITCH = "org.apache.cassandra.db:type=EndpointSnitchInfo";
 
     private final MBeanServer beans = ManagementFactory.getPlatformMBeanServer();
@@ -111,6 +113,38 @@ final class StandInNode {
         for (String name : which) {
             strings(STORAGE, "forceKeyspaceFlush", name, tables);
         }
+    }
+
+    /** Ends the client and internode protocols, flushes, and lets the node be: it must be restarted then. */
+    void drain() throws Exception {
+        beans.invoke(new ObjectName(STORAGE), "drain", new Object[0], new String[0]);
+    }
+
+    /** Asks the seed provider again; the seeds that the node has then, itself not among them. */
+    List<String> reloadSeeds() throws Exception {
+        List<?> seeds = (List<?>) beans.invoke(new ObjectName(GOSSIPER), "reloadSeeds", new Object[0], new String[0]);
+        if (seeds == null) {
+            throw new IllegalStateException("the seed provider failed, see the node's log");
+        }
+        return seeds.stream().map(Object::toString).toList();
+    }
+
+    /** See {@link StandInConsistency}. */
+    Map<String, List<String>> consistency(String level, int factor) throws Exception {
+        List<?> live = (List<?>) get(STORAGE, "LiveNodesWithPort");
+        TreeMap<Long, StandInConsistency.Place> ring = new TreeMap<>();
+        Map<?, ?> tokens = (Map<?, ?>) get(STORAGE, "TokenToEndpointWithPortMap");
+        for (Map.Entry<?, ?> entry : tokens.entrySet()) {
+            String endpoint = (String) entry.getValue();
+            ring.put(Long.valueOf((String) entry.getKey()), new StandInConsistency.Place(
+                    endpoint, snitch("getDatacenter", endpoint), snitch("getRack", endpoint), live.contains(endpoint)));
+        }
+        return new StandInConsistency(ring, datacenter(), factor).missing(level);
+    }
+
+    private String snitch(String operation, String endpoint) throws Exception {
+        return (String) beans.invoke(
+                new ObjectName(SNITCH), operation, new Object[] {endpoint}, new String[] {String.class.getName()});
     }
 
     /** The running compactions with the two counters as numbers. */

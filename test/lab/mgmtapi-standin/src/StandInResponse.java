@@ -30,7 +30,11 @@ final class StandInResponse {
     }
 
     static StandInResponse json(Object value) {
-        return new StandInResponse(200, "application/json", StandInJson.write(value));
+        return json(200, value);
+    }
+
+    static StandInResponse json(int status, Object value) {
+        return new StandInResponse(status, "application/json", StandInJson.write(value));
     }
 
     static StandInResponse empty(int status) {

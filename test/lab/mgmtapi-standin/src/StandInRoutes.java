@@ -22,10 +22,12 @@ import java.util.concurrent.TimeoutException;
 final class StandInRoutes {
     private static final Set<String> SNAPSHOT_FIELDS =
             Set.of("snapshot_name", "keyspaces", "table_name", "skip_flush", "keyspace_tables");
+    private static final String ROLE = "/api/v0/ops/auth/role";
     private static final Set<String> FLUSH_FIELDS = Set.of("keyspace_name", "tables", "jobs");
 
     private final StandInConfig config;
     private final StandInNode node;
+    private final StandInRoles roles;
     private final Map<String, Route> routes = new LinkedHashMap<>();
     private final ExecutorService workers = Executors.newCachedThreadPool(work -> {
         Thread thread = new Thread(work, "mgmtapi-standin-work");
@@ -46,9 +48,10 @@ final class StandInRoutes {
         }
     }
 
-    StandInRoutes(StandInConfig config, StandInNode node) {
+    StandInRoutes(StandInConfig config, StandInNode node, StandInRoles roles) {
         this.config = config;
         this.node = node;
+        this.roles = roles;
         routes.put("GET /api/v0/probes/liveness", r -> StandInResponse.ok());
         routes.put("GET /api/v0/probes/readiness", r -> limited("readiness", this::readiness));
         routes.put("GET /api/v0/metadata/versions/release",
@@ -73,6 +76,16 @@ final class StandInRoutes {
         routes.put("GET /api/v0/ops/tables", this::tables);
         routes.put("GET /api/v1/ops/tables/compactions",
                 r -> limited("getCompactions", () -> StandInResponse.json(node.compactions())));
+        routes.put("GET /api/v0/probes/cluster", this::consistency);
+        routes.put("POST /api/v0/ops/node/drain", r -> run("drain", null, () -> {
+            node.drain();
+            return StandInResponse.ok();
+        }));
+        routes.put("POST /api/v0/ops/seeds/reload",
+                r -> limited("reloadSeeds", () -> StandInResponse.json(node.reloadSeeds())));
+        routes.put("GET " + ROLE, r -> limited("listRoles", () -> StandInResponse.json(roles.all())));
+        routes.put("POST " + ROLE, this::createRole);
+        routes.put("DELETE " + ROLE, this::dropRole);
     }
 
     /** Answers one request and writes its line in the access log. */
@@ -86,7 +99,8 @@ final class StandInRoutes {
             response = StandInResponse.text(500, String.valueOf(e.getMessage()));
         }
         try {
-            log(request.method + " " + request.target + " " + response.status + "\n");
+            String target = request.target.replaceAll("([?&]password=)[^&]*", "$1***");
+            log(request.method + " " + target + " " + response.status + "\n");
         } catch (IOException e) {
             System.err.println("mgmtapi-standin: access log: " + e);
         }
@@ -111,14 +125,18 @@ final class StandInRoutes {
 
     /** Runs a NodeOps method; when the limit passes the caller gets the driver's time-out and the work goes on. */
     private StandInResponse limited(String method, Callable<StandInResponse> work) throws Exception {
+        return run(method, config.limit(), work);
+    }
+
+    /** As limited, and without a limit when that is null. */
+    private StandInResponse run(String method, Duration limit, Callable<StandInResponse> work) throws Exception {
         Duration delay = config.delay(method);
-        Duration limit = config.limit();
         Future<StandInResponse> future = workers.submit(() -> {
             Thread.sleep(delay.toMillis());
             return work.call();
         });
         try {
-            return future.get(limit.toMillis(), TimeUnit.MILLISECONDS);
+            return limit == null ? future.get() : future.get(limit.toMillis(), TimeUnit.MILLISECONDS);
         } catch (TimeoutException e) {
             return StandInResponse.text(500, "Query timed out after " + limit);
         } catch (ExecutionException e) {
@@ -148,6 +166,38 @@ final class StandInRoutes {
         answer.put("mgmt_version", "casshook-lab-standin");
         answer.put("features", List.of()); // the stand-in has none of the asynchronous operations
         return StandInResponse.json(answer);
+    }
+
+    private StandInResponse consistency(StandInRequest request) throws Exception {
+        String level = request.one("consistency_level");
+        String factor = request.one("rf_per_dc");
+        return limited("checkConsistencyLevel", () -> {
+            Map<String, List<String>> missing = node.consistency(
+                    level == null ? "LOCAL_QUORUM" : level, factor == null ? 3 : Integer.parseInt(factor));
+            return missing.isEmpty() ? StandInResponse.empty(200) : StandInResponse.json(500, missing);
+        });
+    }
+
+    private StandInResponse createRole(StandInRequest request) throws Exception {
+        String name = request.one("username");
+        String password = request.one("password");
+        require(name, "Username is empty");
+        require(password, "Password is empty");
+        boolean superuser = Boolean.parseBoolean(request.one("is_superuser"));
+        boolean login = Boolean.parseBoolean(request.one("can_login"));
+        return limited("createRole", () -> {
+            roles.upsert(name, superuser, login, password);
+            return StandInResponse.ok();
+        });
+    }
+
+    private StandInResponse dropRole(StandInRequest request) throws Exception {
+        String name = request.one("username");
+        require(name, "Username is empty");
+        return limited("dropRole", () -> {
+            roles.drop(name);
+            return StandInResponse.ok();
+        });
     }
 
     private StandInResponse takeSnapshot(StandInRequest request) throws Exception {
