@@ -16,7 +16,9 @@ import (
 )
 
 // datacenters is the resource of cass-operator.
-var datacenters = schema.GroupVersionResource{Group: "cassandra.datastax.com", Version: "v1beta1", Resource: "cassandradatacenters"}
+func datacenters() schema.GroupVersionResource {
+	return schema.GroupVersionResource{Group: "cassandra.datastax.com", Version: "v1beta1", Resource: "cassandradatacenters"}
+}
 
 // Datacenter describes a CassandraDatacenter that fits on a small machine.
 type Datacenter struct {
@@ -87,13 +89,13 @@ func (d Datacenter) version() string {
 
 // Create creates it.
 func (s *Site) Create(ctx context.Context, d Datacenter) error {
-	_, err := s.Dynamic.Resource(datacenters).Namespace(d.Namespace).Create(ctx, d.Manifest(s.StorageClass), metav1.CreateOptions{})
+	_, err := s.Dynamic.Resource(datacenters()).Namespace(d.Namespace).Create(ctx, d.Manifest(s.StorageClass), metav1.CreateOptions{})
 	return err
 }
 
 // Read reads it as it is.
 func (s *Site) Read(ctx context.Context, d Datacenter) (*unstructured.Unstructured, error) {
-	return s.Dynamic.Resource(datacenters).Namespace(d.Namespace).Get(ctx, d.Name, metav1.GetOptions{})
+	return s.Dynamic.Resource(datacenters()).Namespace(d.Namespace).Get(ctx, d.Name, metav1.GetOptions{})
 }
 
 // Ready waits until it is ready as k8ssandra-operator defines it, and all its nodes are.
@@ -183,7 +185,7 @@ func names[T any](items []T, name func(T) string) []string {
 
 // Delete deletes it and waits until it, its pods and its claims are gone.
 func (s *Site) Delete(ctx context.Context, d Datacenter, limit time.Duration) error {
-	err := s.Dynamic.Resource(datacenters).Namespace(d.Namespace).Delete(ctx, d.Name, metav1.DeleteOptions{})
+	err := s.Dynamic.Resource(datacenters()).Namespace(d.Namespace).Delete(ctx, d.Name, metav1.DeleteOptions{})
 	if err != nil && !apierrors.IsNotFound(err) {
 		return err
 	}

@@ -177,13 +177,13 @@ func (s *Site) Namespace(ctx context.Context, name string) error {
 // nobody takes their finalizers off.
 func (s *Site) RemoveNamespace(ctx context.Context, name string, limit time.Duration) error {
 	return Wait(ctx, limit, "the end of namespace "+name, func(ctx context.Context) error {
-		list, err := s.Dynamic.Resource(datacenters).Namespace(name).List(ctx, metav1.ListOptions{})
+		list, err := s.Dynamic.Resource(datacenters()).Namespace(name).List(ctx, metav1.ListOptions{})
 		if err != nil && !apierrors.IsNotFound(err) {
 			return err
 		}
 		if list != nil && len(list.Items) > 0 {
 			for _, dc := range list.Items {
-				if err := s.Dynamic.Resource(datacenters).Namespace(name).Delete(ctx, dc.GetName(), metav1.DeleteOptions{}); err != nil && !apierrors.IsNotFound(err) {
+				if err := s.Dynamic.Resource(datacenters()).Namespace(name).Delete(ctx, dc.GetName(), metav1.DeleteOptions{}); err != nil && !apierrors.IsNotFound(err) {
 					return err
 				}
 			}
