@@ -20,10 +20,20 @@ type Removed struct {
 	Snapshots int      `json:"snapshots"`
 }
 
+// AfterOptions of after-backup and on-failure.
+type AfterOptions struct {
+	// Operation is its name, which the lock bears.
+	Operation string
+	// SnapshotTimeout bounds the wait for volume snapshots that are being cut,
+	// where the target knows of them; 0 does not wait, as a backup that failed need
+	// not.
+	SnapshotTimeout time.Duration
+}
+
 // After removes our snapshots and documents from every node, once the volume
 // snapshots are cut, and gives the lock back. It needs no running Cassandra, and
 // it succeeds when there is nothing to do.
-func After(ctx context.Context, target ring.Target, operation string, observer flow.Observer) (*Removed, error) {
+func After(ctx context.Context, target ring.Target, opts AfterOptions, observer flow.Observer) (*Removed, error) {
 	c, err := cluster.Open(ctx, target)
 	if err != nil {
 		return nil, err
@@ -32,8 +42,11 @@ func After(ctx context.Context, target ring.Target, operation string, observer f
 	var volumes []wire.Volume
 	removed := &Removed{}
 	err = flow.Run(ctx, []flow.Step{
-		{Name: "taking the lock", Do: func(ctx context.Context) error { return c.Lock(ctx, operation, "", 0) }, Undo: c.Unlock},
+		{Name: "taking the lock", Do: func(ctx context.Context) error { return c.Lock(ctx, opts.Operation, "", 0) }, Undo: c.Unlock},
 		{Name: "checking the volumes", Do: func(ctx context.Context) (err error) { volumes, err = c.Inspect(ctx); return err }},
+		{Name: "waiting for the volume snapshots", Do: func(ctx context.Context) error {
+			return waitVolumeSnapshots(ctx, target, volumes, opts.SnapshotTimeout, observer.Progress)
+		}},
 		{Name: "removing our snapshots and documents", Do: func(ctx context.Context) (err error) {
 			removed, err = removeOwn(ctx, c, volumes)
 			return err
@@ -41,6 +54,27 @@ func After(ctx context.Context, target ring.Target, operation string, observer f
 		{Name: "giving the lock back", Do: c.Unlock},
 	}, observer)
 	return removed, err
+}
+
+// waitVolumeSnapshots waits until the volume snapshots that were begun since the
+// earliest of our backups are cut: until then the backup must stay.
+func waitVolumeSnapshots(ctx context.Context, target ring.Target, volumes []wire.Volume, limit time.Duration, progress func(string)) error {
+	waiter, ok := target.(ring.VolumeSnapshots)
+	if !ok || limit == 0 {
+		return nil
+	}
+	var since time.Time
+	for _, v := range volumes {
+		for _, b := range v.Backups {
+			if b.Volume == v.Identity && (since.IsZero() || b.Started.Before(since)) {
+				since = b.Started
+			}
+		}
+	}
+	if since.IsZero() {
+		return nil
+	}
+	return waiter.WaitVolumeSnapshots(ctx, since, limit, progress)
 }
 
 // removeOwn removes the backups that were made on these very volumes, and what is

@@ -1,6 +1,8 @@
 package cli
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"io"
 	"strings"
@@ -9,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/casshook/casshook/pkg/backup"
+	"github.com/casshook/casshook/pkg/flow"
 	"github.com/casshook/casshook/pkg/report"
 )
 
@@ -22,15 +25,7 @@ func (a *app) beforeBackup() *cobra.Command {
 			"after-backup. Whatever copies the volumes in between is a restore point.",
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			target, err := a.target()
-			if err != nil {
-				return err
-			}
-			result, err := backup.Before(cmd.Context(), target, opts, a.steps())
-			if err != nil {
-				return err
-			}
-			return a.print(result, func(w io.Writer) { writeBackup(w, result) })
+			return a.runBefore(cmd, opts)
 		},
 	}
 	f := cmd.Flags()
@@ -38,6 +33,45 @@ func (a *app) beforeBackup() *cobra.Command {
 	f.DurationVar(&opts.Wait, "snapshot-timeout", 10*time.Minute, "how long a snapshot is waited for that gives no answer")
 	f.DurationVar(&opts.ParkedFor, "keep-earlier", 0, "do not replace a backup younger than this, whose volume snapshots may be under way")
 	return cmd
+}
+
+// runBefore backs up all rings or none: when one fails, the backups of those before it are removed again.
+func (a *app) runBefore(cmd *cobra.Command, opts backup.Options) error {
+	var done []*subject
+	var results []*backup.Result
+	err := a.each(cmd, work{operation: "before-backup", stop: true, do: func(ctx context.Context, s *subject, observer flow.Observer) (string, error) {
+		result, err := backup.Before(ctx, s.Target, opts, observer)
+		if err != nil {
+			return "", err
+		}
+		done, results = append(done, s), append(results, result)
+		return result.BackupID, nil
+	}})
+	if err != nil {
+		return errors.Join(err, a.undoBefore(cmd.Context(), done))
+	}
+	for _, result := range results {
+		if err := a.print(result, func(w io.Writer) { writeBackup(w, result) }); err != nil {
+			return err
+		}
+	}
+	return a.outputs(backupOutputs(results))
+}
+
+// undoTimeout bounds the removal of backups when the command's own context may be gone.
+const undoTimeout = 2 * time.Minute
+
+func (a *app) undoBefore(ctx context.Context, done []*subject) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), undoTimeout)
+	defer cancel()
+	var problems []error
+	for _, s := range done {
+		_, err := backup.After(ctx, s.Target, backup.AfterOptions{Operation: "on-failure"}, a.steps())
+		if err != nil {
+			problems = append(problems, fmt.Errorf("undo of the backup of ring %q: %w", s.name, err))
+		}
+	}
+	return errors.Join(problems...)
 }
 
 func writeBackup(w io.Writer, r *backup.Result) {
@@ -51,24 +85,30 @@ func writeBackup(w io.Writer, r *backup.Result) {
 }
 
 func (a *app) afterBackup(name, short string) *cobra.Command {
-	return &cobra.Command{
+	opts := backup.AfterOptions{Operation: name}
+	cmd := &cobra.Command{
 		Use: name, Short: short, Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			target, err := a.target()
-			if err != nil {
-				return err
-			}
-			removed, err := backup.After(cmd.Context(), target, name, a.steps())
-			if err != nil {
-				return err
-			}
-			return a.print(removed, func(w io.Writer) {
-				if len(removed.Backups) == 0 {
-					fmt.Fprintln(w, "nothing to remove")
-					return
+			return a.each(cmd, work{operation: name, running: true, do: func(ctx context.Context, s *subject, observer flow.Observer) (string, error) {
+				removed, err := backup.After(ctx, s.Target, opts, observer)
+				if err != nil {
+					return "", err
 				}
-				fmt.Fprintf(w, "removed %s: %d snapshot directories\n", strings.Join(removed.Backups, ", "), removed.Snapshots)
-			})
+				return strings.Join(removed.Backups, ", "), a.print(removed, func(w io.Writer) { writeRemoved(w, removed) })
+			}})
 		},
 	}
+	if name == "after-backup" {
+		cmd.Flags().DurationVar(&opts.SnapshotTimeout, "volume-snapshot-timeout", 15*time.Minute,
+			"how long VolumeSnapshots are waited for that are not cut yet (Kubernetes)")
+	}
+	return cmd
+}
+
+func writeRemoved(w io.Writer, removed *backup.Removed) {
+	if len(removed.Backups) == 0 {
+		fmt.Fprintln(w, "nothing to remove")
+		return
+	}
+	fmt.Fprintf(w, "removed %s: %d snapshot directories\n", strings.Join(removed.Backups, ", "), removed.Snapshots)
 }

@@ -87,7 +87,7 @@ func TestWrongUsage(t *testing.T) {
 			name   string
 			args   []string
 			reason string
-		}{name + " without inventory", []string{name}, "casshook: no ring given: use --inventory FILE"}, struct {
+		}{name + " without inventory", []string{name}, "casshook: no ring given: use --namespace NAMESPACE for Kubernetes, or --inventory FILE for hosts"}, struct {
 			name   string
 			args   []string
 			reason string

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"context"
 	"fmt"
 	"io"
 	"strings"
@@ -9,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/casshook/casshook/pkg/backup"
+	"github.com/casshook/casshook/pkg/flow"
 	"github.com/casshook/casshook/pkg/report"
 )
 
@@ -16,21 +18,22 @@ func (a *app) status() *cobra.Command {
 	return &cobra.Command{
 		Use: "status", Short: "Show what lies on every volume: backups, restores, locks", Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			nodes, err := a.readStatus(cmd)
-			if err != nil {
-				return err
-			}
-			return a.print(nodes, func(w io.Writer) { writeStatus(w, nodes) })
+			return a.statuses(cmd, "status", func(nodes []backup.NodeStatus) error {
+				return a.print(nodes, func(w io.Writer) { writeStatus(w, nodes) })
+			})
 		},
 	}
 }
 
-func (a *app) readStatus(cmd *cobra.Command) ([]backup.NodeStatus, error) {
-	target, err := a.target()
-	if err != nil {
-		return nil, err
-	}
-	return backup.Status(cmd.Context(), target)
+// statuses reads what lies on the volumes of every ring.
+func (a *app) statuses(cmd *cobra.Command, operation string, show func([]backup.NodeStatus) error) error {
+	return a.each(cmd, work{operation: operation, running: true, silent: true, do: func(ctx context.Context, s *subject, _ flow.Observer) (string, error) {
+		nodes, err := backup.Status(ctx, s.Target)
+		if err != nil {
+			return "", err
+		}
+		return "", show(nodes)
+	}})
 }
 
 func writeStatus(w io.Writer, nodes []backup.NodeStatus) {
@@ -78,17 +81,15 @@ func (a *app) list() *cobra.Command {
 	return &cobra.Command{
 		Use: "list", Short: "List the backups on the volumes", Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			nodes, err := a.readStatus(cmd)
-			if err != nil {
-				return err
-			}
-			list := backup.List(nodes)
-			return a.print(list, func(w io.Writer) {
-				t := report.Table{Header: []string{"BACKUP", "COMPLETE", "NODES", "VOLUMES", "PROBLEMS"}}
-				for _, l := range list {
-					t.Add(l.ID, l.Complete, len(l.Nodes), l.Volumes, strings.Join(l.Problems, "; "))
-				}
-				t.Write(w)
+			return a.statuses(cmd, "list", func(nodes []backup.NodeStatus) error {
+				list := backup.List(nodes)
+				return a.print(list, func(w io.Writer) {
+					t := report.Table{Header: []string{"BACKUP", "COMPLETE", "NODES", "VOLUMES", "PROBLEMS"}}
+					for _, l := range list {
+						t.Add(l.ID, l.Complete, len(l.Nodes), l.Volumes, strings.Join(l.Problems, "; "))
+					}
+					t.Write(w)
+				})
 			})
 		},
 	}
@@ -102,15 +103,13 @@ func (a *app) verify() *cobra.Command {
 		Long:  "verify needs no running Cassandra. Without --full it compares names, sizes, digest\nfiles and the checksums of small files; --full reads every byte of data and is\nwhat finds a flipped bit.",
 		Args:  cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			target, err := a.target()
-			if err != nil {
-				return err
-			}
-			v, err := backup.Verify(cmd.Context(), target, id, full, a.steps())
-			if v == nil {
-				return err
-			}
-			return a.printWith(err, v, func(w io.Writer) { writeVerified(w, v) })
+			return a.each(cmd, work{operation: "verify", running: true, silent: true, do: func(ctx context.Context, s *subject, observer flow.Observer) (string, error) {
+				v, err := backup.Verify(ctx, s.Target, id, full, observer)
+				if v == nil {
+					return "", err
+				}
+				return id, a.printWith(err, v, func(w io.Writer) { writeVerified(w, v) })
+			}})
 		},
 	}
 	cmd.Flags().StringVar(&id, "backup", "", "id of the backup; the newest when left out")

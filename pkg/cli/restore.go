@@ -1,15 +1,18 @@
 package cli
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
+	"path/filepath"
 	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
+	"github.com/casshook/casshook/pkg/flow"
 	"github.com/casshook/casshook/pkg/report"
 	"github.com/casshook/casshook/pkg/restore"
 )
@@ -45,18 +48,7 @@ func (a *app) afterRestore() *cobra.Command {
 			if dryRun {
 				return a.runPlan(cmd, opts)
 			}
-			target, err := a.target()
-			if err != nil {
-				return err
-			}
-			result, err := restore.Online(cmd.Context(), target, opts, a.steps())
-			if result == nil {
-				return err
-			}
-			if page != "" {
-				err = errors.Join(err, writePage(page, result))
-			}
-			return a.printWith(err, result, func(w io.Writer) { writeReport(w, result) })
+			return a.runRestore(cmd, opts, page)
 		},
 	}
 	restoreFlags(cmd.Flags(), &opts)
@@ -78,15 +70,39 @@ func (a *app) planCommand() *cobra.Command {
 }
 
 func (a *app) runPlan(cmd *cobra.Command, opts restore.Options) error {
-	target, err := a.target()
-	if err != nil {
-		return err
+	return a.each(cmd, work{operation: "plan", silent: true, do: func(ctx context.Context, s *subject, observer flow.Observer) (string, error) {
+		plan, err := restore.MakePlan(ctx, s.Target, opts, observer)
+		if err != nil {
+			return "", err
+		}
+		return "", a.print(plan, func(w io.Writer) { writePlan(w, plan) })
+	}})
+}
+
+// runRestore restores all rings; one that fails does not keep the others from it.
+func (a *app) runRestore(cmd *cobra.Command, opts restore.Options, page string) error {
+	var results []*restore.Report
+	err := a.each(cmd, work{operation: "after-restore", do: func(ctx context.Context, s *subject, observer flow.Observer) (string, error) {
+		result, err := restore.Online(ctx, s.Target, opts, observer)
+		if result == nil {
+			return "", err
+		}
+		results = append(results, result)
+		if page != "" {
+			err = errors.Join(err, writePage(pageOf(page, len(results)), result))
+		}
+		return result.BackupID, a.printWith(err, result, func(w io.Writer) { writeReport(w, result) })
+	}})
+	return errors.Join(err, a.outputs(restoreOutputs(results)))
+}
+
+// pageOf is the page's name for the first ring, with a number for those after it.
+func pageOf(page string, n int) string {
+	if n == 1 {
+		return page
 	}
-	plan, err := restore.MakePlan(cmd.Context(), target, opts, a.steps())
-	if err != nil {
-		return err
-	}
-	return a.print(plan, func(w io.Writer) { writePlan(w, plan) })
+	ext := filepath.Ext(page)
+	return fmt.Sprintf("%s-%d%s", strings.TrimSuffix(page, ext), n, ext)
 }
 
 func writePlan(w io.Writer, p *restore.Plan) {

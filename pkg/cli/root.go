@@ -14,9 +14,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/casshook/casshook/pkg/flow"
-	"github.com/casshook/casshook/pkg/hosts"
 	"github.com/casshook/casshook/pkg/report"
-	"github.com/casshook/casshook/pkg/ring"
 )
 
 // Release is the version of casshook; set by the linker's -X.
@@ -24,11 +22,12 @@ var Release = "dev"
 
 // app is what all commands share.
 type app struct {
-	inventory string
-	agent     string
-	output    string
-	stdout    io.Writer
-	stderr    io.Writer
+	place  place
+	output string
+	// printed counts documents.
+	printed int
+	stdout  io.Writer
+	stderr  io.Writer
 }
 
 // Run executes the command line and returns the exit code. The last line on
@@ -85,9 +84,8 @@ func (a *app) root() *cobra.Command {
 	root.SetErr(a.stderr)
 	root.SetHelpTemplate(root.HelpTemplate() + "\n" + flow.Codes + "\n")
 	f := root.PersistentFlags()
-	f.StringVar(&a.inventory, "inventory", "", "inventory file of the ring's hosts")
-	f.StringVar(&a.agent, "agent", "", "path of casshook-agent on this machine, instead of the one beside casshook")
-	f.StringVarP(&a.output, "output", "o", report.FormatTable, "format of results: table, json or yaml")
+	a.place.flags(f)
+	f.StringVarP(&a.output, "output", "o", report.FormatTable, "format of results: table, json, yaml, or kanister for the outputs of a Kanister phase; one document per ring")
 	root.AddCommand(a.beforeBackup(), a.afterBackup("after-backup", "Remove what before-backup left, once the volume snapshots are cut"),
 		a.afterBackup("on-failure", "Remove what before-backup left, after the volume snapshots failed"),
 		a.afterRestore(), a.planCommand(), a.verify(), a.status(), a.list(), a.version())
@@ -151,24 +149,16 @@ func fromEnvironment(flags *pflag.FlagSet) error {
 	return flow.Fail(flow.Usage, errors.Join(problems...))
 }
 
-// target opens the ring that the flags name.
-func (a *app) target() (ring.Target, error) {
-	if a.inventory == "" {
-		return nil, flow.Failf(flow.Usage, "no ring given: use --inventory FILE")
-	}
-	t, err := hosts.Load(a.inventory)
-	if err != nil {
-		return nil, flow.Fail(flow.Usage, err)
-	}
-	if a.agent != "" {
-		t.UseAgent(a.agent)
-	}
-	return t, nil
-}
-
 func (a *app) steps() *report.Steps { return report.NewSteps(a.stderr) }
 
+// print prints one document; those of several rings follow one another.
 func (a *app) print(value any, table func(io.Writer)) error {
+	a.printed++
+	if a.printed > 1 && a.output == report.FormatYAML {
+		if _, err := fmt.Fprintln(a.stdout, "---"); err != nil {
+			return err
+		}
+	}
 	return report.Print(a.stdout, a.output, value, table)
 }
 

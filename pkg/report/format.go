@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"slices"
 	"strconv"
 	"strings"
 	"unicode"
@@ -18,12 +19,15 @@ const (
 	FormatTable = "table"
 	FormatJSON  = "json"
 	FormatYAML  = "yaml"
+	// FormatKanister is for people, and for Kanister beside them: tables here, the
+	// outputs of the phase by whoever knows them.
+	FormatKanister = "kanister"
 )
 
 // Print writes a result: as JSON or YAML of value, or as text by table.
 func Print(w io.Writer, format string, value any, table func(io.Writer)) error {
 	switch format {
-	case FormatTable:
+	case FormatTable, FormatKanister:
 		var text bytes.Buffer
 		table(&text)
 		_, err := w.Write(text.Bytes())
@@ -47,10 +51,10 @@ func Print(w io.Writer, format string, value any, table func(io.Writer)) error {
 // CheckFormat says what is wrong with a format, so that it can be asked before
 // anything is done whose result could not be printed.
 func CheckFormat(format string) error {
-	if format == FormatTable || format == FormatJSON || format == FormatYAML {
+	if slices.Contains([]string{FormatTable, FormatJSON, FormatYAML, FormatKanister}, format) {
 		return nil
 	}
-	return fmt.Errorf("output format %q is none of table, json, yaml", format)
+	return fmt.Errorf("output format %q is none of table, json, yaml, kanister", format)
 }
 
 // Table is a table of text for people.

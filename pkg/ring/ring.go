@@ -63,6 +63,13 @@ type Nodes interface {
 	Credentials(ctx context.Context) (Credentials, error)
 }
 
+// VolumeSnapshots is implemented by targets that can see the volume snapshots of
+// the ring's volumes.
+type VolumeSnapshots interface {
+	// WaitVolumeSnapshots waits until those begun since a time are cut.
+	WaitVolumeSnapshots(ctx context.Context, since time.Time, limit time.Duration, progress func(string)) error
+}
+
 // Target is one world in which rings live.
 type Target interface {
 	Nodes

@@ -85,7 +85,7 @@ func TestVolumesAlone(t *testing.T) {
 	snapshots, err := w.Dynamic.Resource(volumeSnapshots()).Namespace(w.namespace).List(t.Context(), metav1.ListOptions{})
 	require.NoError(t, err)
 	require.Len(t, snapshots.Items, len(claims), "one of each claim")
-	require.Contains(t, names(results[0].Events), "backupPrehook cassandradatacenters/dc1")
+	require.Contains(t, names(results[0].Events), "backupPrehook cassandradatacenters.cassandra.datastax.com/dc1")
 
 	require.NoError(t, w.Delete(t.Context(), d, removeLimit), "the datacenter takes its claims along")
 

@@ -155,8 +155,15 @@ func (l *Lab) nodeReady(ctx context.Context) error {
 
 // volumes starts the storage side, and waits until kubelet knows the driver.
 func (l *Lab) volumes(ctx context.Context) error {
+	before := l.pid("csi-driver")
 	if err := l.start(ctx, l.csi()); err != nil {
 		return err
+	}
+	if l.pid("csi-driver") != before {
+		// The snapshotter ends with the first call that it makes to a driver which is no more.
+		if err := l.stop(ctx, "csi-snapshotter", stopGrace); err != nil {
+			return err
+		}
 	}
 	err := wait(ctx, time.Minute, "the CSI driver's socket", func(context.Context) error {
 		conn, err := net.Dial("unix", l.csiSocket())

@@ -1,0 +1,154 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"github.com/casshook/casshook/pkg/flow"
+	"github.com/casshook/casshook/pkg/hosts"
+	"github.com/casshook/casshook/pkg/kube"
+	"github.com/casshook/casshook/pkg/ring"
+)
+
+// place is where the rings are that the flags name: hosts or Kubernetes.
+type place struct {
+	inventory string
+	agent     string
+
+	kubeconfig, context string
+	namespace           string
+	datacenter          string
+	agentDir, agentPath string
+	tlsSecret           string
+	wait                time.Duration
+}
+
+func (p *place) flags(f *pflag.FlagSet) {
+	f.StringVar(&p.inventory, "inventory", "", "inventory file of the ring's hosts, for Cassandra outside Kubernetes")
+	f.StringVar(&p.agent, "agent", "", "path of casshook-agent on this machine, instead of the one beside casshook")
+	f.StringVarP(&p.namespace, "namespace", "n", "", "namespace of the CassandraDatacenters, for Cassandra in Kubernetes")
+	f.StringVar(&p.datacenter, "datacenter", "", "only the ring of this CassandraDatacenter, which must be the ring's only one; all rings of the namespace when left out")
+	f.StringVar(&p.kubeconfig, "kubeconfig", "", "kubeconfig file; else $KUBECONFIG, ~/.kube/config, or the service account of the pod")
+	f.StringVar(&p.context, "context", "", "context of the kubeconfig file")
+	f.StringVar(&p.agentDir, "agent-dir", "", "directory with casshook-agent-linux-amd64 and -arm64, instead of agents/ beside casshook")
+	f.StringVar(&p.agentPath, "agent-path", "", "path of casshook-agent in the containers, where an image or init container put it")
+	f.StringVar(&p.tlsSecret, "cql-tls-secret", "", "secret with ca.crt, and tls.crt and tls.key where clients need a certificate, for CQL with client encryption")
+	f.DurationVar(&p.wait, "ready-timeout", 15*time.Minute, "how long a datacenter is waited for that is not ready")
+}
+
+// subject is one ring that a command works on.
+type subject struct {
+	ring.Target
+	name string
+	// kube is nil on hosts.
+	kube *kube.Target
+}
+
+// subjects finds the rings that the flags name; at least one.
+func (a *app) subjects(ctx context.Context) ([]*subject, error) {
+	p := a.place
+	inKubernetes := p.namespace != "" || p.datacenter != ""
+	switch {
+	case p.inventory != "" && inKubernetes:
+		return nil, flow.Failf(flow.Usage, "--inventory is for hosts, --namespace and --datacenter are for Kubernetes: give one of them")
+	case p.inventory != "":
+		t, err := hosts.Load(p.inventory)
+		if err != nil {
+			return nil, flow.Fail(flow.Usage, err)
+		}
+		if p.agent != "" {
+			t.UseAgent(p.agent)
+		}
+		return []*subject{{Target: t, name: t.ClusterName()}}, nil
+	case p.namespace == "":
+		return nil, flow.Failf(flow.Usage, "no ring given: use --namespace NAMESPACE for Kubernetes, or --inventory FILE for hosts")
+	}
+	client, err := kube.Connect(kube.Options{
+		Kubeconfig: p.kubeconfig, Context: p.context, Namespace: p.namespace, Release: Release, AgentDir: p.agentDir, AgentPath: p.agentPath,
+		ClientTLSSecret: p.tlsSecret, Notify: func(message string) { fmt.Fprintln(a.stderr, message) },
+	})
+	if err != nil {
+		return nil, err
+	}
+	targets, err := client.Rings(ctx, kube.Selection{Namespace: p.namespace, Datacenter: p.datacenter})
+	if err != nil {
+		return nil, err
+	}
+	var found []*subject
+	for _, t := range targets {
+		found = append(found, &subject{Target: t, name: t.ClusterName(), kube: t})
+	}
+	return found, nil
+}
+
+// work is what a command does with each ring.
+type work struct {
+	operation string
+	// running is enough: Cassandra need not be up.
+	running bool
+	// silent leaves no record in Kubernetes: nothing is changed.
+	silent bool
+	// stop with the first ring that fails; else all are tried.
+	stop bool
+	// do returns the id of the backup, if any.
+	do func(ctx context.Context, s *subject, observer flow.Observer) (backupID string, err error)
+}
+
+// each works on all rings, one after the other.
+func (a *app) each(cmd *cobra.Command, w work) error {
+	subjects, err := a.subjects(cmd.Context())
+	if err != nil {
+		return err
+	}
+	var problems []error
+	for _, s := range subjects {
+		if len(subjects) > 1 {
+			fmt.Fprintf(a.stderr, "ring %q\n", s.name)
+		}
+		err := a.one(cmd.Context(), w, s)
+		if err != nil && len(subjects) > 1 {
+			err = fmt.Errorf("ring %q: %w", s.name, err)
+		}
+		if err != nil && w.stop {
+			return err
+		}
+		problems = append(problems, err)
+	}
+	return errors.Join(problems...)
+}
+
+func (a *app) one(ctx context.Context, w work, s *subject) error {
+	steps := a.steps()
+	if s.kube == nil {
+		_, err := w.do(ctx, s, steps)
+		return err
+	}
+	if w.running {
+		s.kube.Demand = kube.Running
+	}
+	if w.silent {
+		_, err := w.do(ctx, s, steps)
+		return err
+	}
+	record := kube.NewRecord(s.kube, w.operation, steps)
+	record.Start(ctx)
+	err := a.ready(ctx, s, record)
+	id := ""
+	if err == nil {
+		id, err = w.do(ctx, s, record)
+	}
+	record.Finish(ctx, id, err)
+	return err
+}
+
+// ready waits as a step of its own, so that people see what for.
+func (a *app) ready(ctx context.Context, s *subject, observer flow.Observer) error {
+	return flow.Run(ctx, []flow.Step{{Name: "waiting for the datacenters", Do: func(ctx context.Context) error {
+		return s.kube.WaitReady(ctx, a.place.wait, observer.Progress)
+	}}}, observer)
+}

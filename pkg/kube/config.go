@@ -1,0 +1,77 @@
+package kube
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"path"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+)
+
+// Config is what is used of a datacenter's Cassandra configuration
+// (spec.config, as cass-operator takes it: "cassandra-yaml" and others).
+type Config struct {
+	// DataDirs and CommitLog are empty where the image's own hold.
+	DataDirs  []string
+	CommitLog string
+	CQLPort   int
+	// ClientEncryption says that CQLPort speaks TLS.
+	ClientEncryption bool
+}
+
+// readConfig tolerates whatever is missing or odd: Cassandra itself would refuse it.
+func readConfig(config map[string]any) Config {
+	f := fields{config}
+	c := Config{CommitLog: f.text("cassandra-yaml", "commitlog_directory"), CQLPort: int(f.number("cassandra-yaml", "native_transport_port"))}
+	c.ClientEncryption = f.flag("cassandra-yaml", "client_encryption_options", "enabled")
+	if c.CQLPort == 0 {
+		c.CQLPort = defaultCQLPort
+	}
+	// With a port of its own for TLS, native_transport_port stays without
+	// (conf/cassandra.yaml of Cassandra 4.0 to 5.0, native_transport_port_ssl).
+	if port := int(f.number("cassandra-yaml", "native_transport_port_ssl")); port != 0 && c.ClientEncryption {
+		c.CQLPort = port
+	}
+	switch dirs := f.object("cassandra-yaml")["data_file_directories"].(type) {
+	case string:
+		c.DataDirs = []string{path.Clean(dirs)}
+	case []any:
+		for _, d := range dirs {
+			if s, ok := d.(string); ok {
+				c.DataDirs = append(c.DataDirs, path.Clean(s))
+			}
+		}
+	}
+	return c
+}
+
+// loadConfig reads the configuration of a datacenter that keeps it in a secret.
+func (c *Client) loadConfig(ctx context.Context, d *Datacenter) error {
+	if d.ConfigSecret == "" {
+		return nil
+	}
+	data, err := c.secret(ctx, d.Namespace, d.ConfigSecret)
+	if err != nil {
+		return fmt.Errorf("%s: spec.configSecret: %w", d, err)
+	}
+	var config map[string]any
+	if err := json.Unmarshal(data[configKey], &config); err != nil { // its text may quote a value
+		return fmt.Errorf("%s: spec.configSecret: secret %s: the key %q is missing or no JSON object", d, d.ConfigSecret, configKey)
+	}
+	d.Config = readConfig(config)
+	return nil
+}
+
+// secret reads a secret. No value of it may go into any error.
+func (c *Client) secret(ctx context.Context, namespace, name string) (map[string][]byte, error) {
+	var data map[string][]byte
+	err := c.do(ctx, request{"get", "secrets", namespace, name}, func(ctx context.Context) error {
+		s, err := c.typed.CoreV1().Secrets(namespace).Get(ctx, name, metav1.GetOptions{})
+		if err == nil {
+			data = s.Data
+		}
+		return err
+	})
+	return data, err
+}

@@ -1,0 +1,188 @@
+package kube
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+	"sync"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/client-go/tools/remotecommand"
+	utilexec "k8s.io/client-go/util/exec"
+
+	"github.com/casshook/casshook/pkg/ring"
+)
+
+// tailLimit is how much of a command's last words an error keeps.
+const tailLimit = 2000
+
+// Exec implements ring.Exec in the container of Cassandra. It is never repeated:
+// nobody knows how far a command came whose stream was cut. When ctx ends the
+// stream is closed, which takes its stdin from the command; there are no signals
+// through the API server.
+func (t *Target) Exec(ctx context.Context, node ring.Node, c ring.Command) error {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	stderr, out := &tail{limit: tailLimit}, &output{next: c.Stdout, tail: tail{limit: tailLimit}}
+	defer out.close()
+	argv, opts := c.Argv, remotecommand.StreamOptions{Stdin: c.Stdin, Stdout: out, Stderr: stderr}
+	var agent *handover
+	if runsAgent(c.Argv) {
+		argv = []string{"casshook-agent", "serve"} // the script would hide the reason
+		agent = t.client.agents.hand(c.Stdin, out, cancel)
+		defer agent.end()
+		opts.Stdin, opts.Stdout = agent.stdin, agent
+	}
+	err := t.client.streams.exec(ctx, t.namespace, node.Name, c.Argv, opts)
+	if err == nil && agent != nil && agent.cut() {
+		err = errEnded
+	}
+	if err == nil {
+		return nil
+	}
+	failed := &ring.ExecError{Node: node.Name, Argv: argv, Code: -1, Tail: stderr.String(), Err: err}
+	if failed.Tail == "" && agent == nil { // the agent's stdout is no text for people
+		failed.Tail = out.last()
+	}
+	var exit utilexec.CodeExitError
+	if errors.As(err, &exit) {
+		failed.Code = exit.Code
+	}
+	failed.Err = t.why(ctx, node, failed.Code, err)
+	if agent != nil {
+		failed.Err = agent.why(failed.Code, failed.Err)
+	}
+	return failed
+}
+
+var errEnded = errors.New("the streams ended before the agent was told to end")
+
+// killed is the exit code from which on a signal ended the process.
+const killed = 128
+
+// The kubelet tells of a container's end a moment later than its streams do.
+const (
+	fateLag  = 3 * time.Second
+	fatePoll = 500 * time.Millisecond
+)
+
+// why tells what ended a command that did not end by itself.
+func (t *Target) why(ctx context.Context, node ring.Node, code int, err error) error {
+	switch {
+	case ctx.Err() != nil:
+		return fmt.Errorf("stopped: %w", context.Cause(ctx))
+	case apierrors.IsForbidden(err):
+		return forbidden(request{"create", "pods/exec", t.namespace, node.Name}, err)
+	case code >= 0 && code <= killed:
+		return err
+	}
+	for waited := time.Duration(0); waited <= fateLag; waited += fatePoll {
+		if text := t.fate(ctx, node); text != "" {
+			return fmt.Errorf("%s: %w", text, err)
+		}
+		if t.client.clock.Wait(ctx, fatePoll) != nil {
+			break
+		}
+	}
+	if code > killed {
+		return err
+	}
+	return fmt.Errorf("the stream to the pod was cut, though its container still runs: see the API server, the network and proxies between: %w", err)
+}
+
+// fate says what became of a pod since Nodes saw it; "" when nothing did.
+func (t *Target) fate(ctx context.Context, node ring.Node) string {
+	var pod *corev1.Pod
+	err := once(ctx, func(ctx context.Context) (err error) {
+		pod, err = t.client.typed.CoreV1().Pods(t.namespace).Get(ctx, node.Name, metav1.GetOptions{})
+		return err
+	})
+	seen := t.sighting(node.Name)
+	switch {
+	case absent(err):
+		return "the pod is gone"
+	case err != nil:
+		return fmt.Sprintf("the stream to the pod was cut, and the pod cannot be looked at (%v)", err)
+	case seen.uid != "" && pod.UID != seen.uid:
+		return "the pod was replaced by a new one"
+	}
+	status := containerStatus(pod)
+	switch {
+	case status == nil || status.State.Running == nil:
+		return "the container " + cassandraContainer + " is not running" + stateOf(status)
+	case seen.containerID != "" && status.ContainerID != seen.containerID:
+		return "the container " + cassandraContainer + " was restarted" + lastEnd(status)
+	case pod.DeletionTimestamp != nil:
+		return "the pod is being deleted"
+	}
+	return ""
+}
+
+func lastEnd(status *corev1.ContainerStatus) string {
+	if end := status.LastTerminationState.Terminated; end != nil {
+		return fmt.Sprintf(" (ended before: %s, exit code %d)", end.Reason, end.ExitCode)
+	}
+	return ""
+}
+
+// output passes a command's stdout on until it is closed, since a stream that was
+// given up may go on for a moment, and keeps its end.
+type output struct {
+	mu     sync.Mutex
+	next   io.Writer
+	closed bool
+	tail   tail
+}
+
+// Write implements io.Writer.
+func (o *output) Write(p []byte) (int, error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.closed {
+		return 0, io.ErrClosedPipe
+	}
+	_, _ = o.tail.Write(p)
+	if o.next == nil {
+		return len(p), nil
+	}
+	return o.next.Write(p)
+}
+
+func (o *output) close() {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.closed = true
+}
+
+func (o *output) last() string { return o.tail.String() }
+
+// tail keeps the end of what is written.
+type tail struct {
+	mu    sync.Mutex
+	limit int
+	buf   bytes.Buffer
+}
+
+// Write implements io.Writer.
+func (w *tail) Write(p []byte) (int, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.buf.Write(p)
+	if extra := w.buf.Len() - w.limit; extra > 0 {
+		w.buf.Next(extra)
+	}
+	return len(p), nil
+}
+
+// String is the end, without blanks around it.
+func (w *tail) String() string {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return strings.TrimSpace(w.buf.String())
+}

@@ -1,0 +1,347 @@
+package kube
+
+import (
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/casshook/casshook/pkg/agent/wire"
+	"github.com/casshook/casshook/pkg/flow"
+	"github.com/casshook/casshook/pkg/ring"
+)
+
+func TestNodes(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, Options{})
+	w.datacenter("My_Prod 1", "dc1", 2)
+	target := w.ring()
+	require.Equal(t, "My_Prod 1", target.ClusterName())
+	nodes, err := target.Nodes(t.Context())
+	require.NoError(t, err)
+	node := func(name, address string) ring.Node {
+		return ring.Node{Address: address, CQLPort: 9042, Node: wire.Node{
+			Name: name, Volume: "/var/lib/cassandra", DataDirs: []string{"/var/lib/cassandra/data"}, API: "unix:///tmp/oss-mgmt.sock",
+			Nodetool: []string{"nodetool"}, VolumeID: "pvc/claim-uid-server-data-" + name + "/pv-server-data-" + name,
+		}}
+	}
+	require.Equal(t, []ring.Node{node("set-dc1-0", "10.0.0.1"), node("set-dc1-1", "10.0.0.2")}, nodes)
+	require.Equal(t, []Claim{{Name: "server-data-set-dc1-0", UID: "claim-uid-server-data-set-dc1-0", VolumeName: "pv-server-data-set-dc1-0",
+		Volume: "server-data", Mount: "/var/lib/cassandra"}}, target.Claims("set-dc1-0"))
+}
+
+func TestNodesOfSeveralDatacenters(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, Options{})
+	w.datacenter("prod", "dc2", 1)
+	w.datacenter("prod", "dc1", 2, func(o map[string]any) { in(o, "spec")["datacenterName"] = "dc2" }) // as Cassandra calls it
+	w.datacenter("other", "dc3", 1)
+	targets, err := w.client.Rings(t.Context(), Selection{})
+	require.NoError(t, err)
+	require.Len(t, targets, 2)
+	require.Equal(t, "other", targets[0].ClusterName())
+	require.Equal(t, "prod", targets[1].ClusterName())
+	nodes, err := targets[1].Nodes(t.Context())
+	require.NoError(t, err)
+	require.Len(t, nodes, 3)
+	require.Equal(t, "dc2", targets[1].Datacenters()[0].CassandraName)
+	require.Equal(t, "dc1", targets[1].Datacenters()[0].Name)
+}
+
+// editPod changes the first pod.
+func editPod(edit func(o map[string]any)) func(*world) {
+	return func(w *world) { w.edit("", "pods", "set-dc1-0", edit) }
+}
+
+func TestNodesRefuses(t *testing.T) {
+	t.Parallel()
+	cassandra := func(o map[string]any) map[string]any {
+		return o["status"].(map[string]any)["containerStatuses"].([]any)[1].(map[string]any)
+	}
+	for _, c := range []struct {
+		name string
+		edit func(*world)
+		want string
+		// running is what is still wrong where running nodes are enough.
+		running bool
+	}{
+		{"fewer nodes", func(w *world) { w.remove("", "pods", "set-dc1-1") }, "has 1 of its 2 nodes, missing are the pods set-dc1-1", true},
+		{"more nodes", func(w *world) { w.put("", "pods", pod("prod", "dc1", 2)) }, "has 3 of its 2 nodes", true},
+		{"not of the operator", func(w *world) {
+			p := pod("prod", "dc1", 2)
+			p.OwnerReferences = nil
+			w.put("", "pods", p)
+		}, "pod set-dc1-2 has the labels of a Cassandra node", true},
+		{"of another owner", editPod(func(o map[string]any) { first(in(o, "metadata")["ownerReferences"])["uid"] = "x" }), "not of the operator's StatefulSets", true},
+		{"no container", editPod(func(o map[string]any) { in(o, "spec")["containers"].([]any)[1].(map[string]any)["name"] = "x" }), "not of the operator's", true},
+		{"being deleted", editPod(func(o map[string]any) { in(o, "metadata")["deletionTimestamp"] = "2026-11-21T10:00:00Z" }), "is being deleted", true},
+		{"pending", editPod(func(o map[string]any) { in(o, "status")["phase"] = "Pending" }), "pod set-dc1-0 is Pending", true},
+		{"crashing", editPod(func(o map[string]any) {
+			cassandra(o)["state"] = map[string]any{"waiting": map[string]any{"reason": "CrashLoopBackOff"}}
+		}), "no running container cassandra (waiting: CrashLoopBackOff)", true},
+		{"no address", editPod(func(o map[string]any) { delete(in(o, "status"), "podIP") }), "has no address yet", true},
+		{"not started", editPod(func(o map[string]any) { in(o, "metadata", "labels")["cassandra.datastax.com/node-state"] = "Starting" }), `is in state "Starting"`, false},
+		{"not ready", editPod(func(o map[string]any) { cassandra(o)["ready"] = false }), "pod set-dc1-0 is not ready", false},
+		{"claim missing", func(w *world) { w.remove("", "persistentvolumeclaims", "server-data-set-dc1-0") }, "its volume claim server-data-set-dc1-0 is missing or not bound", true},
+		{"claim not bound", func(w *world) {
+			w.edit("", "persistentvolumeclaims", "server-data-set-dc1-0", func(o map[string]any) { delete(in(o, "spec"), "volumeName") })
+		}, "missing or not bound", true},
+		{"no data volume", editPod(func(o map[string]any) {
+			in(o, "spec")["containers"].([]any)[1].(map[string]any)["volumeMounts"] = []any{}
+		}), "does not mount the volume server-data", true},
+		{"stopped", func(w *world) {
+			w.edit(cassandraGroup, "cassandradatacenters", "dc1", func(o map[string]any) { in(o, "spec")["stopped"] = true })
+		}, "is stopped: set spec.stopped to false", false},
+		{"datacenter gone", func(w *world) { w.remove(cassandraGroup, "cassandradatacenters", "dc1") }, `the datacenters of the cluster "prod" are gone`, true},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t, Options{})
+			w.datacenter("prod", "dc1", 2)
+			target := w.ring()
+			c.edit(w)
+			_, err := target.Nodes(t.Context())
+			require.ErrorContains(t, err, c.want)
+			target.Demand = Running
+			_, err = target.Nodes(t.Context())
+			if !c.running {
+				require.NoError(t, err)
+				return
+			}
+			require.ErrorContains(t, err, c.want)
+		})
+	}
+}
+
+func TestVolumes(t *testing.T) {
+	t.Parallel()
+	extra := func(w *world, mount string) {
+		w.edit("", "pods", "set-dc1-0", func(o map[string]any) {
+			spec := in(o, "spec")
+			spec["volumes"] = append(spec["volumes"].([]any), map[string]any{"name": "extra", "persistentVolumeClaim": map[string]any{"claimName": "extra-set-dc1-0"}})
+			cassandra := spec["containers"].([]any)[1].(map[string]any)
+			cassandra["volumeMounts"] = append(cassandra["volumeMounts"].([]any), map[string]any{"name": "extra", "mountPath": mount})
+		})
+		claim := &corev1.PersistentVolumeClaim{ObjectMeta: meta("prod", "dc1", "extra-set-dc1-0")}
+		claim.UID, claim.Spec.VolumeName = "extra-uid", "extra-pv"
+		w.put("", "persistentvolumeclaims", claim)
+	}
+	for _, c := range []struct {
+		name   string
+		config map[string]any
+		extra  string
+		dirs   []string
+		commit bool
+		refuse string
+	}{
+		{"configured", map[string]any{"data_file_directories": []any{"/var/lib/cassandra/a/", "/var/lib/cassandra/b"}}, "", []string{"/var/lib/cassandra/a", "/var/lib/cassandra/b"}, false, ""},
+		{"as one text", map[string]any{"data_file_directories": "/var/lib/cassandra/a"}, "", []string{"/var/lib/cassandra/a"}, false, ""},
+		{"odd", map[string]any{"data_file_directories": 7}, "", []string{"/var/lib/cassandra/data"}, false, ""},
+		{"outside", map[string]any{"data_file_directories": []any{"/var/lib/cassandra2/data"}}, "", nil, false, "the data directory /var/lib/cassandra2/data is not on the volume server-data"},
+		{"on a volume of its own", map[string]any{"data_file_directories": []any{"/data2"}}, "/data2", nil, false, "the data directory /data2 is not on"},
+		{"under another mount", nil, "/var/lib/cassandra/data", nil, false, "the data directory /var/lib/cassandra/data is not on"},
+		{"commit log", map[string]any{"commitlog_directory": "/commit/log"}, "/commit", []string{"/var/lib/cassandra/data"}, true, ""},
+		{"other volume", map[string]any{"commitlog_directory": "/var/lib/cassandra/commitlog"}, "/commit", []string{"/var/lib/cassandra/data"}, false, ""},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t, Options{})
+			w.datacenter("prod", "dc1", 1, func(o map[string]any) { in(o, "spec", "config")["cassandra-yaml"] = c.config })
+			if c.extra != "" {
+				extra(w, c.extra)
+			}
+			target := w.ring()
+			nodes, err := target.Nodes(t.Context())
+			if c.refuse != "" {
+				require.ErrorContains(t, err, c.refuse)
+				return
+			}
+			require.NoError(t, err)
+			require.Equal(t, c.dirs, nodes[0].DataDirs)
+			if c.extra == "" {
+				return
+			}
+			require.Equal(t, Claim{Name: "extra-set-dc1-0", UID: "extra-uid", VolumeName: "extra-pv", Volume: "extra", Mount: c.extra, CommitLog: c.commit},
+				target.Claims("set-dc1-0")[1])
+		})
+	}
+}
+
+func TestCredentials(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		name   string
+		edit   func(*world)
+		want   ring.Credentials
+		refuse string
+	}{
+		{"derived name", func(*world) {}, ring.Credentials{Username: "admin", Password: "s3cret"}, ""},
+		{"given name", func(w *world) {
+			w.edit(cassandraGroup, "cassandradatacenters", "dc1", func(o map[string]any) { in(o, "spec")["superuserSecretName"] = "su" })
+			w.put("", "secrets", secret("su", "username", "root", "password", "p"))
+		}, ring.Credentials{Username: "root", Password: "p"}, ""},
+		{"missing", func(w *world) { w.remove("", "secrets", "prod-superuser") }, ring.Credentials{}, "datacenter db/dc1: its superuser's secret is missing"},
+		{"no password", func(w *world) { w.put("", "secrets", secret("prod-superuser", "username", "s3cret")) }, ring.Credentials{}, `has no key "password"`},
+		{"empty name", func(w *world) { w.put("", "secrets", secret("prod-superuser", "username", "", "password", "s3cret")) }, ring.Credentials{}, `has no key "username"`},
+		{"no text", func(w *world) {
+			w.put("", "secrets", secret("prod-superuser", "username", "u", "password", "s3cret\xff"))
+		}, ring.Credentials{}, `no key "password" with a text`},
+		{"forbidden", func(w *world) { w.refuse = forbid("get /secrets") }, ring.Credentials{},
+			"the service account may not get secrets in namespace db: add it to the Role; casshook generate rbac writes it"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t, Options{})
+			w.datacenter("prod", "dc1", 1)
+			c.edit(w)
+			got, err := w.ring().Credentials(t.Context())
+			if c.refuse != "" {
+				require.ErrorContains(t, err, c.refuse)
+				require.NotContains(t, err.Error(), "s3cret")
+				return
+			}
+			require.NoError(t, err)
+			require.Equal(t, c.want, got)
+		})
+	}
+}
+
+// Of a K8ssandraCluster only the first datacenter creates the superuser.
+func TestCredentialsOfTheCreator(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, Options{})
+	w.datacenter("prod", "dc1", 1, func(o map[string]any) {
+		in(o, "spec")["superuserSecretName"] = "copy"
+		in(o, "metadata", "annotations")["cassandra.datastax.com/skip-user-creation"] = "true"
+	})
+	w.datacenter("prod", "dc2", 1)
+	got, err := w.ring().Credentials(t.Context())
+	require.NoError(t, err)
+	require.Equal(t, "admin", got.Username)
+}
+
+func TestConfigSecret(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, Options{})
+	w.datacenter("prod", "dc1", 1, func(o map[string]any) { in(o, "spec")["configSecret"] = "conf" })
+	target := w.ring()
+	_, err := target.Nodes(t.Context())
+	require.ErrorContains(t, err, "spec.configSecret: get secrets conf in namespace db")
+	w.put("", "secrets", secret("conf", "config", `{"keystore_password":"s3cret`))
+	_, err = target.Nodes(t.Context())
+	require.ErrorContains(t, err, `the key "config" is missing or no JSON object`)
+	require.NotContains(t, err.Error(), "s3cret")
+	w.put("", "secrets", secret("conf", "config", `{"cassandra-yaml":{"native_transport_port":9999,"client_encryption_options":{"enabled":true},"native_transport_port_ssl":9142}}`))
+	nodes, err := target.Nodes(t.Context())
+	require.NoError(t, err)
+	require.Equal(t, 9142, nodes[0].CQLPort)
+	require.True(t, target.Datacenters()[0].Config.ClientEncryption)
+}
+
+func TestWaitReady(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, Options{})
+	w.datacenter("prod", "dc1", 2, func(o map[string]any) { in(o, "spec")["stopped"] = true })
+	w.remove("", "pods", "set-dc1-1")
+	target := w.ring()
+	waits := 0
+	clockOf(w.client).onWait = func() {
+		switch waits++; waits {
+		case 3:
+			w.edit(cassandraGroup, "cassandradatacenters", "dc1", func(o map[string]any) { in(o, "spec")["stopped"] = false })
+		case 5:
+			w.put("", "pods", pod("prod", "dc1", 1))
+		}
+	}
+	var told []string
+	require.NoError(t, target.WaitReady(t.Context(), time.Minute, func(m string) { told = append(told, m) }))
+	require.Len(t, told, 2, "only changes are told")
+	require.Contains(t, told[0], "is stopped")
+	require.NotContains(t, told[1], "is stopped")
+	require.Contains(t, told[1], "missing are the pods set-dc1-1")
+	require.Equal(t, 5, waits)
+}
+
+func TestWaitReadyEnds(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, Options{})
+	w.datacenter("prod", "dc1", 1, func(o map[string]any) { in(o, "spec")["stopped"] = true })
+	err := w.ring().WaitReady(t.Context(), time.Minute, func(string) {})
+	require.ErrorContains(t, err, "not ready after 1m0s: datacenter db/dc1 is stopped")
+	require.Equal(t, flow.Precondition, flow.CodeOf(err))
+}
+
+func TestForbiddenNamesTheVerb(t *testing.T) {
+	t.Parallel()
+	for _, rule := range []string{"list cassandra.datastax.com/cassandradatacenters", "list apps/statefulsets", "list /pods", "list /persistentvolumeclaims"} {
+		t.Run(rule, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t, Options{})
+			w.datacenter("prod", "dc1", 1)
+			target := w.ring()
+			w.refuse = forbid(rule)
+			_, err := target.Nodes(t.Context())
+			verb, resource, _ := strings.Cut(rule, " ")
+			_, resource, _ = strings.Cut(resource, "/")
+			require.ErrorContains(t, err, "the service account may not "+verb+" "+resource+" in namespace db: add it to the Role")
+			require.Empty(t, w.noticed(), "what is forbidden is not retried")
+		})
+	}
+}
+
+func TestRetries(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		name    string
+		status  *metav1.Status
+		retried bool
+	}{
+		{"unavailable", status(http.StatusServiceUnavailable, metav1.StatusReasonServiceUnavailable, "starting"), true},
+		{"internal", status(http.StatusInternalServerError, metav1.StatusReasonInternalError, "etcd"), true},
+		{"too many", status(http.StatusTooManyRequests, metav1.StatusReasonTooManyRequests, "slow down"), true},
+		{"bad gateway", status(http.StatusBadGateway, metav1.StatusReasonUnknown, "proxy"), true},
+		{"no such API", status(http.StatusNotFound, metav1.StatusReasonNotFound, "404 page not found"), false},
+		{"unauthorized", status(http.StatusUnauthorized, metav1.StatusReasonUnauthorized, "who?"), false},
+		{"invalid", status(http.StatusUnprocessableEntity, metav1.StatusReasonInvalid, "no"), false},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t, Options{})
+			w.datacenter("prod", "dc1", 1)
+			refusals := 0
+			w.refuse = func(asked) *metav1.Status {
+				if refusals++; refusals <= 7 { // some 25 seconds
+					return c.status
+				}
+				return nil
+			}
+			_, err := w.client.Rings(t.Context(), Selection{})
+			if !c.retried {
+				require.ErrorContains(t, err, "list cassandradatacenters in namespace db: ")
+				require.Equal(t, 1, refusals)
+				return
+			}
+			require.NoError(t, err)
+			require.Len(t, w.noticed(), 7)
+			require.Contains(t, w.noticed()[0], "list cassandradatacenters in namespace db: ")
+			require.Contains(t, w.noticed()[0], "trying again in 500ms")
+		})
+	}
+}
+
+func TestRetriesEnd(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, Options{})
+	w.http.Close()
+	started := w.client.Now()
+	_, err := w.client.Rings(t.Context(), Selection{})
+	require.ErrorContains(t, err, "list cassandradatacenters in namespace db: tried for 1m")
+	require.ErrorContains(t, err, "connection refused")
+	require.Equal(t, flow.Precondition, flow.CodeOf(err))
+	require.Less(t, w.client.Now().Sub(started), patience)
+	require.Greater(t, w.client.Now().Sub(started), time.Minute, "an API server that is gone for half a minute must not fail a hook")
+}

@@ -1,0 +1,62 @@
+package ring
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/casshook/casshook/pkg/agent/wire"
+)
+
+// volumeLock is the lock files on all volumes of a ring, with which the agents
+// hold their flocks.
+type volumeLock struct {
+	sessions []*Session
+	claim    Claim
+}
+
+var _ Held = (*volumeLock)(nil)
+
+// LockVolumes takes the lock files on all volumes, one after the other in the
+// order of the sessions, which is that of the host ids; when one is held by
+// another, those taken before are given back. An agent changes nothing on its
+// volume without. Targets with a lock of their own take it before this one.
+func LockVolumes(ctx context.Context, sessions []*Session, claim Claim) (Held, error) {
+	l := &volumeLock{claim: claim}
+	for _, s := range sessions {
+		if err := l.call(ctx, s, wire.LockAcquire); err != nil {
+			return nil, errors.Join(fmt.Errorf("take the lock: %w", err), l.giveBack(ctx))
+		}
+		l.sessions = append(l.sessions, s)
+	}
+	return l, nil
+}
+
+// giveBackTimeout bounds giving locks back when the flow's own context may be gone.
+const giveBackTimeout = 30 * time.Second
+
+func (l *volumeLock) giveBack(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), giveBackTimeout)
+	defer cancel()
+	return l.Release(ctx)
+}
+
+func (l *volumeLock) call(ctx context.Context, s *Session, action string) error {
+	return s.Call(ctx, wire.OpLock, wire.LockArgs{
+		Action: action, Holder: l.claim.Holder, Operation: l.claim.Operation, BackupID: l.claim.BackupID, ParkedFor: l.claim.ParkedFor,
+	}, nil)
+}
+
+func (l *volumeLock) all(ctx context.Context, action string) error {
+	_, err := Each(l.sessions, func(_ int, s *Session) (struct{}, error) {
+		return struct{}{}, l.call(ctx, s, action)
+	})
+	return err
+}
+
+// Park implements Held.
+func (l *volumeLock) Park(ctx context.Context) error { return l.all(ctx, wire.LockPark) }
+
+// Release implements Held.
+func (l *volumeLock) Release(ctx context.Context) error { return l.all(ctx, wire.LockRelease) }
