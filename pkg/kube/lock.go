@@ -233,26 +233,28 @@ func (l *lease) release(ctx context.Context) error {
 	if l.last == nil {
 		return nil
 	}
-	now, err := l.read(ctx)
-	if err != nil {
+	for {
+		now, err := l.read(ctx)
+		if err != nil {
+			return err
+		}
+		if now == nil || (!l.holds(now) && now.ResourceVersion != l.last.ResourceVersion) {
+			l.last = nil
+			return nil
+		}
+		err = l.client.do(ctx, l.request("delete"), func(ctx context.Context) error {
+			return l.client.typed.CoordinationV1().Leases(l.namespace).Delete(ctx, l.name, metav1.DeleteOptions{
+				Preconditions: &metav1.Preconditions{UID: &now.UID, ResourceVersion: &now.ResourceVersion},
+			})
+		})
+		if apierrors.IsConflict(err) { // a renewal that was under way, or another's by now
+			continue
+		}
+		if err == nil || absent(err) {
+			l.last, err = nil, nil
+		}
 		return err
 	}
-	if now == nil || (!l.holds(now) && now.ResourceVersion != l.last.ResourceVersion) {
-		l.last = nil
-		return nil
-	}
-	err = l.client.do(ctx, l.request("delete"), func(ctx context.Context) error {
-		return l.client.typed.CoordinationV1().Leases(l.namespace).Delete(ctx, l.name, metav1.DeleteOptions{
-			Preconditions: &metav1.Preconditions{UID: &now.UID, ResourceVersion: &now.ResourceVersion},
-		})
-	})
-	if absent(err) || apierrors.IsConflict(err) { // gone, or another's by now
-		err = nil
-	}
-	if err == nil {
-		l.last = nil
-	}
-	return err
 }
 
 func (l *lease) holds(o *coordinationv1.Lease) bool {

@@ -235,6 +235,26 @@ func TestRenewal(t *testing.T) {
 	require.Empty(t, w.noticed())
 }
 
+// A renewal may be under way when the lock is given back.
+func TestReleaseMeetsARenewal(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, Options{})
+	w.datacenter("prod", "dc1", 1)
+	held, err := w.ring().Acquire(t.Context(), nil, mine())
+	require.NoError(t, err)
+	renewals := 0
+	w.refuse = func(a asked) *metav1.Status {
+		if a.rule() == "delete coordination.k8s.io/leases" && renewals < 2 {
+			renewals++
+			w.edit(leases, "leases", "casshook-prod", func(o map[string]any) { in(o, "spec")["renewTime"] = "2026-11-21T10:00:05.000000Z" })
+		}
+		return nil
+	}
+	require.NoError(t, held.Release(t.Context()))
+	require.Nil(t, w.lease())
+	require.Equal(t, 2, renewals)
+}
+
 func TestRenewalFails(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, Options{})

@@ -46,6 +46,7 @@ type server struct {
 // asked is one request.
 type asked struct {
 	verb, group, resource, namespace, name string
+	selector                               string
 }
 
 // rule is the request as RBAC sees it.
@@ -111,7 +112,7 @@ func (s *server) put(group, resource string, object any) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	meta := o["metadata"].(map[string]any)
-	s.store(key(asked{"", group, resource, meta["namespace"].(string), meta["name"].(string)}), o)
+	s.store(key(asked{group: group, resource: resource, namespace: meta["namespace"].(string), name: meta["name"].(string)}), o)
 }
 
 func (s *server) store(k string, o map[string]any) {
@@ -129,7 +130,7 @@ func (s *server) edit(group, resource, name string, change func(o map[string]any
 	s.t.Helper()
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	k := key(asked{"", group, resource, "db", name})
+	k := key(asked{group: group, resource: resource, namespace: "db", name: name})
 	require.Contains(s.t, s.objects, k)
 	change(s.objects[k])
 	s.store(k, s.objects[k])
@@ -138,7 +139,7 @@ func (s *server) edit(group, resource, name string, change func(o map[string]any
 func (s *server) remove(group, resource, name string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	delete(s.objects, key(asked{"", group, resource, "db", name}))
+	delete(s.objects, key(asked{group: group, resource: resource, namespace: "db", name: name}))
 }
 
 // read decodes an object, and tells whether it is there.
@@ -146,7 +147,7 @@ func (s *server) read(group, resource, name string, into any) bool {
 	s.t.Helper()
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	o, ok := s.objects[key(asked{"", group, resource, "db", name})]
+	o, ok := s.objects[key(asked{group: group, resource: resource, namespace: "db", name: name})]
 	if ok && into != nil {
 		data, err := json.Marshal(o)
 		require.NoError(s.t, err)
@@ -184,7 +185,7 @@ func forbid(rule string) func(asked) *metav1.Status {
 
 func parse(r *http.Request) asked {
 	parts := strings.Split(strings.Trim(r.URL.Path, "/"), "/")
-	a := asked{}
+	a := asked{selector: r.URL.Query().Get("labelSelector")}
 	if parts[0] == "apis" {
 		a.group, parts = parts[1], parts[3:]
 	} else {
@@ -225,7 +226,9 @@ func (s *server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case a.resource == "pods/portforward":
 		s.serveForward(w, r)
 	default:
-		code, body := s.serve(a, r)
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		code, body := s.serve(a, decode(r))
 		answer(w, code, body)
 	}
 }
@@ -236,17 +239,14 @@ func answer(w http.ResponseWriter, code int, body any) {
 	_ = json.NewEncoder(w).Encode(body)
 }
 
-func (s *server) serve(a asked, r *http.Request) (int, any) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	body := decode(r)
+func (s *server) serve(a asked, body map[string]any) (int, any) {
 	if a.verb == "create" {
 		a.name = body["metadata"].(map[string]any)["name"].(string)
 	}
 	old, exists := s.objects[key(a)]
 	switch {
 	case a.verb == "list":
-		return http.StatusOK, s.selected(a, r.URL.Query().Get("labelSelector"))
+		return http.StatusOK, s.selected(a)
 	case a.verb == "create" && exists:
 		return http.StatusConflict, status(http.StatusConflict, metav1.StatusReasonAlreadyExists, a.name+" already exists")
 	case a.verb != "create" && !exists:
@@ -290,8 +290,8 @@ func stale(old map[string]any, sent any) bool {
 	return want != "" && want != old["metadata"].(map[string]any)["resourceVersion"]
 }
 
-func (s *server) selected(a asked, selector string) map[string]any {
-	sel, err := labels.Parse(selector)
+func (s *server) selected(a asked) map[string]any {
+	sel, err := labels.Parse(a.selector)
 	if err != nil {
 		panic(err)
 	}
@@ -304,7 +304,7 @@ func (s *server) selected(a asked, selector string) map[string]any {
 				set[name] = value.(string)
 			}
 		}
-		if strings.HasPrefix(k, key(asked{"", a.group, a.resource, a.namespace, ""})) && sel.Matches(set) {
+		if strings.HasPrefix(k, key(asked{group: a.group, resource: a.resource, namespace: a.namespace})) && sel.Matches(set) {
 			items = append(items, s.objects[k])
 		}
 	}

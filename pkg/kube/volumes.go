@@ -81,7 +81,7 @@ func mountOf(mounts []corev1.VolumeMount, dir string) *corev1.VolumeMount {
 	dir = path.Clean(dir) + "/"
 	for i, m := range mounts {
 		at := strings.TrimSuffix(path.Clean(m.MountPath), "/") + "/"
-		if strings.HasPrefix(dir, at) && found == nil {
+		if strings.HasPrefix(dir, at) && (found == nil || len(m.MountPath) > len(found.MountPath)) {
 			found = &mounts[i]
 		}
 	}
