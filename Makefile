@@ -6,8 +6,9 @@ STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 DEMO ?=
 ARCH ?= amd64
 STAGE ?= bin/stage/$(ARCH)
+E2E ?=
 
-.PHONY: build stage image test test-unit test-ring lint demo demo-clean bench reference
+.PHONY: build stage image lab-up lab-down lab-status lab-purge lab-image e2e test-lab test test-unit test-ring lint demo demo-clean bench reference
 
 build: ## static binaries in bin/, the agents for both architectures in bin/agents/
 	@mkdir -p bin/agents
@@ -34,10 +35,37 @@ test-ring: ## real Cassandra rings, one package after the other
 	go test -tags ring -p 1 -timeout 40m -count 1 ./test/...
 
 lint:
-	@test -z "$$(gofmt -l cmd pkg test)" || { gofmt -l cmd pkg test; echo "gofmt would change these files"; exit 1; }
+	@test -z "$$(gofmt -l cmd pkg test images)" || { gofmt -l cmd pkg test images; echo "gofmt would change these files"; exit 1; }
 	go vet ./...
-	go vet -tags ring ./...
-	go run $(STATICCHECK) -tags ring ./...
+	go vet -tags ring,kube,debian,btrfs ./...
+	go run $(STATICCHECK) -tags ring,kube,debian,btrfs ./...
+	cd test/lab/kube/modules/csi && go vet ./...
+
+lab-up: ## a real single-node Kubernetes on this machine; needs root, Linux, Go, Java 17, Maven, Debian
+	go run ./test/lab/cmd/lab kube up
+
+lab-down: ## end it; its data and images stay
+	go run ./test/lab/cmd/lab kube down
+
+lab-status: ## its processes, node and pods
+	go run ./test/lab/cmd/lab kube status
+
+lab-purge: ## end it and remove its data; with ALL=1 the programs and images, too
+	go run ./test/lab/cmd/lab kube purge $(if $(ALL),--all)
+
+# The image that the tests' hook pods run; on another cluster $CASSHOOK_IMAGE names one that it can pull.
+lab-image:
+	$(MAKE) --no-print-directory stage ARCH=amd64 STAGE=bin/stage/amd64
+	go run ./images/pack -name casshook.lab/casshook -version e2e -arch amd64 -out bin/lab
+	go run ./test/lab/cmd/lab kube load bin/lab/casshook-e2e-amd64.tar
+
+e2e: ## end to end in Kubernetes: in the lab, or where $KUBECONFIG points
+	$(if $(KUBECONFIG),,$(MAKE) --no-print-directory lab-up lab-image)
+	go test -tags kube -count 1 -timeout 60m -v ./test/e2e $(E2E)
+
+test-lab: ## the lab itself: up, killed, down, what is left
+	cd test/lab/kube/modules/csi && go vet ./... && go test ./...
+	go test -tags kube -count 1 -timeout 30m -v ./test/lab/kube
 
 demo: build ## backup, disaster, restore and proof on a real ring of three nodes
 	go run ./test/demo -bin bin $(DEMO)

@@ -9,9 +9,11 @@ import (
 	"syscall"
 
 	"github.com/casshook/casshook/pkg/cli"
+	"github.com/casshook/casshook/pkg/kube"
 )
 
 func main() {
+	kube.Quiet()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	code := cli.Run(ctx, os.Args[1:], os.Stdout, os.Stderr)
 	stop()

@@ -25,7 +25,7 @@ type place struct {
 	datacenter          string
 	agentDir, agentPath string
 	tlsSecret           string
-	wait                time.Duration
+	wait, settle        time.Duration
 }
 
 func (p *place) flags(f *pflag.FlagSet) {
@@ -39,6 +39,7 @@ func (p *place) flags(f *pflag.FlagSet) {
 	f.StringVar(&p.agentPath, "agent-path", "", "path of casshook-agent in the containers, where an image or init container put it")
 	f.StringVar(&p.tlsSecret, "cql-tls-secret", "", "secret with ca.crt, and tls.crt and tls.key where clients need a certificate, for CQL with client encryption")
 	f.DurationVar(&p.wait, "ready-timeout", 15*time.Minute, "how long a datacenter is waited for that is not ready")
+	f.DurationVar(&p.settle, "settle-timeout", 30*time.Second, "how long the nodes of a datacenter that is ready have to see one another")
 }
 
 // subject is one ring that a command works on.
@@ -70,7 +71,7 @@ func (a *app) subjects(ctx context.Context) ([]*subject, error) {
 	}
 	client, err := kube.Connect(kube.Options{
 		Kubeconfig: p.kubeconfig, Context: p.context, Namespace: p.namespace, Release: Release, AgentDir: p.agentDir, AgentPath: p.agentPath,
-		ClientTLSSecret: p.tlsSecret, Notify: func(message string) { fmt.Fprintln(a.stderr, message) },
+		ClientTLSSecret: p.tlsSecret, Settle: p.settle, Notify: func(message string) { fmt.Fprintln(a.stderr, message) },
 	})
 	if err != nil {
 		return nil, err

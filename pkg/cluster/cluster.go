@@ -43,7 +43,33 @@ func Open(ctx context.Context, target ring.Target) (*Cluster, error) {
 
 // ReadRing asks every node for the ring, logs in with CQL, and checks that all of
 // it is there, up and normal, and of one schema. It sorts the sessions.
+//
+// Where the target says that nodes may have come up moments ago, the ring gets some
+// time to find itself.
 func (c *Cluster) ReadRing(ctx context.Context) error {
+	patience := time.Duration(0)
+	if p, ok := c.Target.(ring.Patient); ok {
+		patience = p.Patience()
+	}
+	deadline := time.Now().Add(patience)
+	for {
+		err := c.readRing(ctx)
+		if err == nil || time.Now().After(deadline) {
+			return err
+		}
+		c.closeCQL()
+		select {
+		case <-time.After(settlePoll):
+		case <-ctx.Done():
+			return err
+		}
+	}
+}
+
+// settlePoll is how often a ring is looked at that has not found itself.
+const settlePoll = 2 * time.Second
+
+func (c *Cluster) readRing(ctx context.Context) error {
 	facts, err := ring.CallAll[wire.Facts](ctx, c.Sessions, wire.OpFacts, struct{}{})
 	if err != nil {
 		return flow.Fail(flow.Precondition, fmt.Errorf("every node must be up: %w", err))
@@ -143,10 +169,15 @@ func (c *Cluster) Unlock(ctx context.Context) error {
 
 // Close ends everything that is open.
 func (c *Cluster) Close() {
+	c.closeCQL()
+	ring.CloseAll(c.Sessions)
+}
+
+func (c *Cluster) closeCQL() {
 	if c.CQL != nil {
 		c.CQL.Close()
+		c.CQL = nil
 	}
-	ring.CloseAll(c.Sessions)
 }
 
 // CheckSpace refuses when a volume has less than a fraction of it free.

@@ -235,7 +235,7 @@ func TestAgentFails(t *testing.T) {
 			return 0
 		}, "the stream to the pod was cut"},
 		{"agent ends by itself", architectures(), func(p process) int {
-			_, _ = io.WriteString(p.stdout, "start\n")
+			_, _ = io.WriteString(p.stdout, "start\n{\"id\":1}\n")
 			return 0
 		}, "the streams ended before the agent was told to end"},
 	} {
@@ -259,6 +259,7 @@ func TestAgentFails(t *testing.T) {
 				require.ErrorContains(t, err, c.want)
 				require.ErrorContains(t, err, "node set-dc1-0: run casshook-agent serve: ")
 				require.NotContains(t, err.Error(), "uname", "the script tells nobody anything")
+				require.NotContains(t, err.Error(), `{"id"`, "nor do the agent's answers")
 			case <-time.After(soon):
 				t.Fatal("the exec does not end")
 			}

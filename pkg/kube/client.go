@@ -34,6 +34,9 @@ type Options struct {
 	// AgentPath is where an image or an init container put the agent in the
 	// container; it is used when it is executable there.
 	AgentPath string
+	// Settle is how long the nodes have to see one another: the operator calls a
+	// datacenter Ready some seconds before gossip knows the new addresses of its pods.
+	Settle time.Duration
 	// ClientTLSSecret names the secret with ca.crt, and tls.crt and tls.key where
 	// the ring asks clients for a certificate, for CQL with client encryption.
 	ClientTLSSecret string

@@ -28,7 +28,11 @@ type Target struct {
 	pods map[string]sighting
 }
 
-var _ ring.Target = (*Target)(nil)
+var (
+	_ ring.Target          = (*Target)(nil)
+	_ ring.Patient         = (*Target)(nil)
+	_ ring.VolumeSnapshots = (*Target)(nil)
+)
 
 // target makes the target of a ring's datacenters, which are at least one.
 func (c *Client) target(members []*Datacenter) *Target {
@@ -92,6 +96,9 @@ func (t *Target) refresh(ctx context.Context) ([]*Datacenter, error) {
 	t.datacenters = members
 	return members, nil
 }
+
+// Patience implements ring.Patient.
+func (t *Target) Patience() time.Duration { return t.client.opts.Settle }
 
 // waitPoll is how often WaitReady looks.
 const waitPoll = 2 * time.Second

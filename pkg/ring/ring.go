@@ -70,6 +70,13 @@ type VolumeSnapshots interface {
 	WaitVolumeSnapshots(ctx context.Context, since time.Time, limit time.Duration, progress func(string)) error
 }
 
+// Patient is implemented by targets whose nodes may have come up moments ago, so
+// that they need time to see one another.
+type Patient interface {
+	// Patience is how long that may take.
+	Patience() time.Duration
+}
+
 // Target is one world in which rings live.
 type Target interface {
 	Nodes

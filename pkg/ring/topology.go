@@ -74,6 +74,9 @@ func (v View) checkStates() []error {
 	for i, f := range v.Facts {
 		problems = append(problems, v.checkSeen(i)...)
 		for _, e := range f.Endpoints {
+			if forgotten(e) {
+				continue
+			}
 			text := ""
 			switch {
 			case !e.Up:
@@ -90,6 +93,12 @@ func (v View) checkStates() []error {
 	return problems
 }
 
+// forgotten is an address without a node: gossip keeps the former addresses of
+// nodes that came back with new ones, as all pods do, until nobody tells them any
+// more. They have no host id and are down. A member that is down has its host id,
+// from the system tables of the others if from nowhere else.
+func forgotten(e wire.Endpoint) bool { return e.HostID == "" && !e.Up }
+
 // checkSeen compares the nodes that a node sees with the members of the ring.
 func (v View) checkSeen(i int) []error {
 	var problems []error
@@ -98,6 +107,9 @@ func (v View) checkSeen(i int) []error {
 		missing[m.HostID] = true
 	}
 	for _, e := range v.Facts[i].Endpoints {
+		if forgotten(e) {
+			continue
+		}
 		if _, ok := missing[e.HostID]; !ok {
 			problems = append(problems, fmt.Errorf("node %s sees a node that the system tables do not name: %s (host id %s)", v.Names[i], e.Address, e.HostID))
 			continue

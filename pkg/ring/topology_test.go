@@ -140,3 +140,17 @@ func TestCompareMembers(t *testing.T) {
 		})
 	}
 }
+
+// TestForgottenAddresses: gossip keeps the addresses that restarted pods had, without a host id, for a while.
+func TestForgottenAddresses(t *testing.T) {
+	t.Parallel()
+	member := document.Member{HostID: "a", Address: "10.0.0.2", Datacenter: "dc1", Rack: "r1"}
+	view := func(extra wire.Endpoint) View {
+		own := wire.Endpoint{Address: "10.0.0.2", HostID: "a", Datacenter: "dc1", Rack: "r1", Up: true, Normal: true}
+		return View{ClusterName: "c", Members: []document.Member{member}, Names: []string{"n1"},
+			Facts: []wire.Facts{{HostID: "a", Release: "5.0.9", Endpoints: []wire.Endpoint{own, extra}}}}
+	}
+	require.NoError(t, view(wire.Endpoint{Address: "10.0.0.1"}).Check("c"))
+	require.ErrorContains(t, view(wire.Endpoint{Address: "10.0.0.1", HostID: "b"}).Check("c"), "10.0.0.1 (host id b) is down")
+	require.ErrorContains(t, view(wire.Endpoint{Address: "10.0.0.1", Up: true}).Check("c"), "do not name: 10.0.0.1")
+}

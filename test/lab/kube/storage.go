@@ -34,8 +34,8 @@ func (l *Lab) storage(ctx context.Context) error {
 	if slices.Contains(mountsBelow(l.pool()), l.pool()) {
 		return nil
 	}
-	// Mounted with -o loop the device goes with the mount.
-	_, err := call(ctx, "mount", "-o", "loop,noatime", l.poolFile(), l.pool())
+	// Mounted with -o loop the device goes with the mount. Nobody waits for the disk: what dies with this machine is the whole lab.
+	_, err := call(ctx, "mount", "-o", "loop,noatime,nobarrier", l.poolFile(), l.pool())
 	return err
 }
 

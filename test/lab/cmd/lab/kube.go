@@ -23,7 +23,7 @@ func kubernetes() *cobra.Command {
 			return l.Status(cmd.Context(), cmd.OutOrStdout())
 		}),
 		labCommand("leftovers", "List all that the lab has on this machine outside its directory; fails when there is any", leftovers),
-		purge(),
+		purge(), load(),
 	)
 	return cmd
 }
@@ -45,6 +45,22 @@ func purge() *cobra.Command {
 	})
 	cmd.Flags().BoolVar(&all, "all", false, "remove the built programs and packed images, too")
 	return cmd
+}
+
+func load() *cobra.Command {
+	return &cobra.Command{Use: "load ARCHIVE...", Short: "Load docker or OCI archives of images", Args: cobra.MinimumNArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			l, err := openLab(cmd)
+			if err != nil {
+				return err
+			}
+			for _, archive := range args {
+				if err := l.LoadImage(cmd.Context(), archive); err != nil {
+					return err
+				}
+			}
+			return nil
+		}}
 }
 
 func leftovers(cmd *cobra.Command, l *kube.Lab) error {
