@@ -43,6 +43,7 @@ func (l *Lab) Up(ctx context.Context) error {
 		{"resource definitions", l.definitions},
 		{"CSI driver, snapshot controller", l.volumes},
 		{"operator stand-in", func(ctx context.Context) error { return l.start(ctx, l.operator()) }},
+		{"service account", l.defaultAccount},
 		{"node ready", l.nodeReady},
 		{"DNS", l.dns},
 	})
