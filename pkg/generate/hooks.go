@@ -1,0 +1,146 @@
+package generate
+
+import (
+	"maps"
+	"slices"
+
+	"github.com/casshook/casshook/pkg/blueprint"
+)
+
+// program is where the binary lies in the image.
+const program = "/casshook/casshook"
+
+// Commands of casshook that hooks call.
+const (
+	beforeBackup = "before-backup"
+	afterBackup  = "after-backup"
+	onFailure    = "on-failure"
+	afterRestore = "after-restore"
+	version      = "version"
+)
+
+// The artifact that a bound backup leaves in the restore point.
+const (
+	artifact   = "casshook"
+	backupID   = "backupId"
+	boundPhase = "beforeBackup"
+)
+
+// outputs are what before-backup prints for Kanister.
+func outputs() []string { return []string{backupID, "skewMs", "nodes", "tables", "bytes"} }
+
+// arguments are the flags of a hook, sorted.
+func (h Hook) arguments() []string {
+	var out []string
+	for _, name := range slices.Sorted(maps.Keys(h.Flags)) {
+		out = append(out, "--"+name+"="+h.Flags[name])
+	}
+	return out
+}
+
+// task is a pod in Kasten's namespace that runs a command of the binary.
+func (o *Options) task(command string, args ...string) blueprint.KubeTask {
+	return blueprint.KubeTask{
+		Namespace: o.KastenNamespace, Image: o.Image,
+		Command: append([]string{program, command}, args...), PodOverride: o.podOverride(),
+	}
+}
+
+// podOverride gives the pod our own service account, without which it would have
+// Kasten's rights, and takes away all that the binary does without. Kasten makes
+// it run as root unless it is told not to; both work.
+func (o *Options) podOverride() blueprint.PodOverride {
+	override := blueprint.PodOverride{
+		ServiceAccountName: o.ServiceAccount, AutomountServiceAccountToken: true,
+		NodeSelector: o.PodOverride.NodeSelector, Tolerations: o.PodOverride.Tolerations,
+		Containers: []blueprint.Container{{
+			Name: blueprint.TaskContainer, Resources: o.PodOverride.Resources,
+			SecurityContext: &blueprint.SecurityContext{ReadOnlyRootFilesystem: true, Capabilities: blueprint.Capabilities{Drop: []string{"ALL"}}},
+		}},
+	}
+	for _, secret := range o.ImagePullSecrets {
+		override.ImagePullSecrets = append(override.ImagePullSecrets, blueprint.LocalRef{Name: secret})
+	}
+	return override
+}
+
+// namespaceTask runs a hook about the namespace, which is what policies and actions
+// call hooks for: about all its rings, or that of the one datacenter.
+func (o *Options) namespaceTask(command string, hook Hook) blueprint.KubeTask {
+	args := []string{"--namespace=" + blueprint.SubjectNamespace}
+	if o.Datacenter != "" {
+		args = append(args, "--datacenter="+o.Datacenter)
+	}
+	return o.task(command, append(append(args, "--output=kanister"), hook.arguments()...)...)
+}
+
+// boundTask runs a hook about the datacenter that the Blueprint is bound to.
+func (o *Options) boundTask(command string, hook Hook, more ...string) blueprint.KubeTask {
+	args := append([]string{"--namespace=" + blueprint.ObjectNamespace, "--datacenter=" + blueprint.ObjectName, "--output=kanister"}, more...)
+	return o.task(command, append(args, hook.arguments()...)...)
+}
+
+const aboutLimit = "Kasten ends a hook after 20 minutes. What hooks wait for before their work begins is limited to less, so that\n" +
+	"they can say what they waited for in vain. Where more is needed, raise the flags here (hooks in the generator's\n" +
+	"config file) and Helm's timeout.blueprintHooks (from 9.0 on timeout.blueprintResourceHooks). A restore that was\n" +
+	"ended goes on where it stopped when it runs again."
+
+const noteReady = "\nready-timeout: Cassandra starts node by node, one to two minutes each; the rest of the time is for the restore itself."
+
+// policyHookBlueprint has the hooks that a policy and a RestoreAction name.
+func (o *Options) policyHookBlueprint() object {
+	actions := map[string]blueprint.Action{}
+	notes := comments{}
+	add := func(command, phase string, hook Hook, note string) {
+		actions[hook.Action] = blueprint.Action{Kind: "Namespace", Phases: []blueprint.Phase{blueprint.NewPhase(phase, o.namespaceTask(command, hook))}}
+		notes["actions."+hook.Action] = note
+	}
+	add(beforeBackup, "beforeBackup", o.Hooks.BeforeBackup, "preHook: freezes the rings and describes them on their volumes. All rings of the namespace, or none.")
+	add(afterBackup, "afterBackup", o.Hooks.AfterBackup, "onSuccess: removes what before-backup left, once the volume snapshots are cut.")
+	add(onFailure, "onFailure", o.Hooks.OnFailure, "onFailure: removes what before-backup left.")
+	add(afterRestore, "afterRestore", o.Hooks.AfterRestore, "onSuccess of a RestoreAction: brings the rings back to the backup on their volumes."+noteReady)
+	return object{blueprint.NewBlueprint(o.name(PolicyHooks), o.KastenNamespace, actions), notes}
+}
+
+// boundBlueprint has the hooks that Kasten calls by their reserved names. It must
+// have no action "backup", so that Kasten snapshots the volumes; and needs none for
+// "delete", since all that a backup is goes with its volumes.
+func (o *Options) boundBlueprint() object {
+	artifacts := map[string]string{}
+	for _, key := range outputs() {
+		artifacts[key] = blueprint.OutputOf(boundPhase, key)
+	}
+	one := func(phase string, task blueprint.KubeTask) []blueprint.Phase {
+		return []blueprint.Phase{blueprint.NewPhase(phase, task)}
+	}
+	actions := map[string]blueprint.Action{
+		blueprint.BackupPrehook: {
+			OutputArtifacts: map[string]blueprint.Artifact{artifact: {KeyValue: artifacts}},
+			Phases:          one(boundPhase, o.boundTask(beforeBackup, o.Hooks.BeforeBackup)),
+		},
+		blueprint.BackupPosthook: {Phases: one("afterBackup", o.boundTask(afterBackup, o.Hooks.AfterBackup))},
+		blueprint.RestorePosthook: {
+			InputArtifactNames: []string{artifact},
+			Phases: one("afterRestore", o.boundTask(afterRestore, o.Hooks.AfterRestore,
+				"--backup="+blueprint.ArtifactOf(artifact, backupID))),
+		},
+		o.Hooks.OnFailure.Action: {Kind: "Namespace", Phases: one("onFailure", o.namespaceTask(onFailure, o.Hooks.OnFailure))},
+	}
+	notes := comments{
+		"actions." + blueprint.BackupPrehook:   "Freezes the ring and describes it on its volumes.",
+		"actions." + blueprint.BackupPosthook:  "Removes what backupPrehook left, once the volume snapshots are cut.",
+		"actions." + blueprint.RestorePosthook: "Brings the ring back to the backup on its volumes: that of the restore point, or the newest one where it names none." + noteReady,
+		"actions." + o.Hooks.OnFailure.Action:  "Not a name that Kasten calls by itself: the policy does, onFailure, since backupPosthook may not run then.",
+	}
+	return object{blueprint.NewBlueprint(o.name(ResourceBound), o.KastenNamespace, actions), notes}
+}
+
+// overrideBlueprint takes the place of a Blueprint that Kasten brings along.
+func (o *Options) overrideBlueprint(name string) object {
+	actions := map[string]blueprint.Action{}
+	for action, phase := range map[string]string{blueprint.Backup: "noBackup", blueprint.Restore: "noRestore", blueprint.Delete: "noDelete"} {
+		actions[action] = blueprint.Action{Phases: []blueprint.Phase{blueprint.NewPhase(phase, o.task(version))}}
+	}
+	notes := comments{"actions.backup": "While this is here, Kasten snapshots no volume of what the Blueprint is bound to."}
+	return object{blueprint.NewBlueprint(name, o.KastenNamespace, actions), notes}
+}

@@ -1,0 +1,217 @@
+package generate
+
+import (
+	"errors"
+	"fmt"
+	"maps"
+	"regexp"
+	"slices"
+	"strings"
+
+	"github.com/google/go-containerregistry/pkg/name"
+	"k8s.io/apimachinery/pkg/api/resource"
+	"k8s.io/apimachinery/pkg/util/validation"
+
+	"github.com/casshook/casshook/pkg/blueprint"
+)
+
+// problems collects what is wrong, each with its field.
+type problems struct{ found []error }
+
+func (p *problems) add(field, format string, args ...any) {
+	p.found = append(p.found, fmt.Errorf("%s: "+format, append([]any{field}, args...)...))
+}
+
+// check adds what a check of apimachinery says about a value.
+func (p *problems) check(field, value string, check func(string) []string) {
+	for _, message := range check(value) {
+		p.add(field, "%q: %s", value, message)
+	}
+}
+
+// each checks a list of names, each of which may stand there once.
+func (p *problems) each(field string, values []string, check func(string) []string) {
+	for i, value := range values {
+		at := fmt.Sprintf("%s[%d]", field, i)
+		p.check(at, value, check)
+		if slices.Contains(values[:i], value) {
+			p.add(at, "%q is there twice", value)
+		}
+	}
+}
+
+func (p *problems) oneOf(field, value string, allowed ...string) {
+	if !slices.Contains(allowed, value) {
+		p.add(field, "%q is none of %s", value, strings.Join(allowed, ", "))
+	}
+}
+
+// validate names everything that is wrong at once. What passes can stand in YAML,
+// in a template and in a shell script as it is.
+func (o *Options) validate() error {
+	p := &problems{}
+	o.validateNames(p)
+	o.validatePolicy(p)
+	validateImage(p, o.Image)
+	o.validateHooks(p)
+	o.PodOverride.validate(p)
+	if !invocation.MatchString(o.Invocation) {
+		p.add("invocation", "%q cannot stand in a comment: give the config file a plain name", o.Invocation)
+	}
+	return errors.Join(p.found...)
+}
+
+// invocation ends no comment of YAML, shell or HTML.
+var invocation = regexp.MustCompile(`^[A-Za-z0-9 _.,:/@=+~-]{1,1000}$`)
+
+func (o *Options) validateNames(p *problems) {
+	if len(o.Namespaces) == 0 {
+		p.add("namespaces", "none is given: name at least one")
+	}
+	p.each("namespaces", o.Namespaces, validation.IsDNS1123Label)
+	if o.Datacenter != "" {
+		p.check("datacenter", o.Datacenter, validation.IsDNS1123Subdomain)
+	}
+	if o.Strategy != EveryStrategy && !slices.Contains(Strategies(), o.Strategy) {
+		p.add("strategy", "%q is neither %s nor %s", o.Strategy, PolicyHooks, ResourceBound)
+	}
+	p.each("imagePullSecrets", o.ImagePullSecrets, validation.IsDNS1123Subdomain)
+	p.check("kastenNamespace", o.KastenNamespace, validation.IsDNS1123Label)
+	p.check("serviceAccount", o.ServiceAccount, validation.IsDNS1123Subdomain)
+	p.check("profile", o.Profile, validation.IsDNS1123Subdomain)
+	if o.RestorePoint != "" {
+		p.check("restorePoint", o.RestorePoint, validation.IsDNS1123Subdomain)
+	}
+	p.check("prefix", o.Prefix, validation.IsDNS1123Label)
+	// Kasten writes names of policies into labels.
+	if longest := validation.LabelValueMaxLength - len(longestSuffix); len(o.Prefix) > longest {
+		p.add("prefix", "%q is longer than %d characters, which leave room for %s", o.Prefix, longest, longestSuffix)
+	}
+}
+
+func (o *Options) validatePolicy(p *problems) {
+	p.oneOf("frequency", o.Frequency, blueprint.OnDemand, "@hourly", "@daily", "@weekly", "@monthly", "@yearly")
+	if o.Frequency == blueprint.OnDemand && len(o.Retention) > 0 {
+		p.add("retention", "a policy that runs %s has none", blueprint.OnDemand)
+	}
+	for _, tier := range slices.Sorted(maps.Keys(o.Retention)) {
+		p.oneOf("retention", tier, "hourly", "daily", "weekly", "monthly", "yearly")
+		if o.Retention[tier] < 0 {
+			p.add("retention."+tier, "%d is negative", o.Retention[tier])
+		}
+	}
+}
+
+// imageText is the grammar of references that containerd and kubelet read; the
+// parser of the library lets more pass (github.com/distribution/reference).
+var imageText = regexp.MustCompile(`^([A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?(\.[A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?)*(:[0-9]{1,5})?/)?` +
+	`[a-z0-9]+((\.|_|__|-+)[a-z0-9]+)*(/[a-z0-9]+((\.|_|__|-+)[a-z0-9]+)*)*` +
+	`(:[A-Za-z0-9_][A-Za-z0-9_.-]{0,127})?(@[a-z0-9]+:[0-9a-f]{32,})?$`)
+
+func validateImage(p *problems, image string) {
+	reference, err := name.ParseReference(image, name.WithDefaultTag(""))
+	switch {
+	case !imageText.MatchString(image):
+		p.add("image", "%q is no name of an image", image)
+	case err != nil:
+		p.add("image", "%w", err)
+	case reference.Identifier() == "":
+		p.add("image", "%q has no tag or digest: nodes would keep whatever they pulled first", image)
+	}
+}
+
+var (
+	actionName = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9-]{0,62}$`)
+	flagName   = regexp.MustCompile(`^[a-z][a-z0-9-]{0,62}$`)
+	// flagValue has no quotes, no braces of templates and no spaces around.
+	flagValue = regexp.MustCompile(`^[A-Za-z0-9_.,:/*?@%+=~-]{0,253}$`)
+)
+
+// ownFlags are set by the generator, or mean nothing in a hook's pod.
+func ownFlags() []string {
+	return []string{"namespace", "datacenter", "output", "inventory", "kubeconfig", "context", "agent", "help", "dry-run", "report", "backup"}
+}
+
+func (o *Options) validateHooks(p *problems) {
+	byAction := map[string]string{}
+	o.Hooks.each(func(_, field string, hook Hook) {
+		at := field + ".action"
+		switch other, taken := byAction[hook.Action]; {
+		case !actionName.MatchString(hook.Action):
+			p.add(at, "%q: letters, digits and dashes, a letter first, 63 at most", hook.Action)
+		case slices.Contains(blueprint.Reserved(), hook.Action):
+			p.add(at, "%q is a name that Kasten calls by itself", hook.Action)
+		case taken:
+			p.add(at, "%q is the name of %s too", hook.Action, other)
+		}
+		byAction[hook.Action] = field
+		for _, flag := range slices.Sorted(maps.Keys(hook.Flags)) {
+			validateFlag(p, field+".flags."+flag, flag, hook.Flags[flag])
+		}
+	})
+}
+
+func validateFlag(p *problems, field, flag, value string) {
+	switch {
+	case !flagName.MatchString(flag):
+		p.add(field, "%q is no name of a flag; leave the dashes before it out", flag)
+	case slices.Contains(ownFlags(), flag):
+		p.add(field, "set by the generator, or of no use in a hook's pod")
+	}
+	if !flagValue.MatchString(value) {
+		p.add(field, "%q: letters, digits and _.,:/*?@%%+=~- only, 253 at most", value)
+	}
+}
+
+func (o *PodOverride) validate(p *problems) {
+	const field = "podOverride"
+	for _, key := range slices.Sorted(maps.Keys(o.NodeSelector)) {
+		at := field + ".nodeSelector"
+		p.check(at, key, validation.IsQualifiedName)
+		p.check(at+"."+key, o.NodeSelector[key], validation.IsValidLabelValue)
+	}
+	for i, t := range o.Tolerations {
+		validateToleration(p, fmt.Sprintf("%s.tolerations[%d]", field, i), t)
+	}
+	requests := validateQuantities(p, field+".resources.requests", o.Resources.Requests)
+	limits := validateQuantities(p, field+".resources.limits", o.Resources.Limits)
+	for _, key := range slices.Sorted(maps.Keys(requests)) {
+		if limit, ok := limits[key]; ok && limit.Cmp(requests[key]) < 0 {
+			p.add(field+".resources.limits."+key, "%q is less than the request", o.Resources.Limits[key])
+		}
+	}
+}
+
+func validateToleration(p *problems, field string, t blueprint.Toleration) {
+	p.oneOf(field+".operator", t.Operator, "", "Equal", "Exists")
+	p.oneOf(field+".effect", t.Effect, "", "NoSchedule", "PreferNoSchedule", "NoExecute")
+	if t.Key != "" {
+		p.check(field+".key", t.Key, validation.IsQualifiedName)
+	} else if t.Operator != "Exists" {
+		p.add(field+".key", "only with the operator Exists it may be left out")
+	}
+	p.check(field+".value", t.Value, validation.IsValidLabelValue)
+	if t.Operator == "Exists" && t.Value != "" {
+		p.add(field+".value", "the operator Exists takes none")
+	}
+	if t.Seconds != nil && t.Effect != "NoExecute" {
+		p.add(field+".tolerationSeconds", "only the effect NoExecute takes it")
+	}
+}
+
+func validateQuantities(p *problems, field string, quantities map[string]string) map[string]resource.Quantity {
+	parsed := map[string]resource.Quantity{}
+	for _, key := range slices.Sorted(maps.Keys(quantities)) {
+		p.oneOf(field, key, "cpu", "memory", "ephemeral-storage")
+		q, err := resource.ParseQuantity(quantities[key])
+		switch {
+		case err != nil:
+			p.add(field+"."+key, "%q: %w", quantities[key], err)
+		case q.Sign() < 0:
+			p.add(field+"."+key, "%q is negative", quantities[key])
+		default:
+			parsed[key] = q
+		}
+	}
+	return parsed
+}

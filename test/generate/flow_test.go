@@ -1,0 +1,276 @@
+package generate
+
+import (
+	"context"
+	"errors"
+	"os"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	discoveryfake "k8s.io/client-go/discovery/fake"
+	"k8s.io/client-go/dynamic/fake"
+	clienttesting "k8s.io/client-go/testing"
+	"sigs.k8s.io/yaml"
+
+	"github.com/casshook/casshook/pkg/generate"
+	"github.com/casshook/casshook/pkg/kube"
+	kastenstandin "github.com/casshook/casshook/test/lab/kasten-standin"
+	"github.com/casshook/casshook/test/lab/kasten-standin/kanister"
+	"github.com/casshook/casshook/test/lab/kasten-standin/kanister/param"
+)
+
+// hookPods renders actions as Kanister does, and tells the commands instead of running pods.
+type hookPods struct {
+	mu       sync.Mutex
+	commands []string
+	// fail is a word of the command that fails.
+	fail string
+}
+
+var _ kastenstandin.Actions = (*hookPods)(nil)
+
+func (h *hookPods) Run(_ context.Context, bp *kanister.Blueprint, action kanister.Action) (*kanister.Result, error) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	a := bp.Actions[action.Name]
+	tp := &param.TemplateParams{ArtifactsIn: action.Artifacts, Phases: map[string]*param.Phase{},
+		Object: map[string]any{"metadata": map[string]any{"name": action.Object.Name, "namespace": action.Object.Namespace}}}
+	if action.Object.Kind == "Namespace" {
+		tp.Namespace = &param.NamespaceParams{Name: action.Object.Namespace}
+	}
+	for _, phase := range a.Phases {
+		args, err := param.RenderArgs(phase.Args, tp)
+		if err != nil {
+			return nil, err
+		}
+		var words []string
+		for _, word := range args["command"].([]any)[1:] {
+			words = append(words, word.(string))
+		}
+		h.commands = append(h.commands, strings.Join(words, " "))
+		if words[0] == h.fail {
+			return nil, errors.New(h.fail + " is told to fail")
+		}
+		tp.Phases[phase.Name] = &param.Phase{}
+		if words[0] == "before-backup" {
+			tp.Phases[phase.Name].Output = map[string]any{"backupId": "casshook-1"}
+		}
+	}
+	artifacts, err := param.Artifacts(a.OutputArtifacts, tp)
+	return &kanister.Result{Artifacts: artifacts}, err
+}
+
+const snapshotGroup = "snapshot.storage.k8s.io"
+
+// site is a fake cluster with a datacenter, what casshook keeps beside it, and Kasten with generated files.
+type site struct {
+	*kastenstandin.Kasten
+	client *fake.FakeDynamicClient
+	pods   *hookPods
+}
+
+func newSite(t *testing.T, kinds ...string) *site {
+	t.Helper()
+	o := generate.Default()
+	o.Namespaces = []string{"app"}
+	files, err := generate.Generate(o)
+	require.NoError(t, err)
+	catalog := &kastenstandin.Catalog{}
+	for _, f := range files {
+		if slices.Contains(kinds, f.Kind) {
+			require.NoError(t, catalog.Add(f.Content))
+		}
+	}
+	lists := []*metav1.APIResourceList{
+		servedResources("v1", "pods=Pod", "secrets=Secret", "configmaps=ConfigMap", "serviceaccounts=ServiceAccount", "services=Service", "events=Event", "persistentvolumeclaims=PersistentVolumeClaim"),
+		servedResources("apps/v1", "statefulsets=StatefulSet", "deployments=Deployment", "replicasets=ReplicaSet"),
+		servedResources("cassandra.datastax.com/v1beta1", "cassandradatacenters=CassandraDatacenter"),
+		servedResources(snapshotGroup+"/v1", "volumesnapshots=VolumeSnapshot"),
+	}
+	content := schema.GroupVersionResource{Group: snapshotGroup, Version: "v1", Resource: "volumesnapshotcontents"}
+	listKinds := map[schema.GroupVersionResource]string{content: "VolumeSnapshotContentList", {Version: "v1", Resource: "namespaces"}: "NamespaceList"}
+	for _, list := range lists {
+		gv, err := schema.ParseGroupVersion(list.GroupVersion)
+		require.NoError(t, err)
+		for _, r := range list.APIResources {
+			listKinds[gv.WithResource(r.Name)] = r.Kind + "List"
+		}
+	}
+	s := &site{client: fake.NewSimpleDynamicClientWithCustomListKinds(runtime.NewScheme(), listKinds, application(t)...), pods: &hookPods{}}
+	s.client.PrependReactor("create", "volumesnapshots", s.cut(content))
+	s.client.PrependReactor("create", "deployments", func(a clienttesting.Action) (bool, runtime.Object, error) {
+		u := a.(clienttesting.CreateAction).GetObject().(*unstructured.Unstructured)
+		return false, nil, unstructured.SetNestedField(u.Object, int64(1), "status", "readyReplicas")
+	})
+	s.Kasten = &kastenstandin.Kasten{Dynamic: s.client, Discovery: &discoveryfake.FakeDiscovery{Fake: &clienttesting.Fake{Resources: lists}},
+		Actions: s.pods, Catalog: catalog, Namespace: "kasten-io", Dir: t.TempDir(), Parallel: 1, Poll: time.Millisecond,
+		Limits: kastenstandin.Limits{Workload: time.Second, Volume: time.Second}}
+	return s
+}
+
+func servedResources(version string, resources ...string) *metav1.APIResourceList {
+	list := &metav1.APIResourceList{GroupVersion: version}
+	for _, r := range resources {
+		name, kind, _ := strings.Cut(r, "=")
+		list.APIResources = append(list.APIResources, metav1.APIResource{Name: name, Kind: kind, Namespaced: true, Verbs: metav1.Verbs{"get", "list"}})
+	}
+	return list
+}
+
+// application is the stand-in's, with a ConfigMap of casshook's own.
+func application(t *testing.T) []runtime.Object {
+	t.Helper()
+	text, err := os.ReadFile("../lab/kasten-standin/testdata/app.yaml")
+	require.NoError(t, err)
+	own := &unstructured.Unstructured{Object: map[string]any{"apiVersion": "v1", "kind": "ConfigMap"}}
+	own.SetName("casshook-prod")
+	own.SetNamespace("app")
+	own.SetLabels(kube.OwnLabels())
+	all := []runtime.Object{own}
+	for _, document := range strings.Split(string(text), "---\n") {
+		content, err := yaml.YAMLToJSON([]byte(document))
+		require.NoError(t, err)
+		u := &unstructured.Unstructured{}
+		require.NoError(t, u.UnmarshalJSON(content))
+		all = append(all, u)
+	}
+	return all
+}
+
+// cut makes snapshots ready at once.
+func (s *site) cut(contents schema.GroupVersionResource) clienttesting.ReactionFunc {
+	return func(a clienttesting.Action) (bool, runtime.Object, error) {
+		u := a.(clienttesting.CreateAction).GetObject().(*unstructured.Unstructured)
+		claim, _, _ := unstructured.NestedString(u.Object, "spec", "source", "persistentVolumeClaimName")
+		name := "content-" + u.GetName()
+		content := &unstructured.Unstructured{Object: map[string]any{"apiVersion": snapshotGroup + "/v1", "kind": "VolumeSnapshotContent", "metadata": map[string]any{"name": name},
+			"spec": map[string]any{"driver": "lab.csi", "deletionPolicy": "Delete"}, "status": map[string]any{"snapshotHandle": "handle-" + claim}}}
+		if err := s.client.Tracker().Create(contents, content, ""); err != nil {
+			return true, nil, err
+		}
+		return false, nil, unstructured.SetNestedMap(u.Object, map[string]any{"readyToUse": true, "boundVolumeSnapshotContentName": name, "creationTime": "2026-01-02T03:04:05Z"}, "status")
+	}
+}
+
+// backup runs a strategy's policy.
+func (s *site) backup(t *testing.T, strategy generate.Strategy) (*kastenstandin.Result, error) {
+	t.Helper()
+	results, err := s.RunPolicy(t.Context(), s.Catalog.Policies["casshook-"+string(strategy)])
+	require.Len(t, results, 1)
+	return results[0], err
+}
+
+// restore runs a strategy's RestoreAction, with the datacenter gone.
+func (s *site) restore(t *testing.T, strategy generate.Strategy, point string) *kastenstandin.Result {
+	t.Helper()
+	datacenters := schema.GroupVersionResource{Group: "cassandra.datastax.com", Version: "v1beta1", Resource: "cassandradatacenters"}
+	for gvr, name := range map[schema.GroupVersionResource]string{datacenters: "dc1", {Group: "apps", Version: "v1", Resource: "statefulsets"}: "r1",
+		corev1.SchemeGroupVersion.WithResource("pods"): "r1-0", corev1.SchemeGroupVersion.WithResource("persistentvolumeclaims"): "server-data-r1-0"} {
+		require.NoError(t, s.client.Tracker().Delete(gvr, "app", name))
+	}
+	for _, r := range s.Catalog.RestoreActions {
+		if (r.Spec.Hooks.OnSuccess != nil) == (strategy == generate.PolicyHooks) {
+			action := *r
+			action.Spec.Subject.Name = point
+			s.pods.commands = nil
+			result, err := s.Restore(t.Context(), &action)
+			require.NoError(t, err)
+			return result
+		}
+	}
+	t.Fatal("no restore action")
+	return nil
+}
+
+func steps(events []kastenstandin.Event) string {
+	var all []string
+	for _, e := range events {
+		all = append(all, e.String())
+	}
+	return strings.Join(all, "\n")
+}
+
+func (s *site) captured(t *testing.T, point string) string {
+	t.Helper()
+	read, err := kastenstandin.ReadPoint(s.Dir, point)
+	require.NoError(t, err)
+	var all []string
+	for _, id := range read.Objects {
+		all = append(all, id.Resource+"/"+id.Name)
+	}
+	slices.Sort(all)
+	return strings.Join(all, " ")
+}
+
+const withoutSets = "cassandradatacenters/dc1 configmaps/settings deployments/web persistentvolumeclaims/orphan persistentvolumeclaims/server-data-r1-0 " +
+	"persistentvolumeclaims/web secrets/dc1-superuser serviceaccounts/default services/dc1-service"
+
+func TestPolicyHooksFlow(t *testing.T) {
+	t.Parallel()
+	s := newSite(t, generate.KindBlueprint, generate.KindPolicy, generate.KindRestore)
+	result, err := s.backup(t, generate.PolicyHooks)
+	require.NoError(t, err)
+	require.Equal(t, []string{"before-backup --namespace=app --output=kanister --ready-timeout=5m",
+		"after-backup --namespace=app --output=kanister --ready-timeout=5m --volume-snapshot-timeout=10m"}, s.pods.commands)
+	require.Contains(t, steps(result.Events), "snapshot server-data-r1-0\n")
+	require.Equal(t, withoutSets, s.captured(t, result.RestorePoint))
+	restored := s.restore(t, generate.PolicyHooks, result.RestorePoint)
+	require.Equal(t, kastenstandin.Complete, restored.State)
+	require.Equal(t, []string{"after-restore --namespace=app --output=kanister --ready-timeout=12m"}, s.pods.commands)
+	require.NotContains(t, steps(restored.Events), "statefulsets")
+}
+
+func TestResourceBoundFlow(t *testing.T) {
+	t.Parallel()
+	s := newSite(t, generate.KindBlueprint, generate.KindBinding, generate.KindPolicy, generate.KindRestore)
+	result, err := s.backup(t, generate.ResourceBound)
+	require.NoError(t, err)
+	const about = " --namespace=app --datacenter=dc1 --output=kanister"
+	require.Equal(t, []string{"before-backup" + about + " --ready-timeout=5m", "after-backup" + about + " --ready-timeout=5m --volume-snapshot-timeout=10m"}, s.pods.commands)
+	text := steps(result.Events)
+	require.Less(t, strings.Index(text, "backupPrehook"), strings.Index(text, "snapshot server-data-r1-0"))
+	require.Less(t, strings.Index(text, "snapshotReady server-data-r1-0"), strings.Index(text, "backupPosthook"))
+	require.NotContains(t, text, kastenstandin.EventNotReached)
+	require.Equal(t, withoutSets+" statefulsets/r1", s.captured(t, result.RestorePoint))
+	restored := s.restore(t, generate.ResourceBound, result.RestorePoint)
+	require.Equal(t, kastenstandin.Complete, restored.State)
+	require.Equal(t, []string{"after-restore" + about + " --backup=casshook-1 --ready-timeout=12m"}, s.pods.commands)
+	require.NotContains(t, steps(restored.Events), "statefulsets")
+}
+
+// TestFailureFlow: whatever fails, what cleans up runs at the end, about the namespace.
+func TestFailureFlow(t *testing.T) {
+	t.Parallel()
+	for _, strategy := range generate.Strategies() {
+		s := newSite(t, generate.KindBlueprint, generate.KindBinding, generate.KindPolicy)
+		s.pods.fail = "before-backup"
+		result, err := s.backup(t, strategy)
+		require.ErrorContains(t, err, "before-backup is told to fail")
+		require.Equal(t, kastenstandin.Failed, result.State)
+		require.Empty(t, result.RestorePoint)
+		require.Equal(t, "on-failure --namespace=app --output=kanister --ready-timeout=5m", s.pods.commands[len(s.pods.commands)-1])
+	}
+}
+
+// TestOverrideFlow: beside policy hooks the volumes are snapshotted; beside bound ones they would not be, which is why the
+// folder has its warning.
+func TestOverrideFlow(t *testing.T) {
+	t.Parallel()
+	s := newSite(t, generate.KindBlueprint, generate.KindOverride, generate.KindPolicy)
+	result, err := s.backup(t, generate.PolicyHooks)
+	require.NoError(t, err)
+	require.Contains(t, steps(result.Events), "snapshot server-data-r1-0\n")
+	result, err = s.backup(t, generate.ResourceBound)
+	require.NoError(t, err)
+	require.NotContains(t, steps(result.Events), "snapshot server-data-r1-0")
+	require.Equal(t, "version", s.pods.commands[len(s.pods.commands)-1])
+}
