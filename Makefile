@@ -8,7 +8,7 @@ ARCH ?= amd64
 STAGE ?= bin/stage/$(ARCH)
 E2E ?=
 
-.PHONY: build stage image lab-up lab-down lab-status lab-purge lab-image e2e test-lab test test-unit test-ring lint demo demo-clean bench reference
+.PHONY: build stage image lab-up lab-down lab-status lab-purge lab-image e2e test-lab demo-k8s test test-unit test-ring lint demo demo-clean bench reference
 
 build: ## static binaries in bin/, the agents for both architectures in bin/agents/
 	@mkdir -p bin/agents
@@ -69,6 +69,10 @@ test-lab: ## the lab itself: up, killed, down, what is left
 
 demo: build ## backup, disaster, restore and proof on a real ring of three nodes
 	go run ./test/demo -bin bin $(DEMO)
+
+demo-k8s: build ## the same in Kubernetes, with hooks in pods: in the lab, or where $KUBECONFIG points
+	$(if $(KUBECONFIG),,$(MAKE) --no-print-directory lab-up lab-image)
+	go run ./test/demo-k8s -bin bin $(if $(CASSHOOK_IMAGE),-image $(CASSHOOK_IMAGE)) $(DEMO)
 
 demo-clean: ## remove all that the demo left
 	go run ./test/demo -clean

@@ -47,13 +47,17 @@ func Open(ctx context.Context, target ring.Target) (*Cluster, error) {
 // Where the target says that nodes may have come up moments ago, the ring gets some
 // time to find itself.
 func (c *Cluster) ReadRing(ctx context.Context) error {
+	credentials, err := c.Target.Credentials(ctx)
+	if err != nil { // no time heals that
+		return flow.Fail(flow.Precondition, err)
+	}
 	patience := time.Duration(0)
 	if p, ok := c.Target.(ring.Patient); ok {
 		patience = p.Patience()
 	}
 	deadline := time.Now().Add(patience)
 	for {
-		err := c.readRing(ctx)
+		err := c.readRing(ctx, credentials)
 		if err == nil || time.Now().After(deadline) {
 			return err
 		}
@@ -69,16 +73,12 @@ func (c *Cluster) ReadRing(ctx context.Context) error {
 // settlePoll is how often a ring is looked at that has not found itself.
 const settlePoll = 2 * time.Second
 
-func (c *Cluster) readRing(ctx context.Context) error {
+func (c *Cluster) readRing(ctx context.Context, credentials ring.Credentials) error {
 	facts, err := ring.CallAll[wire.Facts](ctx, c.Sessions, wire.OpFacts, struct{}{})
 	if err != nil {
 		return flow.Fail(flow.Precondition, fmt.Errorf("every node must be up: %w", err))
 	}
 	c.sort(facts)
-	credentials, err := c.Target.Credentials(ctx)
-	if err != nil {
-		return flow.Fail(flow.Precondition, err)
-	}
 	if c.CQL, err = cql.Connect(ctx, c.Target, c.Sessions[0].Node, credentials); err != nil {
 		return err
 	}

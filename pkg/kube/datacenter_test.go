@@ -72,7 +72,9 @@ func TestOwnerByReference(t *testing.T) {
 	})
 	require.NoError(t, err)
 	require.Equal(t, "db/kc", d.Owner)
-	require.Contains(t, d.Problems(Ready)[0], "in the K8ssandraCluster db/kc")
+	require.Contains(t, d.Problems(Ready)[0], "set spec.stopped to false in the K8ssandraCluster db/kc")
+	d.Stopped, d.Conditions["Valid"] = false, Condition{Status: "False", Message: "no secret"}
+	require.Contains(t, d.Problems(Ready)[0], "is not valid: no secret: correct its spec in the K8ssandraCluster db/kc")
 }
 
 func TestProblems(t *testing.T) {

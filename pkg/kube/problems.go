@@ -49,7 +49,7 @@ func (d *Datacenter) Problems(demand Demand) []string {
 		return found
 	}
 	if valid, ok := d.Conditions["Valid"]; ok && valid.Status == "False" {
-		bad("is not valid: %s: correct its spec", valid.Message)
+		bad("is not valid: %s: correct its spec%s", valid.Message, d.inOwner())
 	}
 	if d.Stopped || d.True("Stopped") {
 		bad("is stopped: set spec.stopped to false%s and wait until it is Ready", d.inOwner())

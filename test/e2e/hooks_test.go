@@ -3,9 +3,13 @@
 package e2e
 
 import (
+	"bufio"
 	"bytes"
+	"context"
+	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"strings"
 	"testing"
 	"text/template"
@@ -18,6 +22,8 @@ import (
 
 	"github.com/casshook/casshook/pkg/kube"
 	kastenstandin "github.com/casshook/casshook/test/lab/kasten-standin"
+	"github.com/casshook/casshook/test/lab/kasten-standin/kanister"
+	"github.com/casshook/casshook/test/lab/site"
 )
 
 // hookAccount is the service account of the hook pods: it may do what kube.Rules says, and nothing else.
@@ -131,12 +137,67 @@ func backup(t *testing.T, k *kastenstandin.Kasten) string {
 	return results[0].RestorePoint
 }
 
-// restore runs the RestoreAction about a restore point.
-func restore(t *testing.T, k *kastenstandin.Kasten, point string) (*kastenstandin.Result, error) {
+// restore runs the RestoreAction about a restore point, with changes of its spec.
+func restore(t *testing.T, k *kastenstandin.Kasten, point string, changes ...func(*kastenstandin.RestoreSpec)) (*kastenstandin.Result, error) {
 	t.Helper()
 	action := *k.Catalog.RestoreActions[0]
 	action.Spec.Subject.Name = point
+	for _, change := range changes {
+		change(&action.Spec)
+	}
 	return k.Restore(t.Context(), &action)
+}
+
+// withoutHooks restores only what Kasten itself does.
+func withoutHooks(spec *kastenstandin.RestoreSpec) { spec.Hooks = kastenstandin.Hooks{} }
+
+// hooksOnly leaves everything as it is and runs the hooks, as a further attempt of Kasten does.
+func hooksOnly(spec *kastenstandin.RestoreSpec) {
+	spec.Filters = kastenstandin.Filters{IncludeResources: []kastenstandin.FilterEntry{{Resource: "configmaps", Name: "there-is-none"}}}
+}
+
+// hookPods are the pods of hooks that are there; none when nobody can tell.
+func (w *world) hookPods(ctx context.Context) []corev1.Pod {
+	list, err := w.Core.CoreV1().Pods(kastenNamespace).List(ctx, metav1.ListOptions{LabelSelector: kanister.CreatedByLabel + "=" + kanister.CreatedBy})
+	if err != nil {
+		return nil
+	}
+	return list.Items
+}
+
+// strike deletes the pod of the next hook without grace when its log has a line with a text. struck wants that to have happened.
+func (w *world) strike(t *testing.T, after string) (struck func(*testing.T)) {
+	t.Helper()
+	ctx, stop := context.WithCancel(t.Context())
+	done := make(chan error, 1)
+	go func() {
+		done <- site.Wait(ctx, startLimit, fmt.Sprintf("a hook that prints %q", after), func(ctx context.Context) error {
+			for _, pod := range w.hookPods(ctx) {
+				return w.strikeAt(ctx, pod.Name, after)
+			}
+			return errors.New("there is no hook")
+		})
+	}()
+	return func(t *testing.T) {
+		t.Helper()
+		stop()
+		require.NoError(t, <-done)
+	}
+}
+
+func (w *world) strikeAt(ctx context.Context, pod, after string) error {
+	log, err := w.Core.CoreV1().Pods(kastenNamespace).GetLogs(pod, &corev1.PodLogOptions{Follow: true}).Stream(ctx)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = log.Close() }() // nothing was written to it
+	for lines := bufio.NewScanner(log); lines.Scan(); {
+		if strings.Contains(lines.Text(), after) {
+			none := int64(0)
+			return w.Core.CoreV1().Pods(kastenNamespace).Delete(ctx, pod, metav1.DeleteOptions{GracePeriodSeconds: &none})
+		}
+	}
+	return fmt.Errorf("the log of %s has no such line", pod)
 }
 
 // story are the reasons of casshook's events on a datacenter, in the order of their times.
@@ -150,5 +211,6 @@ func (w *world) story(t *testing.T, datacenter string) []string {
 			lines = append(lines, fmt.Sprintf("%s %s: %s", e.CreationTimestamp.Format("15:04:05"), e.Reason, e.Message))
 		}
 	}
+	slices.Sort(lines)
 	return lines
 }

@@ -41,11 +41,11 @@ func digest(t *testing.T, session *gocql.Session) zoo.Digests {
 }
 
 // same wants two digests to be equal but for the superuser of cass-operator, whose password it sets again, with another
-// salt, whenever a datacenter comes back.
+// salt, whenever a datacenter comes back. The secret and the role have one name.
 func same(t *testing.T, want, got zoo.Digests, d site.Datacenter) {
 	t.Helper()
 	for _, difference := range zoo.Compare(want, got) {
-		require.Equal(t, "role "+d.Cluster+"-superuser", difference.Want.Name, difference)
+		require.Equal(t, "role "+d.SuperuserSecret(), difference.Want.Name, difference)
 	}
 }
 

@@ -57,8 +57,8 @@ func open(t *testing.T, name string) *world {
 		defer cancel()
 		require.NoError(t, s.RemoveNamespace(ctx, w.namespace, removeLimit))
 	})
-	if _, err := s.Core.CoreV1().Namespaces().Get(t.Context(), kastenNamespace, metav1.GetOptions{}); apierrors.IsNotFound(err) {
-		require.NoError(t, s.Namespace(t.Context(), kastenNamespace))
+	if err := s.Namespace(t.Context(), kastenNamespace); !apierrors.IsAlreadyExists(err) {
+		require.NoError(t, err)
 	}
 	return w
 }

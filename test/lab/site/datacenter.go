@@ -13,6 +13,8 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime/schema"
+
+	operatorstandin "github.com/casshook/casshook/test/lab/operator-standin"
 )
 
 // datacenters is the resource of cass-operator.
@@ -87,6 +89,14 @@ func (d Datacenter) version() string {
 	return d.Version
 }
 
+// CassandraName is what Cassandra calls the datacenter.
+func (d Datacenter) CassandraName() string {
+	if name, ok := d.Spec["datacenterName"].(string); ok {
+		return name
+	}
+	return d.Name
+}
+
 // Create creates it.
 func (s *Site) Create(ctx context.Context, d Datacenter) error {
 	_, err := s.Dynamic.Resource(datacenters()).Namespace(d.Namespace).Create(ctx, d.Manifest(s.StorageClass), metav1.CreateOptions{})
@@ -153,7 +163,8 @@ func HostIDs(dc *unstructured.Unstructured) map[string]string {
 
 // selector finds what belongs to the datacenter.
 func (d Datacenter) selector() metav1.ListOptions {
-	return metav1.ListOptions{LabelSelector: "cassandra.datastax.com/datacenter=" + d.Name + ",cassandra.datastax.com/cluster=" + d.Cluster}
+	return metav1.ListOptions{LabelSelector: "cassandra.datastax.com/datacenter=" + d.Name +
+		",cassandra.datastax.com/cluster=" + operatorstandin.CleanLabelValue(d.Cluster)}
 }
 
 // Pods are the names of its pods, sorted.

@@ -14,6 +14,7 @@ import (
 	"k8s.io/client-go/tools/portforward"
 	"k8s.io/client-go/transport/spdy"
 
+	operatorstandin "github.com/casshook/casshook/test/lab/operator-standin"
 	"github.com/casshook/casshook/test/lab/zoo"
 )
 
@@ -45,9 +46,17 @@ func (s *Site) Forward(namespace, pod string, port int) (local int, stop func(),
 	return int(ports[0].Local), func() { close(end) }, nil
 }
 
-// Superuser reads the credentials that the operator made.
+// SuperuserSecret is the name of the secret that spec.superuserSecretName names, or that the operator makes.
+func (d Datacenter) SuperuserSecret() string {
+	if name, ok := d.Spec["superuserSecretName"].(string); ok {
+		return name
+	}
+	return operatorstandin.CleanupForKubernetes(d.Cluster) + "-superuser"
+}
+
+// Superuser reads the superuser's credentials.
 func (s *Site) Superuser(ctx context.Context, d Datacenter) (user, password string, err error) {
-	secret, err := s.Core.CoreV1().Secrets(d.Namespace).Get(ctx, d.Cluster+"-superuser", metav1.GetOptions{})
+	secret, err := s.Core.CoreV1().Secrets(d.Namespace).Get(ctx, d.SuperuserSecret(), metav1.GetOptions{})
 	if err != nil {
 		return "", "", err
 	}
@@ -70,6 +79,11 @@ func (s *Site) Session(ctx context.Context, d Datacenter) (session *gocql.Sessio
 	port, unforward, err := s.Forward(d.Namespace, pods[0], 9042)
 	if err != nil {
 		return nil, nil, err
+	}
+	if d.clientTLS() {
+		if port, unforward, err = overTLS(port, unforward); err != nil {
+			return nil, nil, err
+		}
 	}
 	err = Wait(ctx, time.Minute, "a CQL session at "+pods[0], func(context.Context) error {
 		session, err = zoo.Connect("127.0.0.1", port, user, password)

@@ -96,11 +96,11 @@ func (s *Site) defaultStorageClass(ctx context.Context) (string, error) {
 	return "", errors.New("the cluster has no default storage class, where test volumes are to be made")
 }
 
-// Wait asks twice a second until there is no error, or for as long as limit says.
+// Wait asks until there is no error, or for as long as limit says: often at first, then twice a second.
 func Wait(ctx context.Context, limit time.Duration, what string, ask func(context.Context) error) error {
 	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
-	for {
+	for pause := 50 * time.Millisecond; ; pause = min(2*pause, 500*time.Millisecond) {
 		err := ask(ctx)
 		if err == nil {
 			return nil
@@ -108,7 +108,7 @@ func Wait(ctx context.Context, limit time.Duration, what string, ask func(contex
 		select {
 		case <-ctx.Done():
 			return fmt.Errorf("wait %s for %s: %w", limit, what, err)
-		case <-time.After(500 * time.Millisecond):
+		case <-time.After(pause):
 		}
 	}
 }
