@@ -63,8 +63,7 @@ func (w *world) inPlace(t *testing.T, d site.Datacenter) {
 	require.NotEmpty(t, out)
 }
 
-// byMistake runs after-restore where nothing was restored: right after a backup, whose volumes hold all that a restore needs, and
-// where there is none.
+// byMistake runs after-restore where nothing was restored: right after a backup, whose volumes hold all that a restore needs.
 func (w *world) byMistake(t *testing.T, d site.Datacenter) {
 	w.must(t, "before-backup")
 	session, stop := w.session(t, d)
