@@ -33,6 +33,12 @@ type server struct {
 	objects map[string]map[string]any
 	version int
 	asked   []string
+	// seen is what asked is made of.
+	seen []asked
+	// rulesOf are other permissions than Rules, which the test checks itself.
+	rulesOf func([]asked)
+	// denied are rules that access reviews say no to.
+	denied map[string]bool
 	// absent are resources that the server does not know.
 	absent map[string]bool
 	// refuse answers a request by itself, if it returns a status.
@@ -63,6 +69,10 @@ func newServer(t *testing.T) *server {
 
 // checkRules fails a test in which something was asked that Rules does not list.
 func (s *server) checkRules() {
+	if s.rulesOf != nil {
+		s.rulesOf(s.seen)
+		return
+	}
 	allowed := map[string]bool{}
 	for _, r := range Rules() {
 		for _, verb := range r.Verbs {
@@ -112,7 +122,8 @@ func (s *server) put(group, resource string, object any) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	meta := o["metadata"].(map[string]any)
-	s.store(key(asked{group: group, resource: resource, namespace: meta["namespace"].(string), name: meta["name"].(string)}), o)
+	namespace, _ := meta["namespace"].(string) // none in the cluster's scope
+	s.store(key(asked{group: group, resource: resource, namespace: namespace, name: meta["name"].(string)}), o)
 }
 
 func (s *server) store(k string, o map[string]any) {
@@ -191,7 +202,10 @@ func parse(r *http.Request) asked {
 	} else {
 		parts = parts[2:]
 	}
-	a.namespace, a.resource, parts = parts[1], parts[2], parts[3:]
+	if parts[0] == "namespaces" && len(parts) > 2 {
+		a.namespace, parts = parts[1], parts[2:]
+	}
+	a.resource, parts = parts[0], parts[1:]
 	if len(parts) > 0 {
 		a.name = parts[0]
 	}
@@ -209,7 +223,7 @@ func parse(r *http.Request) asked {
 func (s *server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	a := parse(r)
 	s.mu.Lock()
-	s.asked = append(s.asked, a.rule())
+	s.asked, s.seen = append(s.asked, a.rule()), append(s.seen, a)
 	refuse, absent := s.refuse, s.absent[a.resource]
 	s.mu.Unlock()
 	if refuse != nil {
@@ -225,6 +239,15 @@ func (s *server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		s.serveExec(w, r, a)
 	case a.resource == "pods/portforward":
 		s.serveForward(w, r)
+	case a.resource == "localsubjectaccessreviews":
+		review := decode(r)
+		f := fields{review}
+		rule := f.text("spec", "resourceAttributes", "verb") + " " + f.text("spec", "resourceAttributes", "resource")
+		if sub := f.text("spec", "resourceAttributes", "subresource"); sub != "" {
+			rule += "/" + sub
+		}
+		review["status"] = map[string]any{"allowed": !s.denied[rule]}
+		answer(w, http.StatusCreated, review)
 	default:
 		s.mu.Lock()
 		defer s.mu.Unlock()
@@ -296,6 +319,10 @@ func (s *server) selected(a asked) map[string]any {
 		panic(err)
 	}
 	items := []any{}
+	prefix := key(asked{group: a.group, resource: a.resource, namespace: a.namespace})
+	if a.namespace == "" { // all of them
+		prefix = a.group + "|" + a.resource + "|"
+	}
 	for _, k := range slices.Sorted(maps.Keys(s.objects)) {
 		meta := s.objects[k]["metadata"].(map[string]any)
 		set := labels.Set{}
@@ -304,7 +331,7 @@ func (s *server) selected(a asked) map[string]any {
 				set[name] = value.(string)
 			}
 		}
-		if strings.HasPrefix(k, key(asked{group: a.group, resource: a.resource, namespace: a.namespace})) && sel.Matches(set) {
+		if strings.HasPrefix(k, prefix) && sel.Matches(set) {
 			items = append(items, s.objects[k])
 		}
 	}
@@ -312,5 +339,8 @@ func (s *server) selected(a asked) map[string]any {
 		"pods": {"v1", "PodList"}, "persistentvolumeclaims": {"v1", "PersistentVolumeClaimList"}, "statefulsets": {"apps/v1", "StatefulSetList"},
 		"cassandradatacenters": {"cassandra.datastax.com/v1beta1", "CassandraDatacenterList"}, "volumesnapshots": {"snapshot.storage.k8s.io/v1", "VolumeSnapshotList"},
 	}[a.resource]
+	if kind[1] == "" { // for dynamic clients any does
+		kind = [2]string{"v1", a.resource + "List"}
+	}
 	return map[string]any{"kind": kind[1], "apiVersion": kind[0], "metadata": map[string]any{}, "items": items}
 }

@@ -1,0 +1,232 @@
+package doctor
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/casshook/casshook/pkg/schema"
+)
+
+func (e *exam) kasten() {
+	if e.Bindings.Absent || e.Policies.Absent || e.Blueprints.Absent {
+		e.warn("Namespace "+e.KastenNamespace, "this Kubernetes lacks objects of Kasten or Kanister, so what they would do was not looked at",
+			"install Kasten; or run the hooks by hand, for which nothing of it is needed")
+		return
+	}
+	unread := slices.DeleteFunc([]string{e.Bindings.Unread, e.Policies.Unread, e.Blueprints.Unread}, func(s string) bool { return s == "" })
+	if len(unread) > 0 {
+		e.unknown("Namespace "+e.KastenNamespace, strings.Join(unread, "; "), askForPermission)
+	}
+}
+
+func (e *exam) datacenter() {
+	switch {
+	case e.Datacenters.Unread != "":
+		e.unknown(e.inNamespace(), e.Datacenters.Unread, askForPermission)
+	case e.Datacenters.Absent:
+		e.fail(e.inNamespace(), "this Kubernetes knows no CassandraDatacenters", "install cass-operator")
+	case len(e.Datacenters.Items) == 0:
+		e.fail(e.inNamespace(), "there is no CassandraDatacenter", "give the namespace of the datacenters with --namespace")
+	case len(e.chosen) == 0:
+		e.fail(e.inNamespace(), "there is no CassandraDatacenter "+e.Datacenter, "the namespace has "+e.names(e.Datacenters.Items))
+	}
+	for _, d := range e.Datacenters.Items {
+		if d.Unreadable != "" {
+			e.fail(d.about(), d.Unreadable, "correct the object: no hook works in the namespace until then")
+		}
+	}
+}
+
+func (e *exam) names(ds []Datacenter) string {
+	var names []string
+	for _, d := range ds {
+		names = append(names, d.Name)
+	}
+	return strings.Join(names, ", ")
+}
+
+// ready looks at the objects, and at the pods where they could be read.
+func (e *exam) ready() {
+	for _, d := range e.chosen {
+		for _, p := range d.Problems {
+			what, remedy := split(p)
+			e.fail(d.about(), what, remedy)
+		}
+	}
+	for _, unread := range []string{e.Nodes.Unread, e.Workloads.Unread} {
+		if unread != "" {
+			e.unknown(e.inNamespace(), "whether all pods are up: "+unread, askForPermission)
+			return
+		}
+	}
+}
+
+// releases of Cassandra that casshook is tested with.
+func releases() []string { return []string{"4.0", "4.1", "5.0"} }
+
+// release is major.minor of a version.
+func release(version string) string {
+	parts := strings.SplitN(version, ".", 3)
+	if len(parts) < 2 {
+		return version
+	}
+	return parts[0] + "." + parts[1]
+}
+
+func (e *exam) version() {
+	for _, d := range e.chosen {
+		switch {
+		case d.Unreadable != "":
+		case d.ServerType != "cassandra" && d.ServerType != "":
+			e.fail(d.about(), fmt.Sprintf("its serverType is %q", d.ServerType), "casshook is for Apache Cassandra only")
+		case d.Version == "":
+			e.unknown(d.about(), "spec.serverVersion is missing", "see that it is one of "+strings.Join(releases(), ", "))
+		case !slices.Contains(releases(), release(d.Version)):
+			e.fail(d.about(), "its Cassandra is "+d.Version, "upgrade to one of "+strings.Join(releases(), ", "))
+		}
+	}
+}
+
+func (e *exam) operator() {
+	if len(e.Operators.Items) == 0 {
+		e.warn(e.inNamespace(), "no Deployment runs an image of cass-operator", "see that it runs: without it nothing starts after a restore")
+		return
+	}
+	for _, o := range e.Operators.Items {
+		at := about("Deployment", o.Namespace, o.Name)
+		if o.Available == 0 {
+			e.fail(at, "cass-operator does not run: nothing starts after a restore", "see the events of its pods")
+			continue
+		}
+		e.ok(at, "cass-operator runs: "+o.Image)
+	}
+}
+
+func (e *exam) owner() {
+	for _, d := range e.chosen {
+		if d.Owner == "" {
+			continue
+		}
+		what := "the K8ssandraCluster " + d.Owner + " writes it: changes of the datacenter are undone by the next change of the cluster, " +
+			"and a deleted datacenter is made again at once, with empty volumes"
+		remedy := "set spec.stopped and others there; before a restore take care that the volumes come first"
+		if d.OwnerReference {
+			what += "; Kasten may look for a Blueprint at the cluster, which owns the datacenter"
+			remedy += "; after the first backup look whether the hook ran"
+		}
+		e.warn(d.about(), what, remedy)
+	}
+}
+
+// ring is what one namespace says of it.
+func (e *exam) ring() {
+	for _, d := range e.chosen {
+		var others []Datacenter
+		for _, o := range e.Datacenters.Items {
+			if o.Cluster == d.Cluster && o.Name != d.Name {
+				others = append(others, o)
+			}
+		}
+		if d.Unreadable != "" || len(others) == 0 {
+			continue
+		}
+		if e.Datacenter != "" {
+			e.fail(d.about(), fmt.Sprintf("it is one of the ring %q, together with %s: alone it is refused", d.Cluster, e.names(others)),
+				"back the namespace up with hooks of the policy, which work on whole rings")
+		} else if e.bound(&d).blueprint.runs(preHookAction, beforeBackup) {
+			e.fail(d.about(), fmt.Sprintf("a hook is bound to it, but it is one of the ring %q, together with %s: hooks of one datacenter are refused", d.Cluster, e.names(others)),
+				"use hooks of the policy (casshook generate --strategy policy-hooks), and remove the binding")
+		}
+	}
+}
+
+func (e *exam) elsewhere() {
+	for _, d := range e.chosen {
+		for _, m := range e.Everywhere.Items {
+			if m.Namespace == d.Namespace || m.Cluster != d.Cluster || d.Unreadable != "" {
+				continue
+			}
+			other := about("CassandraDatacenter", m.Namespace, m.Name)
+			if d.Owner != "" && d.Owner == m.Owner {
+				e.fail(d.about(), fmt.Sprintf("it is one ring with %s, of the K8ssandraCluster %s: a ring over several namespaces is refused", other, d.Owner),
+					"bring the datacenters into one namespace")
+				continue
+			}
+			e.warn(d.about(), fmt.Sprintf("%s has the same clusterName, %q", other, d.Cluster),
+				"if they are one ring, bring them into one namespace, since its backup is refused; if not, see that they cannot reach each other")
+		}
+	}
+}
+
+func (e *exam) superuser() {
+	for _, d := range e.chosen {
+		at := about("Secret", d.Namespace, d.SuperuserSecret)
+		var missing []string
+		for _, key := range []string{"username", "password"} {
+			if !slices.Contains(d.Superuser.Items, key) {
+				missing = append(missing, key)
+			}
+		}
+		switch {
+		case d.Unreadable != "":
+		case d.Superuser.Unread != "":
+			e.unknown(at, d.Superuser.Unread, askForPermission)
+		case d.Superuser.Absent:
+			e.fail(at, "the superuser's secret of "+d.Name+" is missing: hooks cannot log in", "cass-operator makes it, unless spec.superuserSecretName names one of yours: create that")
+		case len(missing) > 0:
+			e.fail(at, "it lacks "+strings.Join(missing, " and ")+": hooks cannot log in", "give it username and password")
+		}
+	}
+}
+
+// feature is off unless a setting of cassandra-yaml says otherwise, since 4.0.
+type feature struct {
+	name schema.Feature
+	// setting is that of 4.1 and later, former that of 4.0.
+	setting, former string
+	// since is the first release that has it.
+	since string
+}
+
+func features() []feature {
+	return []feature{
+		{schema.FeatureViews, "materialized_views_enabled", "enable_materialized_views", "4.0"},
+		{schema.FeatureFunctions, "user_defined_functions_enabled", "enable_user_defined_functions", "4.0"},
+		{schema.FeatureSASI, "sasi_indexes_enabled", "enable_sasi_indexes", "4.0"},
+		{schema.FeatureTransient, "transient_replication_enabled", "enable_transient_replication", "4.0"},
+		{schema.FeatureMasking, "dynamic_data_masking_enabled", "", "5.0"},
+	}
+}
+
+// features cannot be an error: whether the schema uses one would need CQL.
+func (e *exam) features() {
+	for _, d := range e.chosen {
+		if d.YAML.Unread != "" {
+			e.unknown(d.about(), "its configuration: "+d.YAML.Unread, askForPermission)
+			continue
+		}
+		if d.Unreadable != "" || len(d.YAML.Items) == 0 {
+			continue
+		}
+		var off, settings []string
+		for _, f := range features() {
+			if release(d.Version) < f.since || on(d.YAML.Items[0], f.setting) || on(d.YAML.Items[0], f.former) {
+				continue
+			}
+			setting := f.setting
+			if release(d.Version) == "4.0" {
+				setting = f.former
+			}
+			off, settings = append(off, string(f.name)), append(settings, setting)
+		}
+		if len(off) > 0 {
+			e.unknown(d.about(), "its configuration does not switch on "+strings.Join(off, ", ")+"; whether the schema has any was not looked at",
+				"where it has, set in cassandra-yaml before a restore: "+strings.Join(settings, ", "))
+		}
+	}
+}
+
+func on(yaml map[string]any, setting string) bool {
+	return setting != "" && strings.EqualFold(fmt.Sprint(yaml[setting]), "true")
+}

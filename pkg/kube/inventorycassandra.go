@@ -1,0 +1,207 @@
+package kube
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"maps"
+	"path"
+	"slices"
+	"strings"
+
+	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/labels"
+
+	"github.com/casshook/casshook/pkg/doctor"
+)
+
+func datacenterKind() kind {
+	r := datacenterResource()
+	return kind{r.Group, r.Version, r.Resource}
+}
+
+// cassandra reads the namespace and its datacenters, with their secrets.
+func (i *inventory) cassandra(ctx context.Context) {
+	f := i.facts
+	object, text, missing := i.get(ctx, kind{"", "v1", "namespaces"}, everyNamespace, f.Namespace)
+	f.Labels = doctor.Answer[map[string]string]{Unread: text, Absent: missing, Items: []map[string]string{stringMap(object.object("metadata", "labels"))}}
+	items, text, missing := i.list(ctx, datacenterKind(), f.Namespace)
+	f.Datacenters.Unread, f.Datacenters.Absent = text, missing
+	for n := range items {
+		f.Datacenters.Items = append(f.Datacenters.Items, i.datacenter(ctx, &items[n]))
+	}
+}
+
+func stringMap(o map[string]any) map[string]string {
+	found := map[string]string{}
+	for key, value := range o {
+		if s, ok := value.(string); ok {
+			found[key] = s
+		}
+	}
+	return found
+}
+
+func (i *inventory) datacenter(ctx context.Context, u *unstructured.Unstructured) doctor.Datacenter {
+	d, err := readDatacenter(u)
+	f := fields{u.Object}
+	found := doctor.Datacenter{
+		Namespace: d.Namespace, Name: d.Name, Cluster: d.ClusterName, Labels: u.GetLabels(), Annotations: d.Annotations, Size: d.Size, Owner: d.Owner,
+		ServerType: f.text("spec", "serverType"), Version: f.text("spec", "serverVersion"), SuperuserSecret: d.SuperuserSecret,
+	}
+	if err != nil {
+		found.Unreadable = strings.ReplaceAll(strings.TrimPrefix(err.Error(), d.String()+": "), "\n", "; ")
+		return found
+	}
+	found.OwnerReference = slices.ContainsFunc(u.GetOwnerReferences(), func(r metav1.OwnerReference) bool { return r.Kind == k8ssandraKind })
+	for _, p := range d.Problems(Ready) {
+		found.Problems = append(found.Problems, strings.TrimPrefix(p, d.String()+" "))
+	}
+	i.datacenters = append(i.datacenters, d)
+	found.Superuser = i.superuser(ctx, d)
+	yaml := f.object("spec", "config", "cassandra-yaml")
+	if d.ConfigSecret != "" {
+		yaml, found.YAML.Unread = i.configured(ctx, d)
+	}
+	if found.YAML.Unread == "" {
+		found.YAML.Items = []map[string]any{yaml}
+	}
+	return found
+}
+
+// superuser are the keys of the secret that have a value; the values are dropped here.
+func (i *inventory) superuser(ctx context.Context, d *Datacenter) doctor.Answer[string] {
+	data, err := i.client.secret(ctx, d.Namespace, d.SuperuserSecret)
+	k := kind{"", "v1", "secrets"}
+	text, missing := i.unread(k, request{"get", k.resource, d.Namespace, d.SuperuserSecret}, err)
+	a := doctor.Answer[string]{Unread: text, Absent: missing}
+	for _, key := range slices.Sorted(maps.Keys(data)) {
+		if len(data[key]) > 0 {
+			a.Items = append(a.Items, key)
+		}
+	}
+	return a
+}
+
+// configured is the cassandra-yaml of a datacenter that keeps it in a secret.
+func (i *inventory) configured(ctx context.Context, d *Datacenter) (yaml map[string]any, unread string) {
+	data, err := i.client.secret(ctx, d.Namespace, d.ConfigSecret)
+	k := kind{"", "v1", "secrets"}
+	text, missing := i.unread(k, request{"get", k.resource, d.Namespace, d.ConfigSecret}, err)
+	var config map[string]any
+	switch {
+	case missing:
+		return nil, "the secret " + d.ConfigSecret + " of spec.configSecret is not there"
+	case text != "":
+		return nil, text
+	case json.Unmarshal(data[configKey], &config) != nil: // its text may quote a value
+		return nil, "the secret " + d.ConfigSecret + " of spec.configSecret has no JSON object at the key " + configKey
+	}
+	d.Config = readConfig(config)
+	return fields{config}.object("cassandra-yaml"), ""
+}
+
+// elsewhere reads the datacenters of all namespaces.
+func (i *inventory) elsewhere(ctx context.Context) {
+	items, text, missing := i.list(ctx, datacenterKind(), everyNamespace)
+	i.facts.Everywhere = doctor.Answer[doctor.Member]{Unread: text, Absent: missing}
+	for n := range items {
+		d, _ := readDatacenter(&items[n]) // one that is odd is none of ours
+		i.facts.Everywhere.Items = append(i.facts.Everywhere.Items, doctor.Member{Namespace: d.Namespace, Name: d.Name, Cluster: d.ClusterName, Owner: d.Owner})
+	}
+}
+
+// workloads reads StatefulSets and pods as hooks do, and says what they would.
+func (i *inventory) workloads(ctx context.Context) {
+	f := i.facts
+	sets := listed[appsv1.StatefulSet](ctx, i, kind{"apps", "v1", "statefulsets"}, f.Namespace)
+	pods := listed[corev1.Pod](ctx, i, kind{"", "v1", "pods"}, f.Namespace)
+	claims := listed[corev1.PersistentVolumeClaim](ctx, i, kind{"", "v1", "persistentvolumeclaims"}, f.Namespace)
+	f.Workloads.Unread = sets.Unread
+	if f.Nodes.Unread = cmp.Or(sets.Unread, pods.Unread, claims.Unread); f.Nodes.Unread != "" {
+		pods.Items = nil // who owns them is not known
+	}
+	rings := map[string][]*Datacenter{}
+	for _, d := range i.datacenters {
+		rings[d.ClusterName] = append(rings[d.ClusterName], d)
+	}
+	for _, cluster := range slices.Sorted(maps.Keys(rings)) {
+		target := i.client.target(rings[cluster])
+		o := &objects{claims: map[string]corev1.PersistentVolumeClaim{}}
+		o.sets = labelled(sets.Items, target.labels(), func(s *appsv1.StatefulSet) map[string]string { return s.Labels })
+		o.pods = labelled(pods.Items, target.labels(), func(p *corev1.Pod) map[string]string { return p.Labels })
+		for _, claim := range claims.Items {
+			o.claims[claim.Name] = claim
+		}
+		i.ring(target, rings[cluster], o)
+	}
+}
+
+func labelled[T any](all []T, want map[string]string, of func(*T) map[string]string) []T {
+	var found []T
+	for n := range all {
+		if labels.SelectorFromSet(want).Matches(labels.Set(of(&all[n]))) {
+			found = append(found, all[n])
+		}
+	}
+	return found
+}
+
+// ring adds what a survey of the ring would find. What is said of the datacenter
+// already explains why its pods are not up.
+func (i *inventory) ring(target *Target, ds []*Datacenter, o *objects) {
+	f, stray := i.facts, &survey{}
+	members := o.assign(ds, stray)
+	for _, d := range ds {
+		for _, set := range o.sets {
+			if ref := metav1.GetControllerOf(&set); ref != nil && string(ref.UID) == d.UID {
+				f.Workloads.Items = append(f.Workloads.Items, doctor.Workload{Name: set.Name, Datacenter: d.Name, Labels: set.Labels})
+			}
+		}
+		s := &survey{waiting: stray.waiting}
+		stray.waiting = nil
+		if f.Nodes.Unread == "" {
+			o.count(d, members[d], s)
+		}
+		for _, pod := range members[d] {
+			if problem := target.unfit(pod); problem != "" {
+				s.wait("pod %s %s", pod.Name, problem)
+			}
+			f.Nodes.Items = append(f.Nodes.Items, node(d, pod, o.claims))
+		}
+		for n := range f.Datacenters.Items {
+			if have := &f.Datacenters.Items[n]; have.Name == d.Name && len(have.Problems) == 0 {
+				for _, text := range s.waiting {
+					have.Problems = append(have.Problems, strings.TrimPrefix(text, d.String()+" "))
+				}
+			}
+		}
+	}
+}
+
+func node(d *Datacenter, pod *corev1.Pod, claims map[string]corev1.PersistentVolumeClaim) doctor.Node {
+	n := doctor.Node{Name: pod.Name, Datacenter: d.Name, Machine: pod.Spec.NodeName}
+	if _, err := readVolumes(d, pod, claims); err != nil {
+		n.VolumeProblem = strings.TrimPrefix(err.Error(), "pod "+pod.Name+": ")
+	}
+	return n
+}
+
+// operators are Deployments with an image that is called so.
+func (i *inventory) operators(ctx context.Context) {
+	items, text, missing := i.list(ctx, kind{"apps", "v1", "deployments"}, everyNamespace)
+	i.facts.Operators = doctor.Answer[doctor.Operator]{Unread: text, Absent: missing}
+	for _, item := range items {
+		f := fields{item.Object}
+		for _, c := range f.objects("spec", "template", "spec", "containers") {
+			if image := c.text("image"); strings.HasPrefix(path.Base(image), operatorName) {
+				i.facts.Operators.Items = append(i.facts.Operators.Items, doctor.Operator{
+					Namespace: item.GetNamespace(), Name: item.GetName(), Image: image, Available: int(f.number("status", "availableReplicas")),
+				})
+			}
+		}
+	}
+}
