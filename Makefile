@@ -8,7 +8,7 @@ ARCH ?= amd64
 STAGE ?= bin/stage/$(ARCH)
 E2E ?=
 
-.PHONY: build stage image lab-up lab-down lab-status lab-purge lab-image e2e test-lab demo-k8s test test-unit test-ring lint demo demo-clean bench reference
+.PHONY: build stage image lab-up lab-down lab-status lab-purge lab-image e2e test-lab test-clean demo-k8s test test-unit test-ring lint demo demo-clean bench reference
 
 build: ## static binaries in bin/, the agents for both architectures in bin/agents/
 	@mkdir -p bin/agents
@@ -37,8 +37,8 @@ test-ring: ## real Cassandra rings, one package after the other
 lint:
 	@test -z "$$(gofmt -l cmd pkg test images)" || { gofmt -l cmd pkg test images; echo "gofmt would change these files"; exit 1; }
 	go vet ./...
-	go vet -tags ring,kube,debian,btrfs ./...
-	go run $(STATICCHECK) -tags ring,kube,debian,btrfs ./...
+	go vet -tags ring,kube,clean,debian,btrfs ./...
+	go run $(STATICCHECK) -tags ring,kube,clean,debian,btrfs ./...
 	cd test/lab/kube/modules/csi && go vet ./...
 
 lab-up: ## a real single-node Kubernetes on this machine; needs root, Linux, Go, Java 17, Maven, Debian
@@ -66,6 +66,9 @@ e2e: ## end to end in Kubernetes: in the lab, or where $KUBECONFIG points
 test-lab: ## the lab itself: up, killed, down, what is left
 	cd test/lab/kube/modules/csi && go vet ./... && go test ./...
 	go test -tags kube -count 1 -timeout 30m -v ./test/lab/kube
+
+test-clean: ## the cleaner on real nodes, also killed at random times: minutes, and not part of test
+	go test -tags clean -p 1 -count 1 -timeout 40m -v ./test/clean
 
 demo: build ## backup, disaster, restore and proof on a real ring of three nodes
 	go run ./test/demo -bin bin $(DEMO)

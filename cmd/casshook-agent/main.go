@@ -1,10 +1,12 @@
 // Command casshook-agent is the node side of casshook: a static binary that the
-// executor runs at every Cassandra node and speaks to over stdin and stdout.
+// executor runs at every Cassandra node and speaks to over stdin and stdout, and
+// the cleaner of a node's volumes while its Cassandra does not run.
 package main
 
 import (
 	"context"
 	"fmt"
+	"io"
 	"os"
 	"os/signal"
 	"syscall"
@@ -12,30 +14,40 @@ import (
 	"github.com/casshook/casshook/pkg/agent"
 )
 
-const usage = `casshook-agent serves one casshook executor over stdin and stdout.
+const usage = `casshook-agent serves one casshook executor over stdin and stdout, or cleans the
+volumes of a node that is stopped.
 
 Usage:
   casshook-agent serve      answer requests until stdin closes
+  casshook-agent clean      put a backup's snapshot in place (clean --help)
   casshook-agent version    print the version
 `
 
 func main() {
-	if len(os.Args) != 2 {
-		fmt.Fprint(os.Stderr, usage)
-		os.Exit(2)
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	code := run(ctx, os.Args[1:], os.Stdin, os.Stdout, os.Stderr)
+	stop()
+	os.Exit(code)
+}
+
+func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer) int {
+	command := ""
+	if len(args) > 0 {
+		command = args[0]
 	}
-	switch os.Args[1] {
-	case "serve":
-		ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-		defer stop()
-		if err := agent.Serve(ctx, os.Stdin, os.Stdout); err != nil {
-			fmt.Fprintln(os.Stderr, "casshook-agent:", err)
-			os.Exit(1)
+	switch {
+	case command == "clean":
+		return clean(ctx, args[1:], stdout, stderr)
+	case command == "serve" && len(args) == 1:
+		if err := agent.Serve(ctx, stdin, stdout); err != nil {
+			fmt.Fprintln(stderr, "casshook-agent:", err)
+			return 1
 		}
-	case "version":
-		fmt.Println(agent.Release)
+	case command == "version" && len(args) == 1:
+		fmt.Fprintln(stdout, agent.Release)
 	default:
-		fmt.Fprint(os.Stderr, usage)
-		os.Exit(2)
+		fmt.Fprint(stderr, usage)
+		return agent.ExitUsage
 	}
+	return 0
 }

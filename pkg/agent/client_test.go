@@ -167,7 +167,7 @@ func requireKind(t *testing.T, err error, kind, text string) {
 }
 
 // tree lists all files and directories below a directory, but for our flock.
-func tree(t *testing.T, dir string) []string {
+func tree(t testing.TB, dir string) []string {
 	t.Helper()
 	var found []string
 	require.NoError(t, filepath.WalkDir(dir, func(path string, _ os.DirEntry, err error) error {

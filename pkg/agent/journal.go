@@ -23,6 +23,7 @@ const (
 	journalFile   = "journal.jsonl"
 	loadedFile    = "loaded.json"
 	doneFile      = "done.json"
+	cleanedFile   = "cleaned.json"
 	autoBefore    = "auto-snapshots-before.json"
 	autoCaused    = "auto-snapshots-caused.json"
 	stageDir      = "stage"
@@ -35,6 +36,8 @@ type restoreInfo struct {
 	Version  int    `json:"version"`
 	BackupID string `json:"backupId"`
 	Volume   string `json:"volume"`
+	// Offline is set by the cleaner.
+	Offline bool `json:"offline,omitempty"`
 }
 
 // loadedInfo is loaded.json: all data of the restore is loaded on all nodes.
@@ -170,6 +173,13 @@ func readRestore(dir, id string) (wire.RestoreSummary, error) {
 	if r.Done, err = readIfThere(filepath.Join(dir, doneFile), &done); err != nil {
 		return r, err
 	}
+	var cleaned wire.Cleaned
+	if ok, err := readIfThere(filepath.Join(dir, cleanedFile), &cleaned); err != nil {
+		return r, err
+	} else if ok {
+		r.Cleaned = &cleaned
+	}
+	r.Offline = info.Offline
 	r.BackupID, r.Volume, r.Report, r.Evidence = info.BackupID, info.Volume, done.Report, loaded.Tables
 	content, err := os.ReadFile(filepath.Join(dir, journalFile))
 	if errors.Is(err, os.ErrNotExist) {

@@ -19,7 +19,7 @@ import (
 
 // volume is a made-up volume of a node.
 type volume struct {
-	t    *testing.T
+	t    testing.TB
 	root string
 	data []string
 }
@@ -115,14 +115,14 @@ func ref(keyspace, name, id string) document.TableRef {
 }
 
 // shared are the documents that are the same on all nodes.
-func shared(t *testing.T, id string) map[string][]byte {
+func shared(t testing.TB, id string) map[string][]byte {
 	t.Helper()
 	cluster, err := document.Encode(document.Cluster{Version: document.Version, BackupID: id})
 	require.NoError(t, err)
 	return map[string][]byte{document.ClusterFile: cluster, document.SchemaFile: []byte("{}\n"), document.GrantsFile: {}}
 }
 
-func completeArgs(t *testing.T, id, digest string) wire.CompleteArgs {
+func completeArgs(t testing.TB, id, digest string) wire.CompleteArgs {
 	t.Helper()
 	doc := document.Complete{Version: document.Version, BackupID: id, Shared: map[string]string{}, Nodes: map[string]string{"h1": digest}}
 	for name, content := range shared(t, id) {
@@ -152,7 +152,7 @@ func backup(c *client, id string, tables ...document.TableRef) {
 	require.NoError(c.t, err)
 }
 
-func inodeAt(t *testing.T, path string) inode {
+func inodeAt(t testing.TB, path string) inode {
 	t.Helper()
 	info, err := os.Lstat(path)
 	require.NoError(t, err)
@@ -160,7 +160,7 @@ func inodeAt(t *testing.T, path string) inode {
 }
 
 // footprint is how many inodes and blocks the files below a directory have.
-func footprint(t *testing.T, dir string) (inodes int, blocks int64) {
+func footprint(t testing.TB, dir string) (inodes int, blocks int64) {
 	t.Helper()
 	seen := map[inode]bool{}
 	for _, name := range tree(t, dir) {

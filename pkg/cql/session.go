@@ -117,7 +117,7 @@ func (s *Session) Statements() int64 { return s.statements.Load() }
 func (s *Session) Exec(ctx context.Context, statement string) error {
 	s.statements.Add(1)
 	if err := s.session.Query(statement).Consistency(gocql.All).ExecContext(ctx); err != nil {
-		return fmt.Errorf("%s: %w", brief(statement), plain(err))
+		return fmt.Errorf("node %s: %s: %w", s.Node, brief(statement), plain(err))
 	}
 	return nil
 }
@@ -145,7 +145,7 @@ func (s *Session) rowsAt(ctx context.Context, c gocql.Consistency, query string,
 		row()
 	}
 	if err := iter.Close(); err != nil {
-		return fmt.Errorf("%s: %w", brief(query), plain(err))
+		return fmt.Errorf("node %s: %s: %w", s.Node, brief(query), plain(err))
 	}
 	return nil
 }

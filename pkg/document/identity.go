@@ -23,7 +23,7 @@ const volumeFile = "volume-id"
 // the block device has in sysfs tells it apart, and where that is missing the
 // inventory's volumeID must.
 func VolumeIdentity(volume string) (string, error) {
-	path := filepath.Join(volume, Root, volumeFile)
+	path := VolumeFile(volume)
 	id, err := os.ReadFile(path)
 	if errors.Is(err, os.ErrNotExist) {
 		return "", nil
@@ -38,9 +38,12 @@ func VolumeIdentity(volume string) (string, error) {
 	return strings.TrimSpace(string(id)) + ":" + print, nil
 }
 
+// VolumeFile is the path of a volume's id file.
+func VolumeFile(volume string) string { return filepath.Join(volume, Root, volumeFile) }
+
 // MarkVolume gives a volume its id file where it has none.
 func MarkVolume(volume string) error {
-	path := filepath.Join(volume, Root, volumeFile)
+	path := VolumeFile(volume)
 	if _, err := os.Lstat(path); err == nil {
 		return nil
 	}

@@ -178,6 +178,25 @@ type RestoreSummary struct {
 	Report json.RawMessage `json:"report,omitempty"`
 	// Evidence is what the load recorded.
 	Evidence []TableLoad `json:"evidence,omitempty"`
+	// Offline is set where the cleaner works, or worked; Cleaned where it ended.
+	Offline bool     `json:"offline,omitempty"`
+	Cleaned *Cleaned `json:"cleaned,omitempty"`
+}
+
+// Cleaned says that the cleaner put a backup in place on a volume. That says
+// nothing of the other nodes: a restore is done when it was verified.
+type Cleaned struct {
+	Version  int       `json:"version"`
+	BackupID string    `json:"backupId"`
+	Volume   string    `json:"volume"`
+	Node     string    `json:"node"`
+	HostID   string    `json:"hostId"`
+	Time     time.Time `json:"time"`
+	// PeersForgotten is set where system.peers was left empty.
+	PeersForgotten bool  `json:"peersForgotten"`
+	Tables         int   `json:"tables"`
+	Files          int   `json:"files"`
+	Bytes          int64 `json:"bytes"`
 }
 
 // Volume is what lies on a node's volume.
@@ -190,8 +209,12 @@ type Volume struct {
 	Lock     *Lock            `json:"lock,omitempty"`
 }
 
-// Begun tells whether the restore began a step.
+// Begun tells whether the restore began a step. A cleaner that changes live files
+// changes all of them at once, and has begun every step until it ended.
 func (r RestoreSummary) Begun(step string) bool {
+	if r.Offline {
+		return r.Cleaned == nil && len(r.Steps) > 0
+	}
 	return slices.ContainsFunc(r.Steps, func(e JournalEntry) bool { return e.Step == step })
 }
 

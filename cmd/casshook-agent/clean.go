@@ -1,0 +1,111 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"strings"
+
+	"github.com/casshook/casshook/pkg/agent"
+)
+
+const cleanUsage = `casshook-agent clean puts the snapshot of a backup in place on the volumes of one
+node whose Cassandra does not run: all keyspaces, those of the system included.
+It verifies everything first, moves no data, and can be killed and run again.
+All nodes of a ring must be cleaned before any of them starts.
+
+Usage:
+  casshook-agent clean --volume DIR [flags]
+
+Flags:
+`
+
+const cleanCodes = `
+Exit codes:
+  0    done, or nothing was to be done
+  1    failed, nothing was changed
+  2    wrong usage
+  3    a precondition is not met, nothing was touched
+  4    the backup is incomplete or corrupt, nothing was touched
+  5    stopped half-way: do not start Cassandra, run the same command again
+  7    another agent works on the volume
+  130  interrupted, nothing was touched
+`
+
+// list is a flag that may be given several times.
+type list []string
+
+func (l *list) String() string     { return strings.Join(*l, ",") }
+func (l *list) Set(v string) error { *l = append(*l, v); return nil }
+
+// clean runs the subcommand: progress and the reason of a failure go to stderr,
+// the result to stdout.
+func clean(ctx context.Context, args []string, stdout, stderr io.Writer) int {
+	opts, output, err := parseClean(args, stderr)
+	switch {
+	case errors.Is(err, flag.ErrHelp):
+		return agent.ExitDone
+	case err != nil:
+		fmt.Fprintln(stderr, "casshook-agent:", err)
+		return agent.ExitUsage
+	}
+	opts.Progress = func(message string) { fmt.Fprintln(stderr, message) }
+	result, err := agent.Clean(ctx, opts)
+	if err == nil {
+		err = printClean(stdout, output, result)
+	}
+	if err != nil {
+		fmt.Fprintln(stderr, "casshook-agent:", strings.ReplaceAll(err.Error(), "\n", "; "))
+	}
+	return agent.ExitCode(err)
+}
+
+func printClean(w io.Writer, output string, result *agent.CleanResult) error {
+	if output == "json" {
+		return json.NewEncoder(w).Encode(result)
+	}
+	_, err := io.WriteString(w, result.Text())
+	return err
+}
+
+func parseClean(args []string, stderr io.Writer) (opts agent.CleanOptions, output string, err error) {
+	f := flag.NewFlagSet("clean", flag.ContinueOnError)
+	f.SetOutput(io.Discard) // errors are printed once, by the caller
+	var peers string
+	f.StringVar(&opts.Volume, "volume", "", "root of the volume that carries the backup's documents")
+	f.Var((*list)(&opts.Data), "data", "data directory, once for each in Cassandra's order (default <volume>/data)")
+	f.StringVar(&opts.CommitLog, "commitlog", "", "commit log, emptied (default <volume>/commitlog, which must be there)")
+	f.StringVar(&opts.Hints, "hints", "", "hints, emptied (default <volume>/hints)")
+	f.StringVar(&opts.SavedCaches, "saved-caches", "", "saved caches, emptied (default <volume>/saved_caches)")
+	f.StringVar(&opts.CDC, "cdc", "", "change data capture, emptied (default <volume>/cdc_raw)")
+	f.StringVar(&opts.Backup, "backup", "", "id of the backup (default the newest complete one)")
+	f.StringVar(&peers, "peers", "keep", "keep or forget what the node knows of other nodes; forget for a copy beside the original")
+	f.StringVar(&opts.VolumeID, "volume-id", "", "the volume's identity, where the storage knows one (default by its id file)")
+	f.StringVar(&opts.HostID, "node-host-id", "", "host id that the node has; a volume of another node is refused")
+	f.BoolVar(&opts.InPlace, "in-place", false, "go back on the very volume that the backup was made on and lose what was written since")
+	f.BoolVar(&opts.Again, "again", false, "clean although the backup was restored on this volume before and lose what was written since")
+	f.BoolVar(&opts.AssumeStopped, "assume-stopped", false, "go on where the file system has no leases, by which a running Cassandra is noticed")
+	f.BoolVar(&opts.DryRun, "dry-run", false, "check and verify everything, change nothing")
+	f.BoolVar(&opts.Full, "full", false, "read every byte of the snapshot")
+	f.StringVar(&output, "o", "text", "output: text or json")
+	err = f.Parse(args)
+	opts.ForgetPeers = peers == "forget"
+	switch {
+	case errors.Is(err, flag.ErrHelp):
+		fmt.Fprint(stderr, cleanUsage)
+		f.SetOutput(stderr)
+		f.PrintDefaults()
+		fmt.Fprint(stderr, cleanCodes)
+	case err != nil:
+	case f.NArg() > 0:
+		err = fmt.Errorf("unexpected argument %q", f.Arg(0))
+	case output != "text" && output != "json":
+		err = fmt.Errorf("output %q: text or json", output)
+	case peers != "keep" && peers != "forget":
+		err = fmt.Errorf("peers %q: keep or forget", peers)
+	}
+	return opts, output, err
+}

@@ -1,0 +1,626 @@
+package agent
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/casshook/casshook/pkg/agent/wire"
+	"github.com/casshook/casshook/pkg/document"
+	"github.com/casshook/casshook/pkg/sstable"
+)
+
+// smallWreck is a volume with a table that has an index, and one of system's.
+func smallWreck(t *testing.T) (*wreck, string) {
+	t.Helper()
+	root := scratch(t)
+	return newWreck(t, root, 7, "system.peers", "ks.a"), root
+}
+
+// live is the live directory of ks.a.
+func (w *wreck) live(dir int) string {
+	return filepath.Join(w.data[dir], "ks", sstable.TableDir("a", id32(4)))
+}
+
+// snapshotFile is a file of the backup's snapshot of ks.a, by the end of its name.
+func (w *wreck) snapshotFile(end string) string {
+	w.t.Helper()
+	found, err := filepath.Glob(filepath.Join(w.live(0), "snapshots", testID, "*-"+end))
+	require.NoError(w.t, err)
+	require.NotEmpty(w.t, found)
+	return found[0]
+}
+
+func (w *wreck) path(parts ...string) string {
+	return filepath.Join(append([]string{w.root}, parts...)...)
+}
+
+func TestCleanRefuses(t *testing.T) {
+	t.Parallel()
+	replace := func(w *wreck, path, content string) {
+		require.NoError(w.t, os.RemoveAll(path))
+		w.write(path, content)
+	}
+	keepOpen := func(w *wreck, path string) {
+		f, err := os.Open(path)
+		require.NoError(w.t, err)
+		w.t.Cleanup(func() { f.Close() })
+	}
+	node := func(w *wreck) string { return w.path("casshook", testID, document.NodeFile) }
+	for name, tt := range map[string]struct {
+		change func(w *wreck, o *CleanOptions)
+		code   int
+		text   string
+	}{
+		"no volume":         {func(_ *wreck, o *CleanOptions) { o.Volume = "" }, ExitUsage, "say --volume DIR"},
+		"no backup id":      {func(_ *wreck, o *CleanOptions) { o.Backup = "nightly" }, ExitUsage, `"nightly" is no backup id`},
+		"a directory twice": {func(_ *wreck, o *CleanOptions) { o.Data[1] = o.Data[0] }, ExitUsage, "is named twice"},
+		"volume not there":  {func(_ *wreck, o *CleanOptions) { o.Volume += "x" }, ExitPrecondition, "no such file"},
+		"data not there":    {func(_ *wreck, o *CleanOptions) { o.Data[1] += "x" }, ExitPrecondition, "no such file"},
+		"no backup":         {func(w *wreck, _ *CleanOptions) { require.NoError(w.t, os.RemoveAll(w.path("casshook"))) }, ExitPrecondition, "no backup on the volume"},
+		"not this backup":   {func(_ *wreck, o *CleanOptions) { o.Backup = otherID }, ExitPrecondition, "which has " + testID},
+		"not complete": {func(w *wreck, _ *CleanOptions) {
+			require.NoError(w.t, os.Remove(w.path("casshook", testID, "COMPLETE")))
+		}, ExitCorrupt, "no COMPLETE"},
+		"not complete, named": {func(w *wreck, o *CleanOptions) {
+			o.Backup = testID
+			require.NoError(w.t, os.Remove(w.path("casshook", testID, "COMPLETE")))
+		}, ExitCorrupt, "no COMPLETE"},
+		"changed document": {func(w *wreck, _ *CleanOptions) {
+			content, _ := os.ReadFile(node(w))
+			replace(w, node(w), string(content)+"\n")
+		}, ExitCorrupt, "differs from what COMPLETE recorded"},
+		"another node's":       {func(_ *wreck, o *CleanOptions) { o.HostID = "h2" }, ExitPrecondition, "it is another node's"},
+		"too few directories":  {func(_ *wreck, o *CleanOptions) { o.Data = o.Data[:1] }, ExitPrecondition, "1 are given: say --data DIR for each"},
+		"the original volume":  {func(_ *wreck, o *CleanOptions) { o.VolumeID = "" }, ExitPrecondition, "say --in-place"},
+		"commit log not there": {func(w *wreck, _ *CleanOptions) { require.NoError(w.t, os.RemoveAll(w.path("commitlog"))) }, ExitPrecondition, "say --commitlog DIR"},
+		"commit log a file":    {func(w *wreck, _ *CleanOptions) { replace(w, w.path("commitlog"), "x") }, ExitPrecondition, "not a directory"},
+		"commit log elsewhere": {func(w *wreck, _ *CleanOptions) {
+			require.NoError(w.t, errors.Join(os.RemoveAll(w.path("commitlog")), os.Symlink("../outside", w.path("commitlog"))))
+		}, ExitPrecondition, "say --commitlog DIR"},
+		"hints not there": {func(_ *wreck, o *CleanOptions) { o.Hints = "/nowhere" }, ExitPrecondition, "say --hints DIR"},
+		"live file open":  {func(w *wreck, _ *CleanOptions) { keepOpen(w, filepath.Join(w.live(1), "nb-77-big-Data.db")) }, ExitPrecondition, "Cassandra runs on this volume"},
+		"commit log open": {func(w *wreck, _ *CleanOptions) { keepOpen(w, w.path("commitlog", "CommitLog-7-1.log")) }, ExitPrecondition, "Cassandra runs on this volume"},
+		"index open": {func(w *wreck, _ *CleanOptions) {
+			keepOpen(w, filepath.Join(w.data[0], "ks", "b-"+id32(5), ".created_since", "nb-4-big-Data.db"))
+		}, ExitPrecondition, "Cassandra runs on this volume"},
+		"snapshot file gone":  {func(w *wreck, _ *CleanOptions) { require.NoError(w.t, os.Remove(w.snapshotFile("Index.db"))) }, ExitCorrupt, "lacks Index.db"},
+		"snapshot file short": {func(w *wreck, _ *CleanOptions) { replace(w, w.snapshotFile("Data.db"), "x") }, ExitCorrupt, "the backup recorded"},
+		"snapshot file a link": {func(w *wreck, _ *CleanOptions) {
+			f := w.snapshotFile("Filter.db")
+			require.NoError(w.t, errors.Join(os.Remove(f), os.Symlink("x", f)))
+		}, ExitCorrupt, "is no regular file"},
+		"flipped bit": {func(w *wreck, o *CleanOptions) {
+			o.Full = true
+			f := w.snapshotFile("Data.db")
+			content, _ := os.ReadFile(f)
+			replace(w, f, strings.ToUpper(string(content)))
+		}, ExitCorrupt, "checksum of Data.db differs"},
+		"a directory in the way": {func(w *wreck, _ *CleanOptions) {
+			dir := filepath.Join(w.live(0), filepath.Base(w.snapshotFile("Index.db")))
+			require.NoError(w.t, errors.Join(os.RemoveAll(dir), os.Mkdir(dir, 0o755)))
+		}, ExitPrecondition, "is no file: move it away"},
+		"a file for the index": {func(w *wreck, _ *CleanOptions) { w.write(filepath.Join(w.live(0), ".a_idx"), "x") }, ExitPrecondition, ".a_idx is no directory of its own: move it away"},
+		"a table elsewhere": {func(w *wreck, _ *CleanOptions) {
+			require.NoError(w.t, errors.Join(os.Rename(w.live(0), w.path("moved")), os.Symlink("../../moved", w.live(0))))
+		}, ExitPrecondition, "casshook follows no links"},
+		"snapshots elsewhere": {func(w *wreck, _ *CleanOptions) {
+			s := filepath.Join(w.live(0), "snapshots")
+			require.NoError(w.t, errors.Join(os.Rename(s, w.path("moved")), os.Symlink("../../../moved", s)))
+		}, ExitPrecondition, "casshook follows no links"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w, root := smallWreck(t)
+			w.t = t
+			w.write(filepath.Join(w.live(1), "nb-77-big-Data.db"), "live")
+			w.write(filepath.Join(w.data[0], "ks", "b-"+id32(5), ".created_since", "nb-4-big-Data.db"), "live")
+			opts := wreckOptions(root, false)
+			tt.change(w, &opts)
+			before := portrait(t, root)
+			for _, opts.DryRun = range []bool{true, false} {
+				_, err := Clean(t.Context(), opts)
+				require.ErrorContains(t, err, tt.text)
+				require.Equal(t, tt.code, ExitCode(err), err)
+			}
+			sameTree(t, before, portrait(t, root), "refused")
+		})
+	}
+}
+
+func TestCleanTakesTurnsWithAgents(t *testing.T) {
+	t.Parallel()
+	w, root := smallWreck(t)
+	c := hold(t, w.node(""))
+	before := portrait(t, root)
+	_, err := Clean(t.Context(), wreckOptions(root, false))
+	require.Equal(t, ExitLocked, ExitCode(err))
+	require.ErrorContains(t, err, "another agent works on")
+	sameTree(t, before, portrait(t, root), "locked")
+	require.NoError(t, c.lock(wire.LockRelease, "me"))
+	_, err = Clean(t.Context(), wreckOptions(root, false))
+	require.NoError(t, err)
+}
+
+func TestCleanInPlace(t *testing.T) {
+	t.Parallel()
+	w, root := smallWreck(t)
+	opts := wreckOptions(root, false)
+	opts.VolumeID, opts.InPlace, opts.HostID = "", true, "H1"
+	r, err := Clean(t.Context(), opts)
+	require.NoError(t, err)
+	identity, err := document.VolumeIdentity(w.root)
+	require.NoError(t, err)
+	require.Equal(t, identity, r.Volume)
+	require.Equal(t, cleanID(testID, identity), r.RestoreID)
+}
+
+func TestCleanDryRun(t *testing.T) {
+	t.Parallel()
+	w, root := smallWreck(t)
+	require.NoError(t, os.Remove(w.path("casshook", flockFile)))
+	before := portrait(t, root)
+	opts := wreckOptions(root, false)
+	opts.DryRun, opts.Full = true, true
+	var said []string
+	opts.Progress = func(m string) { said = append(said, m) }
+	r, err := Clean(t.Context(), opts)
+	require.NoError(t, err)
+	require.Equal(t, StatePlanned, r.State)
+	require.NotZero(t, r.Removed)
+	require.NotEmpty(t, r.TablesEmptied)
+	require.Contains(t, said, "verified 2 of 2 tables")
+	require.Contains(t, r.Text(), "nothing was changed")
+	sameTree(t, before, portrait(t, root), "dry run")
+}
+
+func TestCleanChoosesTheNewest(t *testing.T) {
+	t.Parallel()
+	w, root := smallWreck(t)
+	w.snapshot("ks", "a", id32(4), otherID)
+	c := hold(t, w.node(""))
+	opts := wreckOptions(root, false)
+	opts.DryRun = true
+	chosen := func() string {
+		r, err := Clean(t.Context(), opts)
+		require.NoError(t, err)
+		return r.BackupID
+	}
+	_, err := describe(c, otherID) // the tables of its snapshot are not those of the schema
+	require.Error(t, err)
+	require.NoError(t, c.lock(wire.LockRelease, "me"))
+	require.Equal(t, testID, chosen(), "the newest has no COMPLETE")
+	require.NoError(t, c.lock(wire.LockAcquire, "me"))
+	require.NoError(t, os.RemoveAll(document.SnapshotDir(w.data[0], "ks", "a", id32(4), otherID)))
+	require.NoError(t, os.RemoveAll(document.SnapshotDir(w.data[1], "ks", "a", id32(4), otherID)))
+	backup(c, otherID)
+	require.NoError(t, c.lock(wire.LockRelease, "me"))
+	require.Equal(t, otherID, chosen())
+	w.write(w.path("casshook", otherID, "COMPLETE"), "torn")
+	_, err = Clean(t.Context(), opts)
+	require.Equal(t, ExitCorrupt, ExitCode(err), "it claims to be complete: an older one is not what was asked for")
+	opts.Backup = testID
+	require.Equal(t, testID, chosen())
+}
+
+// operation is a change of the cleaner's.
+type operation struct{ name, path string }
+
+// TestCleanOrder wants every change to be durable before one that relies on it.
+func TestCleanOrder(t *testing.T) {
+	t.Parallel()
+	_, root := smallWreck(t)
+	c, err := newCleaner(wreckOptions(root, false))
+	require.NoError(t, err)
+	defer c.node.close()
+	var done []operation
+	c.disk.before = func(name, path string) error {
+		done = append(done, operation{name, path})
+		return nil
+	}
+	_, err = c.run(t.Context())
+	require.NoError(t, err)
+	dirty := map[string]string{} // by directory, the last kind of change in it
+	logs, placed := map[string]bool{}, map[string]bool{}
+	for _, o := range done {
+		dir, base := filepath.Dir(o.path), filepath.Base(o.path)
+		switch o.name {
+		case "sync":
+			delete(dirty, o.path)
+		case "syncfs":
+			clear(dirty)
+		case "remove":
+			require.Empty(t, placed, "%s is removed after files were placed", o.path)
+			require.False(t, logs[dir] && isData(base), "%s is removed after transaction logs, which say that it counts", o.path)
+			logs[dir] = logs[dir] || sstable.IsTransactionLog(base)
+			delete(dirty, o.path) // a directory that is gone
+			dirty[dir] = "remove"
+		case "link", "copy", "rename", "mkdir":
+			for d, kind := range dirty {
+				require.NotEqual(t, "remove", kind, "%s when removals in %s may come back", o.path, d)
+				require.False(t, isData(base) && kind == "parts", "%s when its parts in %s may be lost", o.path, d)
+			}
+			placed[o.path] = true
+			if dirty[dir] = "parts"; isData(base) {
+				dirty[dir] = "data"
+				for name := range placed {
+					require.False(t, isData(name) && !isData(o.path))
+				}
+			}
+		case "write", "journal":
+			if base == cleanedFile {
+				require.Empty(t, dirty, "the marker when not all is durable")
+			}
+		}
+	}
+	require.Equal(t, operation{"write", filepath.Join(c.dir, cleanedFile)}, done[len(done)-1])
+}
+
+// TestCleanErrors has every kind of change fail once, at its first and at a later
+// occurrence, and wants the next run to end well.
+func TestCleanErrors(t *testing.T) {
+	t.Parallel()
+	for _, kind := range []string{"write", "journal", "remove", "mkdir", "copy", "chmod", "rename", "link", "sync", "syncfs"} {
+		for _, nth := range []int{1, 3} {
+			t.Run(fmt.Sprint(kind, " ", nth), func(t *testing.T) {
+				t.Parallel()
+				w, root := smallWreck(t)
+				live := withoutRestores(portrait(t, root))
+				c, err := newCleaner(wreckOptions(root, false))
+				require.NoError(t, err)
+				seen, begun := 0, false
+				c.disk.before = func(name, path string) error {
+					begun = begun || (name == "remove" && !strings.Contains(path, "casshook/restore-"))
+					if name == kind {
+						seen++
+					}
+					if name == kind && seen == nth {
+						return fmt.Errorf("%s %s: %w", name, path, syscall.EIO)
+					}
+					return nil
+				}
+				_, err = c.run(t.Context())
+				c.node.close()
+				if seen < nth {
+					require.NoError(t, err)
+					return
+				}
+				require.ErrorIs(t, err, syscall.EIO)
+				if begun {
+					require.Equal(t, ExitHalfWay, ExitCode(err))
+					require.ErrorContains(t, err, "run the same command again")
+				} else {
+					require.Equal(t, ExitPrecondition, ExitCode(err))
+					sameTree(t, live, withoutRestores(portrait(t, root)), "before anything was changed")
+				}
+				r, err := Clean(t.Context(), wreckOptions(root, false))
+				require.NoError(t, err)
+				require.Equal(t, StateCleaned, r.State)
+				w.oneFile(false)
+			})
+		}
+	}
+}
+
+func withoutRestores(all map[string]string) map[string]string {
+	for name := range all {
+		if strings.Contains(name, "casshook/restore-") {
+			delete(all, name)
+		}
+	}
+	return all
+}
+
+func TestCleanOnAFullDisk(t *testing.T) {
+	t.Parallel()
+	full := func(t *testing.T, at func(name, path string) bool) (root string, err error) {
+		_, root = smallWreck(t)
+		c, err := newCleaner(wreckOptions(root, false))
+		require.NoError(t, err)
+		defer c.node.close()
+		c.disk.before = func(name, path string) error {
+			if at(name, path) {
+				return fmt.Errorf("%s: %w", name, syscall.ENOSPC)
+			}
+			return nil
+		}
+		_, err = c.run(t.Context())
+		return root, err
+	}
+	t.Run("when linking", func(t *testing.T) {
+		t.Parallel()
+		root, err := full(t, func(name, _ string) bool { return name == "link" })
+		require.Equal(t, ExitHalfWay, ExitCode(err))
+		require.ErrorContains(t, err, "the file system is full, free some space")
+		_, err = Clean(t.Context(), wreckOptions(root, false))
+		require.NoError(t, err)
+	})
+	t.Run("before the journal", func(t *testing.T) {
+		t.Parallel()
+		root, err := full(t, func(name, _ string) bool { return name == "write" })
+		require.Equal(t, ExitPrecondition, ExitCode(err))
+		require.ErrorContains(t, err, "free some space")
+		require.NoDirExists(t, filepath.Join(root, "volume", "casshook", "restore-"+cleanID(testID, restoredVolume)))
+		require.FileExists(t, filepath.Join(root, "volume", "commitlog", "CommitLog-7-1.log"))
+	})
+	t.Run("saved caches make room", func(t *testing.T) {
+		t.Parallel()
+		caches := 0
+		_, err := full(t, func(name, path string) bool {
+			if name == "remove" && strings.Contains(path, "saved_caches") {
+				caches++
+			}
+			return name == "write" && caches < 2
+		})
+		require.NoError(t, err)
+	})
+}
+
+func TestCleanInterrupted(t *testing.T) {
+	t.Parallel()
+	w, root := smallWreck(t)
+	before := portrait(t, root)
+	ctx, cancel := context.WithCancel(t.Context())
+	opts := wreckOptions(root, false)
+	opts.Progress = func(m string) {
+		if m == "verifying the snapshot" {
+			cancel()
+		}
+	}
+	_, err := Clean(ctx, opts)
+	require.Equal(t, ExitInterrupted, ExitCode(err))
+	sameTree(t, before, portrait(t, root), "interrupted")
+
+	ctx, cancel = context.WithCancel(t.Context())
+	c, err := newCleaner(wreckOptions(root, false))
+	require.NoError(t, err)
+	c.disk.before = func(name, _ string) error {
+		if name == "link" {
+			cancel()
+		}
+		return nil
+	}
+	_, err = c.run(ctx)
+	c.node.close()
+	require.Equal(t, ExitHalfWay, ExitCode(err))
+	_, err = Clean(t.Context(), wreckOptions(root, false))
+	require.NoError(t, err)
+	w.oneFile(false)
+}
+
+// TestCleanNoticesAStart has Cassandra start while the cleaner works.
+func TestCleanNoticesAStart(t *testing.T) {
+	t.Parallel()
+	w, root := smallWreck(t)
+	c, err := newCleaner(wreckOptions(root, false))
+	require.NoError(t, err)
+	defer c.node.close()
+	c.disk.before = func(name, path string) error {
+		if name == "link" && isData(path) {
+			w.write(w.path("commitlog", "CommitLog-7-99.log"), "started")
+		}
+		return nil
+	}
+	_, err = c.run(t.Context())
+	require.Equal(t, ExitHalfWay, ExitCode(err))
+	require.ErrorContains(t, err, "was Cassandra started?")
+	require.NoFileExists(t, filepath.Join(c.dir, cleanedFile))
+}
+
+func TestCleanWithoutLeases(t *testing.T) {
+	t.Parallel()
+	require.ErrorIs(t, lease(t.TempDir()), errNoLeases, "leases are of files only")
+	_, root := smallWreck(t)
+	for _, assume := range []bool{false, true} {
+		opts := wreckOptions(root, false)
+		opts.AssumeStopped = assume
+		c, err := newCleaner(opts)
+		require.NoError(t, err)
+		c.lease = func(string) error { return errNoLeases }
+		_, err = c.run(t.Context())
+		c.node.close()
+		if assume {
+			require.NoError(t, err)
+			continue
+		}
+		require.Equal(t, ExitPrecondition, ExitCode(err))
+		require.ErrorContains(t, err, "--assume-stopped")
+	}
+	opts := wreckOptions(root, false)
+	opts.AssumeStopped, opts.Again = true, true
+	c, err := newCleaner(opts)
+	require.NoError(t, err)
+	defer c.node.close()
+	c.lease = func(string) error { return errOpenElsewhere }
+	_, err = c.run(t.Context())
+	require.ErrorContains(t, err, "Cassandra runs", "what is known is not assumed away")
+}
+
+// TestCleanKeepsOwners runs as root only: nobody else can give files away.
+func TestCleanKeepsOwners(t *testing.T) {
+	t.Parallel()
+	if os.Geteuid() != 0 {
+		t.Skip("needs root")
+	}
+	w, root := smallWreck(t)
+	for name := range portrait(t, w.root) {
+		require.NoError(t, os.Lchown(w.path(name), 999, 998))
+	}
+	_, err := Clean(t.Context(), wreckOptions(root, false))
+	require.NoError(t, err)
+	for name := range portrait(t, w.root) {
+		info, err := os.Lstat(w.path(name))
+		require.NoError(t, err)
+		st := info.Sys().(*syscall.Stat_t)
+		require.Equal(t, [2]uint32{999, 998}, [2]uint32{st.Uid, st.Gid}, name)
+	}
+}
+
+func TestCleanIsSeenByTheAgent(t *testing.T) {
+	t.Parallel()
+	w, root := smallWreck(t)
+	n := w.node("")
+	n.VolumeID = restoredVolume
+	inspect := func() wire.Volume {
+		v, err := ask[wire.Volume](open(t, n), wire.OpInspect, none{})
+		require.NoError(t, err)
+		return v
+	}
+	cleanUntil(t, wreckOptions(root, false), 40)
+	v := inspect()
+	require.Len(t, v.Restores, 1)
+	require.True(t, v.Restores[0].Offline && v.Restores[0].Begun(wire.StepSchema), "live data is not what it was")
+	_, first := cleanUntil(t, wreckOptions(root, false), 0)
+	v = inspect()
+	require.Len(t, v.Restores, 1)
+	r := v.Restores[0]
+	require.False(t, r.Done || r.Loaded || r.Begun(wire.StepSchema))
+	require.Equal(t, journalCleaned, r.Steps[len(r.Steps)-1].Step)
+	require.Equal(t, &wire.Cleaned{Version: document.Version, BackupID: testID, Volume: restoredVolume, Node: "n1", HostID: "h1", Time: first.Cleaned,
+		Tables: first.Tables, Files: first.Files, Bytes: first.Bytes}, r.Cleaned)
+	require.True(t, v.Backups[0].Complete, "the backup stays")
+	_, err := Clean(t.Context(), wreckOptions(root, true))
+	require.Equal(t, ExitPrecondition, ExitCode(err))
+	require.ErrorContains(t, err, "with peers kept")
+}
+
+// TestCleanBesideOnlineRestores puts the cleaner before and after restores through
+// the running node.
+func TestCleanBesideOnlineRestores(t *testing.T) {
+	t.Parallel()
+	journal := func(c *client, step string) {
+		_, err := ask[none](c, wire.OpJournal, wire.JournalArgs{RestoreID: restoreNo, BackupID: testID, Entry: wire.JournalEntry{Time: time.Now(), Step: step}})
+		require.NoError(c.t, err)
+	}
+	agentOf := func(t *testing.T, w *wreck) *client {
+		n := w.node("")
+		n.VolumeID = restoredVolume
+		return hold(t, n)
+	}
+	t.Run("stopped half-way", func(t *testing.T) {
+		t.Parallel()
+		w, root := smallWreck(t)
+		c := agentOf(t, w)
+		journal(c, wire.StepSchema)
+		require.NoError(t, c.lock(wire.LockRelease, "me"))
+		_, r := cleanUntil(t, wreckOptions(root, false), 0)
+		require.Equal(t, []string{restoreNo}, r.Supersedes)
+		content, err := os.ReadFile(w.path("casshook", restorePrefix+r.RestoreID, journalFile))
+		require.NoError(t, err)
+		require.Contains(t, string(content), "superseding restore "+restoreNo)
+		w.oneFile(false)
+	})
+	for _, how := range []string{"loaded", "done"} {
+		t.Run(how, func(t *testing.T) {
+			t.Parallel()
+			w, root := smallWreck(t)
+			c := agentOf(t, w)
+			_, err := ask[none](c, wire.OpMarkLoaded, wire.MarkLoadedArgs{RestoreID: restoreNo, BackupID: testID})
+			require.NoError(t, err)
+			if how == "done" {
+				_, err = ask[wire.FinishResult](c, wire.OpFinish, wire.FinishArgs{RestoreID: restoreNo, BackupID: testID, KeepBackup: true})
+				require.NoError(t, err)
+			}
+			require.NoError(t, c.lock(wire.LockRelease, "me"))
+			before := portrait(t, root)
+			_, err = Clean(t.Context(), wreckOptions(root, false))
+			require.Equal(t, ExitPrecondition, ExitCode(err))
+			require.ErrorContains(t, err, "say --again")
+			sameTree(t, before, portrait(t, root), how)
+			opts := wreckOptions(root, false)
+			opts.Again = true
+			_, err = Clean(t.Context(), opts)
+			require.NoError(t, err)
+			w.oneFile(false)
+			opts.VolumeID = "another copy" // of which nothing was restored
+			opts.Again = false
+			_, err = Clean(t.Context(), opts)
+			require.NoError(t, err)
+		})
+	}
+	t.Run("after the cleaner", func(t *testing.T) {
+		t.Parallel()
+		w, root := smallWreck(t)
+		_, r := cleanUntil(t, wreckOptions(root, false), 0)
+		c := agentOf(t, w)
+		_, err := ask[wire.StageResult](c, wire.OpStage, stageArgs("a"))
+		require.NoError(t, err)
+		verified, err := ask[wire.VerifyResult](c, wire.OpVerify, wire.VerifyArgs{BackupID: testID, Full: true})
+		require.NoError(t, err)
+		require.Empty(t, verified.Problems)
+		live := tree(t, w.live(0))
+		_, err = ask[wire.FinishResult](c, wire.OpFinish, wire.FinishArgs{RestoreID: restoreNo, BackupID: testID, LiveIDs: []string{id32(4), id32(1)}})
+		require.NoError(t, err)
+		own := slices.DeleteFunc(live, func(name string) bool { return strings.HasPrefix(name, "snapshots") })
+		left := slices.DeleteFunc(tree(t, w.live(0)), func(name string) bool { return strings.HasPrefix(name, "snapshots") })
+		require.Equal(t, own, left, "what was put in place stays when the snapshot goes")
+		require.NoError(t, c.lock(wire.LockRelease, "me"))
+		_, err = Clean(t.Context(), wreckOptions(root, false))
+		require.Equal(t, ExitPrecondition, ExitCode(err))
+		require.ErrorContains(t, err, "no backup on the volume")
+		require.FileExists(t, w.path("casshook", restorePrefix+r.RestoreID, cleanedFile), "the marker stays")
+	})
+}
+
+// TestCleanForgetsOtherCleanings has a cleaning with one backup stop half-way and
+// one with another come to its end: the volume is not half cleaned any more.
+func TestCleanForgetsOtherCleanings(t *testing.T) {
+	t.Parallel()
+	w, root := smallWreck(t)
+	cleanUntil(t, wreckOptions(root, false), 40)
+	half := w.path("casshook", restorePrefix+cleanID(testID, restoredVolume))
+	require.DirExists(t, half)
+	for _, r := range w.refs {
+		for _, dataDir := range w.data {
+			snapshot := document.SnapshotDir(dataDir, r.Keyspace, r.Name, r.ID, testID)
+			copyTree(t, snapshot, filepath.Join(filepath.Dir(snapshot), otherID))
+		}
+	}
+	c := hold(t, w.node(""))
+	backup(c, otherID, w.refs...)
+	require.NoError(t, c.lock(wire.LockRelease, "me"))
+	r, err := Clean(t.Context(), wreckOptions(root, false))
+	require.NoError(t, err)
+	require.Equal(t, otherID, r.BackupID)
+	require.Equal(t, []string{filepath.Base(half)[len(restorePrefix):]}, r.Supersedes)
+	require.NoDirExists(t, half)
+}
+
+// TestCleanAgain repairs what was lost since, and only that. While it does, the
+// volume does not count as cleaned.
+func TestCleanAgain(t *testing.T) {
+	t.Parallel()
+	w, root := smallWreck(t)
+	cleanUntil(t, wreckOptions(root, false), 0)
+	after := portrait(t, root)
+	statistics := filepath.Join(w.live(0), filepath.Base(w.snapshotFile("Statistics.db")))
+	require.NoError(t, os.Remove(statistics))
+	opts := wreckOptions(root, false)
+	opts.Again = true
+	c, err := newCleaner(opts)
+	require.NoError(t, err)
+	c.disk.before = func(_, path string) error {
+		if path == statistics || strings.HasSuffix(path, "-"+sstable.Data) {
+			return syscall.EIO
+		}
+		return nil
+	}
+	_, err = c.run(t.Context())
+	c.node.close()
+	require.Equal(t, ExitHalfWay, ExitCode(err))
+	require.NoFileExists(t, filepath.Join(c.dir, cleanedFile))
+	r, err := Clean(t.Context(), opts)
+	require.NoError(t, err)
+	require.Equal(t, 2, r.Linked, "the file, and the Data.db that must come after it")
+	require.Equal(t, 1, r.Removed)
+	sameTree(t, after, portrait(t, root), "again")
+}

@@ -1,0 +1,286 @@
+package agent
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"syscall"
+	"time"
+
+	"github.com/casshook/casshook/pkg/agent/wire"
+	"github.com/casshook/casshook/pkg/document"
+)
+
+// Steps of the cleaner's journal. The last says what is to come, since it is what
+// status shows.
+const (
+	journalRemoving = "removing what is live"
+	journalPlacing  = "putting the snapshot in place"
+	journalData     = "putting Data.db files in place"
+	journalCleaned  = "cleaned, not verified by after-restore"
+)
+
+// begin begins the journal, after which the volume counts as half cleaned. On a
+// full file system saved caches, which nobody misses, make room for it.
+func (c *cleaner) begin(context.Context) error {
+	err := c.beginJournal()
+	if errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) {
+		c.say("the file system is full: removing saved caches to make room for the journal")
+		if err = c.dropCaches(); err == nil {
+			err = c.beginJournal()
+		}
+	}
+	if err != nil {
+		return exitWith(ExitPrecondition, fmt.Errorf("%w: nothing was changed", explain(err)))
+	}
+	return nil
+}
+
+func (c *cleaner) dropCaches() error {
+	for _, d := range c.plan.dirs {
+		for _, name := range d.remove {
+			if d.from == nil && cacheFile.MatchString(name) {
+				if err := c.disk.remove(filepath.Join(d.path, name)); err != nil {
+					return err
+				}
+			}
+		}
+	}
+	return nil
+}
+
+func (c *cleaner) beginJournal() error {
+	if c.VolumeID == "" {
+		if err := c.markVolume(); err != nil {
+			return err
+		}
+	}
+	c.dir = filepath.Join(c.node.root(), restorePrefix+c.id)
+	err := os.Mkdir(c.dir, 0o750)
+	fresh := err == nil
+	if err == nil || errors.Is(err, fs.ErrExist) {
+		err = c.fillJournal()
+	}
+	if err != nil && fresh { // nothing was changed, and nothing shall say otherwise
+		return errors.Join(err, os.RemoveAll(c.dir))
+	}
+	return err
+}
+
+func (c *cleaner) fillJournal() error {
+	if err := c.disk.own(c.dir); err != nil {
+		return err
+	}
+	info := restoreInfo{Version: document.Version, BackupID: c.backup.Node.BackupID, Volume: c.identity, Offline: true}
+	if err := c.disk.write(filepath.Join(c.dir, restoreFile), info); err != nil {
+		return err
+	}
+	for _, id := range c.result.Supersedes {
+		c.say("supersedes restore %s, which had stopped half-way", id)
+		if err := c.note("superseding restore "+id, false); err != nil {
+			return err
+		}
+	}
+	for _, e := range c.plan.emptied {
+		if err := c.note("emptying "+e.Path+", which the backup does not have", false); err != nil {
+			return err
+		}
+	}
+	if err := c.note(journalRemoving, false); err != nil {
+		return err
+	}
+	// From here on what an earlier run placed is not known to be there.
+	if err := c.disk.remove(filepath.Join(c.dir, cleanedFile)); err != nil {
+		return err
+	}
+	if err := c.disk.sync(); err != nil {
+		return err
+	}
+	return document.SyncDir(c.node.root())
+}
+
+// markVolume gives a volume without an identity one, and the restore its name.
+func (c *cleaner) markVolume() error {
+	if err := document.MarkVolume(c.Volume); err != nil {
+		return err
+	}
+	identity, err := c.node.identity()
+	if err != nil || identity == c.identity {
+		return err
+	}
+	c.identity, c.id = identity, cleanID(c.backup.Node.BackupID, identity)
+	c.result.Volume, c.result.RestoreID = c.identity, c.id
+	return c.disk.own(document.VolumeFile(c.Volume))
+}
+
+// note appends to the journal.
+func (c *cleaner) note(step string, ended bool) error {
+	path := filepath.Join(c.dir, journalFile)
+	if err := c.disk.step("journal", path); err != nil {
+		return err
+	}
+	line, err := json.Marshal(wire.JournalEntry{Time: time.Now().UTC(), Step: step, Ended: ended})
+	if err != nil {
+		return err
+	}
+	if err := appendLine(path, line); err != nil {
+		return err
+	}
+	return c.disk.own(path)
+}
+
+// remove removes everything live that is not of the backup, transaction logs
+// included: one that were left would have Cassandra delete what is put in place,
+// since links have the times that it recorded (LogFile.verifyRecord). All of it is
+// durably gone before anything is put in place.
+func (c *cleaner) remove(ctx context.Context) error {
+	for _, d := range c.plan.dirs {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		for _, name := range d.remove {
+			if err := c.disk.remove(filepath.Join(d.path, name)); err != nil {
+				return err
+			}
+			c.result.Removed++
+		}
+		if d.drop {
+			if err := c.disk.remove(d.path); err != nil {
+				return err
+			}
+		}
+	}
+	if err := c.disk.sync(); err != nil {
+		return err
+	}
+	return c.note(journalRemoving, true)
+}
+
+// place puts all files in place but those without which an SSTable is none.
+func (c *cleaner) place(ctx context.Context) error {
+	if err := c.note(journalPlacing, false); err != nil {
+		return err
+	}
+	for _, d := range c.plan.dirs {
+		if err := c.placeIn(ctx, d, false); err != nil {
+			return err
+		}
+	}
+	if err := c.disk.sync(); err != nil {
+		return err
+	}
+	return c.note(journalPlacing, true)
+}
+
+// placeData puts the Data.db files in place, when all else is there for good.
+func (c *cleaner) placeData(ctx context.Context) error {
+	if err := c.note(journalData, false); err != nil {
+		return err
+	}
+	for _, d := range c.plan.dirs {
+		if err := c.placeIn(ctx, d, true); err != nil {
+			return err
+		}
+	}
+	if err := c.disk.sync(); err != nil {
+		return err
+	}
+	return c.note(journalData, true)
+}
+
+func (c *cleaner) placeIn(ctx context.Context, d *dirPlan, data bool) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	if d.create && !data {
+		like, err := os.Lstat(filepath.Dir(d.path))
+		if err != nil {
+			return err
+		}
+		if err := c.disk.mkdir(d.path, like); err != nil {
+			return err
+		}
+	}
+	for _, name := range d.place {
+		if isData(name) != data {
+			continue
+		}
+		from, to := d.from[name], filepath.Join(d.path, name)
+		if copied(name) {
+			n, err := c.disk.copy(from, to)
+			if err != nil {
+				return err
+			}
+			c.result.Copied++
+			c.result.BytesCopied += n
+			continue
+		}
+		if err := c.disk.link(from.path, to); err != nil {
+			return err
+		}
+		c.result.Linked++
+		c.result.BytesLinked += from.info.Size()
+	}
+	return nil
+}
+
+// check plans once more: nothing may be left to do. A Cassandra that was started
+// meanwhile has left something.
+func (c *cleaner) check(ctx context.Context) error {
+	p, err := c.makePlan()
+	if err != nil {
+		return err
+	}
+	var left []string
+	for _, d := range p.dirs {
+		for _, name := range append(d.remove, d.place...) {
+			left = append(left, filepath.Join(d.path, name))
+		}
+	}
+	if left = append(left, p.blocked...); len(left) > 0 {
+		return fmt.Errorf("%d files are not as they were left, was Cassandra started? %s", len(left), brief(left))
+	}
+	return c.checkStopped(ctx)
+}
+
+// mark ends the cleaning.
+func (c *cleaner) mark(context.Context) error {
+	c.result.State, c.result.Cleaned = StateCleaned, time.Now().UTC()
+	if err := c.note(journalCleaned, true); err != nil {
+		return err
+	}
+	marker := wire.Cleaned{
+		Version: document.Version, BackupID: c.result.BackupID, Volume: c.identity, Node: c.result.Node, HostID: c.result.HostID,
+		Time: c.result.Cleaned, PeersForgotten: c.ForgetPeers, Tables: c.result.Tables, Files: c.result.Files, Bytes: c.result.Bytes,
+	}
+	if err := c.disk.write(filepath.Join(c.dir, cleanedFile), marker); err != nil {
+		return err
+	}
+	return c.forgetOthers()
+}
+
+// forgetOthers removes the journals of cleanings of this volume that stopped
+// half-way: the volume is no longer what they left.
+func (c *cleaner) forgetOthers() error {
+	restores, err := c.node.restores()
+	if err != nil {
+		return err
+	}
+	for _, r := range restores {
+		if !r.Offline || r.Cleaned != nil || r.ID == c.id || r.Volume != c.identity {
+			continue
+		}
+		dir := filepath.Join(c.node.root(), restorePrefix+r.ID)
+		if err := c.disk.step("forget", dir); err != nil {
+			return err
+		}
+		if err := os.RemoveAll(dir); err != nil {
+			return err
+		}
+	}
+	return nil
+}

@@ -1,0 +1,292 @@
+package agent
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+
+	"github.com/casshook/casshook/pkg/agent/wire"
+	"github.com/casshook/casshook/pkg/document"
+	"github.com/casshook/casshook/pkg/sstable"
+)
+
+// clearDir is a directory besides the data directories that is emptied of the
+// files that Cassandra keeps in it.
+type clearDir struct {
+	path  string
+	files *regexp.Regexp
+}
+
+// Files of Cassandra's in the directories that are emptied: CommitLogDescriptor,
+// HintsDescriptor and AutoSavingCache of 4.0 to 5.0. What else lies there, such as
+// lost+found of a volume of its own, stays.
+var (
+	commitLogFile = regexp.MustCompile(`^CommitLog-.*$`)
+	hintsFile     = regexp.MustCompile(`^.*\.(hints|crc32)$`)
+	cacheFile     = regexp.MustCompile(`^(.*-)?(Key|Row|Counter)Cache(-.*)?\.(db|crc32|crc|tmp|db\.tmp)$`)
+)
+
+func usage(format string, args ...any) error {
+	return &exitError{ExitUsage, fmt.Errorf(format, args...)}
+}
+
+// newCleaner checks the options and what they name.
+func newCleaner(opts CleanOptions) (*cleaner, error) {
+	if opts.Volume == "" {
+		return nil, usage("no volume: say --volume DIR")
+	}
+	if opts.Backup != "" && !document.ValidID(opts.Backup) {
+		return nil, usage("%q is no backup id", opts.Backup)
+	}
+	opts.Data = slices.Clone(opts.Data)
+	if len(opts.Data) == 0 {
+		opts.Data = []string{filepath.Join(opts.Volume, "data")}
+	}
+	c := &cleaner{CleanOptions: opts, lease: lease}
+	c.result.TablesEmptied, c.result.DirectoriesEmptied, c.result.Foreign = []Emptied{}, []Emptied{}, []string{} // JSON readers want lists
+	seen := map[inode]string{}
+	for i, path := range append([]*string{&c.Volume}, pointers(c.Data)...) {
+		var err error
+		if *path, err = filepath.Abs(*path); err != nil {
+			return nil, usage("directory %q: %w", *path, err)
+		}
+		info, err := os.Stat(*path)
+		if err != nil || !info.IsDir() {
+			return nil, refuse("directory %s: %w", *path, orNotDir(err))
+		}
+		if other := seen[inodeOf(info)]; other != "" && i > 0 {
+			return nil, usage("data directory %s is named twice (%s)", *path, other)
+		}
+		if i > 0 {
+			seen[inodeOf(info)] = *path
+		}
+	}
+	c.node = &node{Node: wire.Node{Name: "cleaner", Volume: c.Volume, DataDirs: c.Data, VolumeID: c.VolumeID}}
+	return c, c.findClearDirs()
+}
+
+func pointers(paths []string) []*string {
+	list := make([]*string, len(paths))
+	for i := range paths {
+		list[i] = &paths[i]
+	}
+	return list
+}
+
+// findClearDirs finds the directories to empty. A commit log that is not found is
+// one that would be replayed: it must be there. The others may never have been
+// made.
+func (c *cleaner) findClearDirs() error {
+	for _, d := range []struct {
+		given, name, flag string
+		files             *regexp.Regexp
+		required          bool
+	}{
+		{c.CommitLog, "commitlog", "--commitlog", commitLogFile, true},
+		{c.Hints, "hints", "--hints", hintsFile, false},
+		{c.SavedCaches, "saved_caches", "--saved-caches", cacheFile, false},
+		{c.CDC, "cdc_raw", "--cdc", commitLogFile, false},
+	} {
+		path, stat := d.given, os.Stat
+		if path == "" {
+			path, stat = filepath.Join(c.Volume, d.name), os.Lstat // none that leads elsewhere by itself
+		}
+		path, err := filepath.Abs(path)
+		if err != nil {
+			return usage("directory %q: %w", path, err)
+		}
+		info, err := stat(path)
+		if errors.Is(err, fs.ErrNotExist) && d.given == "" && !d.required {
+			continue
+		}
+		if err != nil || !info.IsDir() {
+			return refuse("directory %s: %w: say %s DIR where it is; it must be emptied too", path, orNotDir(err), d.flag)
+		}
+		c.clear = append(c.clear, clearDir{path, d.files})
+	}
+	return nil
+}
+
+// open chooses the backup and reads its documents.
+func (c *cleaner) open(context.Context) error {
+	id, err := c.choose()
+	if err != nil {
+		return err
+	}
+	if c.backup, err = document.Open(c.Volume, id); err != nil {
+		return exitWith(ExitCorrupt, err)
+	}
+	n := &c.backup.Node
+	c.result.BackupID, c.result.Node, c.result.HostID = id, n.Member.Name, n.Member.HostID
+	c.result.PeersForgotten = c.ForgetPeers
+	if c.HostID != "" && !strings.EqualFold(c.HostID, n.Member.HostID) {
+		return refuse("the volume is of host id %s (%s in the backup), not of %s: it is another node's", n.Member.HostID, n.Member.Name, c.HostID)
+	}
+	if len(n.DataDirectories) != len(c.Data) {
+		return refuse("the node had the data directories %s, %d are given: say --data DIR for each, in this order",
+			strings.Join(n.DataDirectories, ", "), len(c.Data))
+	}
+	if c.identity, err = c.node.identity(); err != nil {
+		return exitWith(ExitPrecondition, err)
+	}
+	c.result.Volume = c.identity
+	if c.identity != "" && c.identity == n.Volume && !c.InPlace {
+		return refuse("the volume is the one that backup %s was made on: no restore point was restored; "+
+			"to go back to the backup on it and lose what was written since, say --in-place", id)
+	}
+	return nil
+}
+
+// choose picks the named backup, or the newest that claims to be complete.
+func (c *cleaner) choose() (string, error) {
+	ids, err := document.List(c.Volume)
+	if err != nil {
+		return "", exitWith(ExitPrecondition, err)
+	}
+	if len(ids) == 0 {
+		return "", refuse("no backup on the volume: nothing under %s", filepath.Join(c.Volume, document.Root))
+	}
+	if c.Backup != "" {
+		if !slices.Contains(ids, c.Backup) {
+			return "", refuse("backup %s is not on the volume, which has %s", c.Backup, strings.Join(ids, ", "))
+		}
+		return c.Backup, nil
+	}
+	for _, id := range slices.Backward(ids) { // ids begin with their time
+		if _, err := os.Lstat(filepath.Join(document.BackupDir(c.Volume, id), document.CompleteFile)); err == nil {
+			return id, nil
+		}
+	}
+	return "", damaged("no backup on the volume is complete: %s: %w", strings.Join(ids, ", "), document.ErrIncomplete)
+}
+
+// cleanID names the cleaning of a volume with a backup, unlike every restore
+// through the running node, whose ids are made without the first word.
+func cleanID(backup, identity string) string {
+	sum := sha256.Sum256([]byte("clean\n" + backup + "\n" + identity))
+	return hex.EncodeToString(sum[:8])
+}
+
+// checkEarlier looks at what was restored on this very volume before. What was
+// restored may have been written to since: that is not undone by accident.
+func (c *cleaner) checkEarlier(context.Context) error {
+	restores, err := c.node.restores()
+	if err != nil {
+		return exitWith(ExitPrecondition, err)
+	}
+	c.id = cleanID(c.backup.Node.BackupID, c.identity)
+	c.result.RestoreID = c.id
+	for _, r := range restores {
+		if c.identity == "" || r.Volume != c.identity {
+			continue
+		}
+		this := r.BackupID == c.backup.Node.BackupID
+		switch {
+		case r.ID == c.id && r.Cleaned != nil && !c.Again:
+			return c.settled(r.Cleaned)
+		case this && r.Done && !c.Again:
+			return refuse("backup %s was restored on this volume by restore %s, which is done: to clean it all the same and lose what was written since, say --again", r.BackupID, r.ID)
+		case this && r.Loaded && !c.Again:
+			return refuse("restore %s loaded backup %s on this volume and was not verified: run after-restore again; or, "+
+				"to clean it and lose what was written since, say --again", r.ID, r.BackupID)
+		case r.ID != c.id && !r.Done && r.Begun(wire.StepSchema):
+			c.result.Supersedes = append(c.result.Supersedes, r.ID)
+		}
+	}
+	return nil
+}
+
+// settled ends a run on a volume that was cleaned with this backup before.
+func (c *cleaner) settled(was *wire.Cleaned) error {
+	if was.PeersForgotten != c.ForgetPeers {
+		return refuse("the volume was cleaned with backup %s at %s, with peers %s: to clean it again the other way and lose what was written since, say --again",
+			was.BackupID, was.Time.Format("2006-01-02T15:04:05Z07:00"), peersWord(was.PeersForgotten))
+	}
+	c.result.State = StateUnchanged
+	c.result.Tables, c.result.Files, c.result.Bytes, c.result.Cleaned = was.Tables, was.Files, was.Bytes, was.Time
+	c.say("backup %s was put in place at %s: nothing is done", was.BackupID, was.Time.Format("2006-01-02T15:04:05Z07:00"))
+	return errSettled
+}
+
+func peersWord(forgotten bool) string {
+	if forgotten {
+		return "forgotten"
+	}
+	return "kept"
+}
+
+// hold keeps agents and other cleaners away. A dry run only looks.
+func (c *cleaner) hold(context.Context) error {
+	if c.DryRun {
+		if _, err := os.Lstat(filepath.Join(c.node.root(), flockFile)); errors.Is(err, fs.ErrNotExist) {
+			return nil
+		}
+	}
+	err := c.node.holdVolume()
+	var e *wire.Error
+	if errors.As(err, &e) && e.Kind == wire.KindLocked {
+		return exitWith(ExitLocked, err)
+	}
+	if err == nil && !c.DryRun {
+		err = c.disk.own(c.node.flock.Name())
+	}
+	return exitWith(ExitPrecondition, err)
+}
+
+// verify compares every file of the snapshot with the documents. It may take
+// long, so an interruption does not wait for it: nothing was changed yet.
+func (c *cleaner) verify(ctx context.Context) error {
+	opts := document.VerifyOptions{Full: c.Full}
+	if c.Full {
+		opts.Progress = func(done, total int) {
+			if ctx.Err() == nil {
+				c.say("verified %d of %d tables", done, total)
+			}
+		}
+	}
+	verified := make(chan []string, 1)
+	go func() { verified <- document.VerifyFiles(&c.backup.Node, c.Data, opts) }()
+	select {
+	case problems := <-verified:
+		if len(problems) > 0 {
+			return damaged("backup %s is not whole: %s", c.backup.Node.BackupID, strings.Join(problems, "; "))
+		}
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}
+
+// isPeers tells the tables of what a node remembers of others: v1 and, since 4.0,
+// v2 of both.
+func isPeers(t document.Table) bool {
+	return t.Keyspace == "system" && slices.Contains([]string{"peers", "peers_v2", "peer_events", "peer_events_v2"}, t.Name)
+}
+
+// checkDocument makes sure that every name of the documents that becomes a part
+// of a path is one.
+func checkDocument(t document.Table, dirs int) error {
+	if err := checkTable(t.Keyspace, t.Name, t.ID); err != nil {
+		return err
+	}
+	for _, s := range t.SSTables {
+		if s.Dir < 0 || s.Dir >= dirs || (s.Index != "" && !indexDir.MatchString(s.Index)) {
+			return fmt.Errorf("%s.%s: SSTable %q in data directory %d and index %q", t.Keyspace, t.Name, s.Base, s.Dir, s.Index)
+		}
+		for _, comp := range s.Components {
+			file := sstable.FileOf(s.Base, comp.Name)
+			if _, ok := sstable.ParseName(file); !ok || strings.ContainsRune(file, filepath.Separator) {
+				return fmt.Errorf("%s.%s: %q is no file of an SSTable", t.Keyspace, t.Name, file)
+			}
+		}
+	}
+	return nil
+}

@@ -1,0 +1,247 @@
+package agent
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io/fs"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"syscall"
+
+	"github.com/casshook/casshook/pkg/document"
+	"github.com/casshook/casshook/pkg/sstable"
+)
+
+// disk is everything by which the cleaner changes a volume, one method for each
+// kind of change, so that tests can stop it before any of them.
+type disk struct {
+	// before is called before every change; tests only.
+	before func(operation, path string) error
+	// touched directories have names that are not known to be durable.
+	touched map[string]bool
+	// written directories have new files whose bytes are not known to be.
+	written map[string]bool
+}
+
+func (d *disk) step(operation, path string) error {
+	if d.before == nil {
+		return nil
+	}
+	return d.before(operation, path)
+}
+
+func (d *disk) touch(path string) {
+	if d.touched == nil {
+		d.touched = map[string]bool{}
+	}
+	d.touched[filepath.Dir(path)] = true
+}
+
+// remove removes a file, a symbolic link itself, or an empty directory; what is
+// not there is removed.
+func (d *disk) remove(path string) error {
+	if err := d.step("remove", path); err != nil {
+		return err
+	}
+	d.touch(path)
+	if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	return nil
+}
+
+func (d *disk) link(from, to string) error {
+	if err := d.step("link", to); err != nil {
+		return err
+	}
+	d.touch(to)
+	return os.Link(from, to)
+}
+
+// copy makes a copy of a small file with its mode and owner. What a killed run
+// left of one is not what sameCopy looks for.
+func (d *disk) copy(from source, to string) (int64, error) {
+	content, err := os.ReadFile(from.path)
+	if err != nil {
+		return 0, err
+	}
+	if err := d.step("copy", to); err != nil {
+		return 0, err
+	}
+	d.touch(to)
+	if d.written == nil {
+		d.written = map[string]bool{}
+	}
+	d.written[filepath.Dir(to)] = true
+	f, err := os.OpenFile(to, os.O_WRONLY|os.O_CREATE|os.O_EXCL, from.info.Mode().Perm())
+	if err != nil {
+		return 0, err
+	}
+	_, err = f.Write(content)
+	if err = errors.Join(err, f.Close()); err != nil {
+		return 0, err
+	}
+	if err := d.step("chmod", to); err != nil {
+		return 0, err
+	}
+	return int64(len(content)), likeThe(to, from.info)
+}
+
+// unfinished ends the name of a directory that has not its mode and owner yet.
+const unfinished = ".casshook-new"
+
+// mkdir makes a directory with the mode and the owner of another; it has its name
+// only when it has those.
+func (d *disk) mkdir(path string, like fs.FileInfo) error {
+	if err := d.step("mkdir", path); err != nil {
+		return err
+	}
+	d.touch(path)
+	if err := os.Mkdir(path+unfinished, like.Mode().Perm()); err != nil {
+		return err
+	}
+	if err := likeThe(path+unfinished, like); err != nil {
+		return err
+	}
+	if err := d.step("rename", path); err != nil {
+		return err
+	}
+	return os.Rename(path+unfinished, path)
+}
+
+// sync makes everything durable that was changed since the last sync: names by
+// their directories, which a journalling file system does all at once with the
+// first; the bytes of thousands of copies by a syncfs, since they would cost
+// thousands of commits one by one.
+func (d *disk) sync() error {
+	synced := map[uint64]bool{}
+	for _, dir := range slices.Sorted(maps.Keys(d.written)) {
+		dev, err := deviceOf(dir)
+		if err != nil {
+			return err
+		}
+		if !synced[dev] {
+			if err := d.step("syncfs", dir); err != nil {
+				return err
+			}
+			if err := syncfs(dir); err != nil {
+				return err
+			}
+		}
+		synced[dev] = true
+	}
+	for _, dir := range slices.Sorted(maps.Keys(d.touched)) {
+		dev, err := deviceOf(dir)
+		if errors.Is(err, fs.ErrNotExist) || synced[dev] {
+			continue
+		}
+		if err := d.step("sync", dir); err != nil {
+			return err
+		}
+		if err := document.SyncDir(dir); err != nil {
+			return err
+		}
+	}
+	d.written, d.touched = nil, nil
+	return nil
+}
+
+func deviceOf(path string) (uint64, error) {
+	info, err := os.Lstat(path)
+	if err != nil {
+		return 0, err
+	}
+	return inodeOf(info).dev, nil
+}
+
+// write writes a document of ours, with the owner of the directory of all of them.
+func (d *disk) write(path string, doc any) error {
+	if err := d.step("write", path); err != nil {
+		return err
+	}
+	if err := writeDocument(path, doc); err != nil {
+		return err
+	}
+	return d.own(path)
+}
+
+// own gives a file of ours the owner that casshook's directory has: the agent of
+// the running node must read and write it whoever the cleaner ran as.
+func (d *disk) own(path string) error {
+	root := path
+	for filepath.Base(root) != document.Root {
+		root = filepath.Dir(root)
+	}
+	info, err := os.Stat(root)
+	if err != nil {
+		return err
+	}
+	return chownTo(path, info)
+}
+
+// likeThe gives a path the mode and the owner of another.
+func likeThe(path string, like fs.FileInfo) error {
+	if err := chownTo(path, like); err != nil { // before the mode: it clears bits of it
+		return err
+	}
+	const setid = fs.ModeSetuid | fs.ModeSetgid | fs.ModeSticky
+	return os.Chmod(path, like.Mode()&(fs.ModePerm|setid))
+}
+
+// chownTo changes the owner only where it differs: not everybody may.
+func chownTo(path string, like fs.FileInfo) error {
+	info, err := os.Lstat(path)
+	if err != nil {
+		return err
+	}
+	is, ok := info.Sys().(*syscall.Stat_t)
+	want, ok2 := like.Sys().(*syscall.Stat_t)
+	if !ok || !ok2 || (is.Uid == want.Uid && is.Gid == want.Gid) {
+		return nil
+	}
+	return os.Lchown(path, int(want.Uid), int(want.Gid))
+}
+
+// sameCopy tells whether a live file is the copy of the snapshot's that copy would
+// make: the same bytes, mode and owner, and another file.
+func sameCopy(live string, info fs.FileInfo, from source) (bool, error) {
+	a, b := info.Sys().(*syscall.Stat_t), from.info.Sys().(*syscall.Stat_t)
+	if inodeOf(info) == inodeOf(from.info) || info.Size() != from.info.Size() || info.Mode() != from.info.Mode() || a.Uid != b.Uid || a.Gid != b.Gid {
+		return false, nil
+	}
+	got, err := os.ReadFile(live)
+	if err != nil {
+		return false, err
+	}
+	want, err := os.ReadFile(from.path)
+	return bytes.Equal(got, want), err
+}
+
+// source is a file of the snapshot.
+type source struct {
+	path string
+	info fs.FileInfo
+}
+
+// copied tells whether a file is copied instead of linked: Cassandra rewrites
+// TOC.txt in place, and the snapshot's must not change with it.
+func copied(name string) bool {
+	n, ok := sstable.ParseName(name)
+	return ok && n.Component == sstable.TOC
+}
+
+// explain says what to do about errors that a person can do something about.
+func explain(err error) error {
+	switch {
+	case errors.Is(err, syscall.ENOSPC), errors.Is(err, syscall.EDQUOT):
+		return fmt.Errorf("%w: the file system is full, free some space (names need little)", err)
+	case errors.Is(err, syscall.EROFS):
+		return fmt.Errorf("%w: mount the volume for writing", err)
+	case errors.Is(err, syscall.EACCES), errors.Is(err, syscall.EPERM):
+		return fmt.Errorf("%w: run the cleaner as the user that the files belong to", err)
+	}
+	return err
+}

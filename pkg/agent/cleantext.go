@@ -1,0 +1,37 @@
+package agent
+
+import (
+	"fmt"
+	"strings"
+	"time"
+)
+
+// Text is the result for people.
+func (r *CleanResult) Text() string {
+	var b strings.Builder
+	line := func(format string, args ...any) { fmt.Fprintf(&b, format+"\n", args...) }
+	switch r.State {
+	case StateUnchanged:
+		line("backup %s was put in place on this volume at %s: nothing was done", r.BackupID, r.Cleaned.Format(time.RFC3339))
+	case StatePlanned:
+		line("backup %s is whole and would be put in place; nothing was changed", r.BackupID)
+	default:
+		line("backup %s is in place in %.2f s; its snapshot stays for after-restore", r.BackupID, r.Seconds)
+	}
+	line("node            %s, host id %s, volume %s, peers %s", r.Node, r.HostID, r.Volume, peersWord(r.PeersForgotten))
+	line("tables          %d with %d files, %d bytes", r.Tables, r.Files, r.Bytes)
+	line("this run        %d live files removed, %d linked (%d bytes), %d TOC.txt copied (%d bytes)", r.Removed, r.Linked, r.BytesLinked, r.Copied, r.BytesCopied)
+	for _, e := range r.TablesEmptied {
+		line("not in backup   %s: %d files", e.Path, e.Files)
+	}
+	for _, e := range r.DirectoriesEmptied {
+		line("emptied         %s: %d files", e.Path, e.Files)
+	}
+	for _, path := range r.Foreign {
+		line("foreign, kept   %s", path)
+	}
+	for _, id := range r.Supersedes {
+		line("supersedes      restore %s, which had stopped half-way", id)
+	}
+	return b.String()
+}

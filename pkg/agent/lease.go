@@ -1,0 +1,173 @@
+package agent
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/casshook/casshook/pkg/sstable"
+)
+
+// Of fcntl(2): a write lease is granted only while nobody else in the whole
+// machine has the file open or mapped, whatever container he is in.
+const (
+	fcntlSetLease = 1024
+	leaseWrite    = 1
+	leaseNone     = 2
+)
+
+// Somebody who looks at a file for a moment is not Cassandra, which keeps its
+// files open.
+const (
+	leaseTries = 10
+	leasePause = 20 * time.Millisecond
+)
+
+// Errors of a lease.
+var (
+	errOpenElsewhere = errors.New("a process has the file open")
+	errNoLeases      = errors.New("the file system has no leases")
+)
+
+// lease takes a write lease on a file and gives it back.
+func lease(path string) error {
+	f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NOFOLLOW|syscall.O_NONBLOCK, 0)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	for try := 1; ; try++ {
+		errno := setLease(f, leaseWrite)
+		switch {
+		case errno == 0:
+			_ = setLease(f, leaseNone) // closing gives it back, too
+			return nil
+		case errno != syscall.EAGAIN && errno != syscall.EACCES:
+			return fmt.Errorf("lease %s: %w: %w", path, errNoLeases, errno)
+		case errno == syscall.EACCES:
+			return fmt.Errorf("lease %s: %w: run the cleaner as the user that the file belongs to", path, errno)
+		case try == leaseTries:
+			return fmt.Errorf("%s: %w", path, errOpenElsewhere)
+		}
+		time.Sleep(leasePause)
+	}
+}
+
+func setLease(f *os.File, kind uintptr) syscall.Errno {
+	_, _, errno := syscall.Syscall(syscall.SYS_FCNTL, f.Fd(), fcntlSetLease, kind)
+	return errno
+}
+
+// checkStopped makes sure that no process has the node's files open: Cassandra
+// has its commit log and the Data.db of all its SSTables, always.
+func (c *cleaner) checkStopped(ctx context.Context) error {
+	files, err := c.keptOpen()
+	if err != nil {
+		return exitWith(ExitPrecondition, err)
+	}
+	unknown := 0
+	for _, path := range files {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		err := c.lease(path)
+		switch {
+		case err == nil, errors.Is(err, fs.ErrNotExist):
+		case errors.Is(err, errOpenElsewhere):
+			return refuse("%w: Cassandra runs on this volume, stop it first", err)
+		case errors.Is(err, errNoLeases) && c.AssumeStopped:
+			unknown++
+		case errors.Is(err, errNoLeases):
+			return refuse("whether Cassandra runs cannot be found out: %w; when you know that it does not, say --assume-stopped", err)
+		default:
+			return exitWith(ExitPrecondition, err)
+		}
+	}
+	c.say("%d files are open nowhere", len(files)-unknown)
+	return nil
+}
+
+// keptOpen lists the files that a running Cassandra has open: those to empty and
+// every live Data.db, but for those of snapshots.
+func (c *cleaner) keptOpen() ([]string, error) {
+	var files []string
+	for _, d := range c.clear {
+		entries, err := os.ReadDir(d.path)
+		if err != nil {
+			return nil, err
+		}
+		for _, e := range entries {
+			if e.Type().IsRegular() && d.files.MatchString(e.Name()) {
+				files = append(files, filepath.Join(d.path, e.Name()))
+			}
+		}
+	}
+	for _, dataDir := range c.Data {
+		tables, err := tableDirs(dataDir)
+		if err != nil {
+			return nil, err
+		}
+		for _, dir := range tables {
+			found, err := liveData(dir, true)
+			if err != nil {
+				return nil, err
+			}
+			files = append(files, found...)
+		}
+	}
+	return files, nil
+}
+
+// liveData lists the Data.db files in a table's directory and in its indexes'.
+func liveData(dir string, indexes bool) ([]string, error) {
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		return nil, err
+	}
+	var files []string
+	for _, e := range entries {
+		path := filepath.Join(dir, e.Name())
+		switch {
+		case e.Type().IsRegular() && strings.HasSuffix(e.Name(), "-"+sstable.Data):
+			files = append(files, path)
+		case e.IsDir() && indexes && indexDir.MatchString(e.Name()):
+			found, err := liveData(path, false)
+			if err != nil {
+				return nil, err
+			}
+			files = append(files, found...)
+		}
+	}
+	return files, nil
+}
+
+// tableDirs lists the table directories of a data directory: directories of their
+// own, by their form, in directories named like keyspaces.
+func tableDirs(dataDir string) ([]string, error) {
+	var dirs []string
+	keyspaces, err := os.ReadDir(dataDir)
+	if err != nil {
+		return nil, err
+	}
+	for _, ks := range keyspaces {
+		if !ks.IsDir() || !wordName.MatchString(ks.Name()) {
+			continue
+		}
+		tables, err := os.ReadDir(filepath.Join(dataDir, ks.Name()))
+		if err != nil {
+			return nil, err
+		}
+		for _, t := range tables {
+			if _, _, ok := sstable.ParseTableDir(t.Name()); ok && t.IsDir() {
+				dirs = append(dirs, filepath.Join(dataDir, ks.Name(), t.Name()))
+			}
+		}
+	}
+	return dirs, nil
+}
