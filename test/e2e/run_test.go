@@ -16,8 +16,10 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/casshook/casshook/pkg/cli"
+	"github.com/casshook/casshook/test/lab/kasten-standin/kanister"
 	"github.com/casshook/casshook/test/lab/site"
 	"github.com/casshook/casshook/test/lab/zoo"
 )
@@ -49,7 +51,24 @@ func build(m *testing.M) int {
 			return 1
 		}
 	}
+	if err := removeHooks(); err != nil {
+		fmt.Fprintln(os.Stderr, "remove hook pods of an earlier run:", err)
+		return 1
+	}
 	return m.Run()
+}
+
+// removeHooks removes the hook pods that a run left which was killed: tests would take them for their own.
+func removeHooks() error {
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	defer cancel()
+	s, err := site.Open(ctx)
+	if err != nil {
+		return err
+	}
+	none := int64(0)
+	return s.Core.CoreV1().Pods(kastenNamespace).DeleteCollection(ctx, metav1.DeleteOptions{GracePeriodSeconds: &none},
+		metav1.ListOptions{LabelSelector: kanister.CreatedByLabel + "=" + kanister.CreatedBy})
 }
 
 // run is one run of casshook as from a laptop: in this process, with agents that it copies into the pods.
