@@ -50,7 +50,7 @@ lab-down: ## end it; its data and images stay
 lab-status: ## its processes, node and pods
 	go run ./test/lab/cmd/lab kube status
 
-lab-purge: ## end it and remove its data; with ALL=1 the programs and images, too
+lab-purge: ## end it and remove its data and images; with ALL=1 the built programs, too
 	go run ./test/lab/cmd/lab kube purge $(if $(ALL),--all)
 
 # The image that the tests' hook pods run; on another cluster $CASSHOOK_IMAGE names one that it can pull.

@@ -56,6 +56,11 @@ func After(ctx context.Context, target ring.Target, opts AfterOptions, observer 
 	return removed, err
 }
 
+// clockSlack is how far the clock of the run that made the backup may be ahead of
+// the one that dates volume snapshots: one that is taken for an older one would be
+// cut from volumes whose backup is gone. Waiting for one too many costs nothing.
+const clockSlack = time.Hour
+
 // waitVolumeSnapshots waits until the volume snapshots that were begun since the
 // earliest of our backups are cut: until then the backup must stay.
 func waitVolumeSnapshots(ctx context.Context, target ring.Target, volumes []wire.Volume, limit time.Duration, progress func(string)) error {
@@ -74,7 +79,7 @@ func waitVolumeSnapshots(ctx context.Context, target ring.Target, volumes []wire
 	if since.IsZero() {
 		return nil
 	}
-	return waiter.WaitVolumeSnapshots(ctx, since, limit, progress)
+	return waiter.WaitVolumeSnapshots(ctx, since.Add(-clockSlack), limit, progress)
 }
 
 // removeOwn removes the backups that were made on these very volumes, and what is

@@ -111,8 +111,8 @@ func killAll(ctx context.Context, what string, list func() []int) error {
 	})
 }
 
-// Purge is Down and the removal of all that the lab keeps on disk but programs and images, which only time can buy back;
-// everything goes when all says so.
+// Purge is Down and the removal of volumes, objects and images. The built programs, which take minutes, go only when all
+// says so.
 func (l *Lab) Purge(ctx context.Context, all bool) error {
 	if err := l.Down(ctx); err != nil {
 		return err
@@ -120,12 +120,14 @@ func (l *Lab) Purge(ctx context.Context, all bool) error {
 	if left := mountsBelow(l.Root); len(left) > 0 {
 		return fmt.Errorf("%s is still mounted: nothing was removed", left[0])
 	}
-	dir := filepath.Join(l.Root, "state")
+	dirs := []string{filepath.Join(l.Root, "state"), l.images()}
 	if all {
-		dir = l.Root
+		dirs = []string{l.Root}
 	}
-	if err := os.RemoveAll(dir); err != nil {
-		return fmt.Errorf("remove %s: %w", dir, err)
+	for _, dir := range dirs {
+		if err := os.RemoveAll(dir); err != nil {
+			return fmt.Errorf("remove %s: %w", dir, err)
+		}
 	}
 	return nil
 }

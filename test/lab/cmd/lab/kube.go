@@ -40,10 +40,10 @@ func labCommand(use, short string, do func(*cobra.Command, *kube.Lab) error) *co
 
 func purge() *cobra.Command {
 	var all bool
-	cmd := labCommand("purge", "Down, and remove volumes, objects and loaded images", func(cmd *cobra.Command, l *kube.Lab) error {
+	cmd := labCommand("purge", "Down, and remove volumes, objects and images", func(cmd *cobra.Command, l *kube.Lab) error {
 		return l.Purge(cmd.Context(), all)
 	})
-	cmd.Flags().BoolVar(&all, "all", false, "remove the built programs and packed images, too")
+	cmd.Flags().BoolVar(&all, "all", false, "remove the built programs, too")
 	return cmd
 }
 

@@ -1,0 +1,45 @@
+package backup
+
+import (
+	"context"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/casshook/casshook/pkg/agent/wire"
+	"github.com/casshook/casshook/pkg/ring"
+)
+
+// cutting is a target that knows volume snapshots.
+type cutting struct {
+	ring.Target
+	since []time.Time
+}
+
+func (c *cutting) WaitVolumeSnapshots(_ context.Context, since time.Time, _ time.Duration, _ func(string)) error {
+	c.since = append(c.since, since)
+	return nil
+}
+
+// TestWaitVolumeSnapshots: those begun since the earliest own backup are waited for, also when the clock that dated the backup
+// was ahead of the one that dates them; backups of other volumes do not count.
+func TestWaitVolumeSnapshots(t *testing.T) {
+	t.Parallel()
+	made := time.Date(2026, 11, 21, 10, 0, 0, 0, time.UTC)
+	volume := func(of string, at time.Time) wire.Volume {
+		return wire.Volume{Identity: "v", Backups: []wire.BackupSummary{{ID: "b", Volume: of, Started: at}}}
+	}
+	wait := func(limit time.Duration, volumes ...wire.Volume) []time.Time {
+		c := &cutting{}
+		require.NoError(t, waitVolumeSnapshots(t.Context(), c, volumes, limit, func(string) {}))
+		return c.since
+	}
+	since := wait(time.Minute, volume("v", made.Add(time.Second)), volume("v", made), volume("other", made.Add(-24*time.Hour)))
+	require.Len(t, since, 1)
+	require.True(t, since[0].Before(made.Add(-10*time.Minute)), since)
+	require.True(t, since[0].After(made.Add(-24*time.Hour)), since)
+	require.Empty(t, wait(0, volume("v", made)), "on-failure does not wait")
+	require.Empty(t, wait(time.Minute, volume("other", made)), "no backup of these volumes")
+	require.NoError(t, waitVolumeSnapshots(t.Context(), struct{ ring.Target }{}, []wire.Volume{volume("v", made)}, time.Minute, nil), "hosts know of none")
+}
