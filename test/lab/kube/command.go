@@ -54,7 +54,7 @@ func (l *Lab) ctr(ctx context.Context, args ...string) (string, error) {
 // pollEvery is how often waits look again.
 const pollEvery = 100 * time.Millisecond
 
-// wait asks until there is no error, or for as long as limit says; what is in the error.
+// wait asks until there is no error, or for as long as limit says; what is in the error. What ended is not waited for.
 func wait(ctx context.Context, limit time.Duration, what string, ask func(context.Context) error) error {
 	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
@@ -62,6 +62,9 @@ func wait(ctx context.Context, limit time.Duration, what string, ask func(contex
 		err := ask(ctx)
 		if err == nil {
 			return nil
+		}
+		if errors.Is(err, errEnded) {
+			return fmt.Errorf("wait for %s: %w", what, err)
 		}
 		select {
 		case <-ctx.Done():

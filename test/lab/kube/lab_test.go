@@ -1,6 +1,9 @@
 package kube
 
 import (
+	"context"
+	"encoding/json"
+	"errors"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -33,6 +36,39 @@ func TestConfigurationIsComplete(t *testing.T) {
 		require.NoError(t, err)
 		require.Equal(t, os.FileMode(0o600), info.Mode().Perm(), private)
 	}
+}
+
+// A process that is killed the moment before Up still counts as alive when Up looks, and is gone a moment later.
+func TestUpStartsAgainWhatEndsMeanwhile(t *testing.T) {
+	l := newLab(t)
+	for _, name := range l.names() {
+		lives(t, l, name, os.Getpid())
+	}
+	looks := 0
+	err := l.passes(t.Context(), []step{{"etcd", func(ctx context.Context) error {
+		looks++
+		if looks > 1 {
+			lives(t, l, "etcd", os.Getpid())
+			return nil
+		}
+		require.NoError(t, os.Remove(l.recordFile("etcd")))
+		return wait(ctx, time.Hour, "etcd to answer", func(context.Context) error { return l.hint("etcd", errors.New("refused")) })
+	}}})
+	require.NoError(t, err)
+	require.Equal(t, 2, looks, "what ended is not waited for")
+
+	require.NoError(t, os.Remove(l.recordFile("kube-scheduler")))
+	err = l.passes(t.Context(), []step{{"nothing", func(context.Context) error { return nil }}})
+	require.ErrorContains(t, err, "kube-scheduler ended, see ")
+}
+
+// lives writes a unit's record as if pid were its process.
+func lives(t *testing.T, l *Lab, name string, pid int) {
+	t.Helper()
+	_, start := processStat(pid)
+	text, err := json.Marshal(record{PID: pid, Start: start, Boot: bootID()})
+	require.NoError(t, err)
+	require.NoError(t, put(l.recordFile(name), text, 0o644))
 }
 
 func TestConfigurationIsWrittenOnlyWhenItChanges(t *testing.T) {

@@ -30,7 +30,7 @@ func (l *Lab) Up(ctx context.Context) error {
 	}
 	defer unlock()
 	began := time.Now()
-	err = l.steps(ctx, []step{
+	err = l.passes(ctx, []step{
 		{"Debian packages", l.packages},
 		{"programs", l.programs},
 		{"configuration", func(context.Context) error { return l.configure() }},
@@ -51,6 +51,35 @@ func (l *Lab) Up(ctx context.Context) error {
 		return err
 	}
 	l.Log("up in %.1f s; export KUBECONFIG=%s", time.Since(began).Seconds(), l.Kubeconfig())
+	return nil
+}
+
+// errEnded is of a unit that ran when Up looked and does not run any more.
+var errEnded = errors.New("ended")
+
+// passes runs the steps until every unit that they started still runs: a process that was killed a moment before Up may count as
+// alive until the kernel has taken it down, and hold its ports when the next one starts.
+func (l *Lab) passes(ctx context.Context, all []step) error {
+	const most = 3
+	for pass := 1; ; pass++ {
+		err := l.steps(ctx, all)
+		if err == nil {
+			err = l.allAlive()
+		}
+		if err == nil || !errors.Is(err, errEnded) || pass == most {
+			return err
+		}
+		l.Log("once more: %v", err)
+	}
+}
+
+// allAlive says which of the lab's units has ended.
+func (l *Lab) allAlive() error {
+	for _, name := range l.names() {
+		if !l.alive(name) {
+			return fmt.Errorf("%s %w, see %s", name, errEnded, l.logFile(name))
+		}
+	}
 	return nil
 }
 
@@ -121,7 +150,7 @@ func (l *Lab) hint(name string, err error) error {
 		return nil
 	}
 	if !l.alive(name) {
-		return fmt.Errorf("%s ended, see %s: %w", name, l.logFile(name), err)
+		return fmt.Errorf("%s %w, see %s: %w", name, errEnded, l.logFile(name), err)
 	}
 	return fmt.Errorf("%w (see %s)", err, l.logFile(name))
 }
