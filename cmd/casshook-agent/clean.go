@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"github.com/casshook/casshook/pkg/agent"
+	"github.com/casshook/casshook/pkg/agent/wire"
 )
 
 const cleanUsage = `casshook-agent clean puts the snapshot of a backup in place on the volumes of one
@@ -63,11 +64,11 @@ func clean(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	return agent.ExitCode(err)
 }
 
-func printClean(w io.Writer, output string, result *agent.CleanResult) error {
+func printClean(w io.Writer, output string, result *wire.CleanResult) error {
 	if output == "json" {
 		return json.NewEncoder(w).Encode(result)
 	}
-	_, err := io.WriteString(w, result.Text())
+	_, err := io.WriteString(w, agent.CleanText(result))
 	return err
 }
 

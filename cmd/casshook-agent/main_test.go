@@ -8,6 +8,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/casshook/casshook/pkg/agent"
+	"github.com/casshook/casshook/pkg/agent/wire"
 )
 
 func TestParseClean(t *testing.T) {
@@ -63,7 +64,7 @@ func TestRun(t *testing.T) {
 
 func TestPrintClean(t *testing.T) {
 	t.Parallel()
-	r := &agent.CleanResult{State: agent.StateCleaned, BackupID: "b", Node: "n1", Linked: 3, Foreign: []string{"/x"}}
+	r := &wire.CleanResult{State: wire.StateCleaned, BackupID: "b", Node: "n1", Linked: 3, Foreign: []string{"/x"}}
 	var out bytes.Buffer
 	require.NoError(t, printClean(&out, "json", r))
 	require.Equal(t, 1, strings.Count(out.String(), "\n"), "one line")

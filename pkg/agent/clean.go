@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/casshook/casshook/pkg/agent/wire"
 	"github.com/casshook/casshook/pkg/document"
 )
 
@@ -43,55 +44,6 @@ type CleanOptions struct {
 	Progress func(message string)
 }
 
-// States of a CleanResult.
-const (
-	StateCleaned   = "cleaned"   // the backup was put in place
-	StateUnchanged = "unchanged" // it had been before: nothing was done
-	StatePlanned   = "planned"   // a dry run
-)
-
-// CleanResult is what Clean did, or would do.
-type CleanResult struct {
-	State     string `json:"state"`
-	BackupID  string `json:"backupId"`
-	RestoreID string `json:"restoreId,omitempty"`
-	Node      string `json:"node"`
-	HostID    string `json:"hostId"`
-	// Volume is the identity of the volume.
-	Volume         string `json:"volume"`
-	PeersForgotten bool   `json:"peersForgotten"`
-	// Tables, Files and Bytes are what of the backup is in place in the end.
-	Tables int   `json:"tables"`
-	Files  int   `json:"files"`
-	Bytes  int64 `json:"bytes"`
-	// Removed live files, Linked and Copied ones of the snapshot: by this run. A
-	// run that goes on with another's work finds some of it done.
-	Removed     int   `json:"removed"`
-	Linked      int   `json:"linked"`
-	BytesLinked int64 `json:"bytesLinked"`
-	// Copied are copies of TOC.txt, and never anything else.
-	Copied      int   `json:"copied"`
-	BytesCopied int64 `json:"bytesCopied"`
-	// TablesEmptied are tables that the backup does not know.
-	TablesEmptied []Emptied `json:"tablesEmptied"`
-	// DirectoriesEmptied are commit log, hints, saved caches and cdc.
-	DirectoriesEmptied []Emptied `json:"directoriesEmptied"`
-	// Foreign files and directories were left where they are.
-	Foreign []string `json:"foreign"`
-	// Supersedes are restores of this volume that had stopped half-way.
-	Supersedes []string `json:"supersedes,omitempty"`
-	// Started is when the run began; Cleaned when the backup was put in place.
-	Started time.Time `json:"started"`
-	Cleaned time.Time `json:"cleaned,omitzero"`
-	Seconds float64   `json:"seconds"`
-}
-
-// Emptied is a table, by its directory, or another directory that was emptied.
-type Emptied struct {
-	Path  string `json:"path"`
-	Files int    `json:"files"`
-}
-
 // cleaner is one run of Clean.
 type cleaner struct {
 	CleanOptions
@@ -107,7 +59,7 @@ type cleaner struct {
 	// id and dir are those of this restore.
 	id, dir string
 	plan    *cleanPlan
-	result  CleanResult
+	result  wire.CleanResult
 }
 
 // errSettled ends a run that has nothing to do.
@@ -118,7 +70,7 @@ var errSettled = errors.New("nothing to do")
 // verifies everything before it changes anything, moves no data, and can be
 // killed at any moment and run again. The snapshot and the documents stay.
 // ExitCode tells what an error leaves.
-func Clean(ctx context.Context, opts CleanOptions) (*CleanResult, error) {
+func Clean(ctx context.Context, opts CleanOptions) (*wire.CleanResult, error) {
 	c, err := newCleaner(opts)
 	if err != nil {
 		return nil, err
@@ -157,7 +109,7 @@ func (c *cleaner) steps() []cleanStep {
 	}...)
 }
 
-func (c *cleaner) run(ctx context.Context) (*CleanResult, error) {
+func (c *cleaner) run(ctx context.Context) (*wire.CleanResult, error) {
 	started := time.Now()
 	c.result.Started = started.UTC()
 	err := c.runSteps(ctx)

@@ -9,6 +9,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/casshook/casshook/pkg/agent/wire"
 	"github.com/casshook/casshook/pkg/document"
 )
 
@@ -17,7 +18,7 @@ import (
 // byte but those of TOC.txt is copied, which the count of inodes shows.
 func BenchmarkClean10000(b *testing.B) {
 	const tables, sstables, components = 25, 50, 8
-	var r *CleanResult
+	var r *wire.CleanResult
 	for b.Loop() {
 		b.StopTimer()
 		opts, removed := manyFiles(b, tables, sstables)

@@ -270,7 +270,7 @@ type killed struct{}
 
 // cleanUntil runs the cleaner and kills it before change number limit; limit 0 lets it
 // run. It returns the number of changes and whether the run ended by itself.
-func cleanUntil(t testing.TB, opts CleanOptions, limit int) (steps int, r *CleanResult) {
+func cleanUntil(t testing.TB, opts CleanOptions, limit int) (steps int, r *wire.CleanResult) {
 	t.Helper()
 	c, err := newCleaner(opts)
 	require.NoError(t, err)
@@ -307,7 +307,7 @@ func TestCleanKilledAnywhere(t *testing.T) {
 			newWreck(t, start, seed, "system.peers", "ks.a")
 			copyTree(t, start, straight)
 			total, r := cleanUntil(t, wreckOptions(straight, forget), 0)
-			require.Equal(t, StateCleaned, r.State)
+			require.Equal(t, wire.StateCleaned, r.State)
 			want := portrait(t, straight)
 			require.Greater(t, total, 100)
 			rng := rand.New(rand.NewPCG(seed, 2))
@@ -324,7 +324,7 @@ func TestCleanKilledAnywhere(t *testing.T) {
 				opts := wreckOptions(root, forget)
 				opts.Again = true // a random second run may have come to its end
 				_, r = cleanUntil(t, opts, 0)
-				require.Equal(t, StateCleaned, r.State)
+				require.Equal(t, wire.StateCleaned, r.State)
 				sameTree(t, want, portrait(t, root), fmt.Sprintf("killed at %d of %d", k, total))
 				require.NoError(t, os.RemoveAll(root))
 				runs += 2
@@ -350,7 +350,7 @@ func TestCleanIsExact(t *testing.T) {
 				w.exact(before, after, r, forget)
 				second, err := Clean(t.Context(), wreckOptions(root, forget))
 				require.NoError(t, err)
-				require.Equal(t, StateUnchanged, second.State)
+				require.Equal(t, wire.StateUnchanged, second.State)
 				require.Equal(t, [3]int64{int64(r.Tables), int64(r.Files), r.Bytes}, [3]int64{int64(second.Tables), int64(second.Files), second.Bytes})
 				sameTree(t, after, portrait(t, root), "second run")
 			})
@@ -365,7 +365,7 @@ func gone(base string) bool {
 }
 
 // exact checks every name of the volume.
-func (w *wreck) exact(before, after map[string]string, r *CleanResult, forget bool) {
+func (w *wreck) exact(before, after map[string]string, r *wire.CleanResult, forget bool) {
 	w.t.Helper()
 	want := map[string]string{}
 	for name, text := range before {

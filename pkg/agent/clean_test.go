@@ -175,11 +175,11 @@ func TestCleanDryRun(t *testing.T) {
 	opts.Progress = func(m string) { said = append(said, m) }
 	r, err := Clean(t.Context(), opts)
 	require.NoError(t, err)
-	require.Equal(t, StatePlanned, r.State)
+	require.Equal(t, wire.StatePlanned, r.State)
 	require.NotZero(t, r.Removed)
 	require.NotEmpty(t, r.TablesEmptied)
 	require.Contains(t, said, "verified 2 of 2 tables")
-	require.Contains(t, r.Text(), "nothing was changed")
+	require.Contains(t, CleanText(r), "nothing was changed")
 	sameTree(t, before, portrait(t, root), "dry run")
 }
 
@@ -304,7 +304,7 @@ func TestCleanErrors(t *testing.T) {
 				}
 				r, err := Clean(t.Context(), wreckOptions(root, false))
 				require.NoError(t, err)
-				require.Equal(t, StateCleaned, r.State)
+				require.Equal(t, wire.StateCleaned, r.State)
 				w.oneFile(false)
 			})
 		}

@@ -249,7 +249,7 @@ func (c *cleaner) check(ctx context.Context) error {
 
 // mark ends the cleaning.
 func (c *cleaner) mark(context.Context) error {
-	c.result.State, c.result.Cleaned = StateCleaned, time.Now().UTC()
+	c.result.State, c.result.Cleaned = wire.StateCleaned, time.Now().UTC()
 	if err := c.note(journalCleaned, true); err != nil {
 		return err
 	}

@@ -51,7 +51,7 @@ func newCleaner(opts CleanOptions) (*cleaner, error) {
 		opts.Data = []string{filepath.Join(opts.Volume, "data")}
 	}
 	c := &cleaner{CleanOptions: opts, lease: lease}
-	c.result.TablesEmptied, c.result.DirectoriesEmptied, c.result.Foreign = []Emptied{}, []Emptied{}, []string{} // JSON readers want lists
+	c.result.TablesEmptied, c.result.DirectoriesEmptied, c.result.Foreign = []wire.Emptied{}, []wire.Emptied{}, []string{} // JSON readers want lists
 	seen := map[inode]string{}
 	for i, path := range append([]*string{&c.Volume}, pointers(c.Data)...) {
 		var err error
@@ -210,7 +210,7 @@ func (c *cleaner) settled(was *wire.Cleaned) error {
 		return refuse("the volume was cleaned with backup %s at %s, with peers %s: to clean it again the other way and lose what was written since, say --again",
 			was.BackupID, was.Time.Format("2006-01-02T15:04:05Z07:00"), peersWord(was.PeersForgotten))
 	}
-	c.result.State = StateUnchanged
+	c.result.State = wire.StateUnchanged
 	c.result.Tables, c.result.Files, c.result.Bytes, c.result.Cleaned = was.Tables, was.Files, was.Bytes, was.Time
 	c.say("backup %s was put in place at %s: nothing is done", was.BackupID, was.Time.Format("2006-01-02T15:04:05Z07:00"))
 	return errSettled

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"syscall"
 
+	"github.com/casshook/casshook/pkg/agent/wire"
 	"github.com/casshook/casshook/pkg/document"
 	"github.com/casshook/casshook/pkg/sstable"
 )
@@ -32,7 +33,7 @@ const (
 type cleanPlan struct {
 	dirs []*dirPlan
 	// emptied are tables, cleared other directories.
-	emptied, cleared []Emptied
+	emptied, cleared []wire.Emptied
 	foreign          []string
 	// blocked says what stands in the way.
 	blocked []string
@@ -127,7 +128,7 @@ func (c *cleaner) look(context.Context) error {
 	remove, place := p.counts()
 	c.result.TablesEmptied, c.result.DirectoriesEmptied, c.result.Foreign = p.emptied, p.cleared, p.foreign
 	if c.DryRun {
-		c.result.State, c.result.Removed = StatePlanned, remove
+		c.result.State, c.result.Removed = wire.StatePlanned, remove
 	}
 	c.say("%d tables, %d files: %d in place, %d to place, %d live files to remove", c.result.Tables, c.result.Files, c.result.Files-place, place, remove)
 	for _, e := range p.emptied {
@@ -152,7 +153,7 @@ func (c *cleaner) makePlan() (*cleanPlan, error) {
 	if err != nil {
 		return nil, err
 	}
-	p := &cleanPlan{blocked: blocked, emptied: []Emptied{}, cleared: []Emptied{}, foreign: []string{}}
+	p := &cleanPlan{blocked: blocked, emptied: []wire.Emptied{}, cleared: []wire.Emptied{}, foreign: []string{}}
 	for _, dataDir := range c.Data {
 		if err := p.dataDir(dataDir, w, known); err != nil {
 			return nil, exitWith(ExitPrecondition, err)

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/casshook/casshook/pkg/agent/wire"
 	"github.com/casshook/casshook/pkg/sstable"
 )
 
@@ -71,7 +72,7 @@ func (p *cleanPlan) tableDir(path string, w wanted, known bool) error {
 	}
 	own.complete()
 	if removed += len(own.remove); !known && removed > 0 {
-		p.emptied = append(p.emptied, Emptied{path, removed})
+		p.emptied = append(p.emptied, wire.Emptied{Path: path, Files: removed})
 	}
 	return nil
 }
@@ -215,7 +216,7 @@ func (p *cleanPlan) clear(c clearDir) error {
 	}
 	p.dirs = append(p.dirs, d)
 	if len(d.remove) > 0 {
-		p.cleared = append(p.cleared, Emptied{c.path, len(d.remove)})
+		p.cleared = append(p.cleared, wire.Emptied{Path: c.path, Files: len(d.remove)})
 	}
 	return nil
 }

@@ -4,16 +4,18 @@ import (
 	"fmt"
 	"strings"
 	"time"
+
+	"github.com/casshook/casshook/pkg/agent/wire"
 )
 
-// Text is the result for people.
-func (r *CleanResult) Text() string {
+// CleanText is the result for people.
+func CleanText(r *wire.CleanResult) string {
 	var b strings.Builder
 	line := func(format string, args ...any) { fmt.Fprintf(&b, format+"\n", args...) }
 	switch r.State {
-	case StateUnchanged:
+	case wire.StateUnchanged:
 		line("backup %s was put in place on this volume at %s: nothing was done", r.BackupID, r.Cleaned.Format(time.RFC3339))
-	case StatePlanned:
+	case wire.StatePlanned:
 		line("backup %s is whole and would be put in place; nothing was changed", r.BackupID)
 	default:
 		line("backup %s is in place in %.2f s; its snapshot stays for after-restore", r.BackupID, r.Seconds)

@@ -13,6 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/casshook/casshook/pkg/agent"
+	"github.com/casshook/casshook/pkg/agent/wire"
 	"github.com/casshook/casshook/test/lab/cassandra"
 	"github.com/casshook/casshook/test/lab/volume"
 	"github.com/casshook/casshook/test/lab/zoo"
@@ -61,12 +62,12 @@ func TestZoo(t *testing.T) {
 
 			r := w.must(t, tt.flags...)
 			t.Logf("cleaned: %+v", r)
-			require.Equal(t, agent.StateCleaned, r.State)
+			require.Equal(t, wire.StateCleaned, r.State)
 			require.NotEmpty(t, r.TablesEmptied)
 			require.Contains(t, r.Foreign[0], "notes.txt")
 			require.Less(t, r.BytesCopied, int64(1<<20))
 			done := w.names(t)
-			require.Equal(t, agent.StateUnchanged, w.must(t, tt.flags...).State)
+			require.Equal(t, wire.StateUnchanged, w.must(t, tt.flags...).State)
 			require.Equal(t, done, w.names(t), "the second run changes nothing")
 			w.start(t)
 			w.same(t, want)
@@ -118,7 +119,7 @@ func TestKilled(t *testing.T) {
 	kept := root + ".damaged"
 	require.NoError(t, volume.Copy(t.Context(), root, kept))
 	begun := time.Now()
-	require.Equal(t, agent.StateCleaned, w.must(t, "--in-place").State)
+	require.Equal(t, wire.StateCleaned, w.must(t, "--in-place").State)
 	took := time.Since(begun)
 	runs, killed, halfWay := 0, 0, 0
 	for i := range 10 {

@@ -16,10 +16,10 @@ import (
 	"testing"
 	"time"
 
-	"github.com/apache/cassandra-gocql-driver/v2"
+	gocql "github.com/apache/cassandra-gocql-driver/v2"
 	"github.com/stretchr/testify/require"
 
-	"github.com/casshook/casshook/pkg/agent"
+	"github.com/casshook/casshook/pkg/agent/wire"
 	"github.com/casshook/casshook/pkg/cli"
 	"github.com/casshook/casshook/test/lab/cassandra"
 	"github.com/casshook/casshook/test/lab/zoo"
@@ -146,7 +146,7 @@ func (w *world) command(ctx context.Context, args ...string) *exec.Cmd {
 }
 
 // clean runs the cleaner and returns its exit code, result and last line.
-func (w *world) clean(t *testing.T, args ...string) (code int, r agent.CleanResult, reason string) {
+func (w *world) clean(t *testing.T, args ...string) (code int, r wire.CleanResult, reason string) {
 	t.Helper()
 	cmd := w.command(t.Context(), args...)
 	var stdout, stderr bytes.Buffer
@@ -164,7 +164,7 @@ func (w *world) clean(t *testing.T, args ...string) (code int, r agent.CleanResu
 }
 
 // must runs the cleaner, which must succeed.
-func (w *world) must(t *testing.T, args ...string) agent.CleanResult {
+func (w *world) must(t *testing.T, args ...string) wire.CleanResult {
 	t.Helper()
 	code, r, reason := w.clean(t, args...)
 	require.Zero(t, code, reason)

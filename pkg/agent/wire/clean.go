@@ -1,0 +1,75 @@
+package wire
+
+import (
+	"time"
+
+	"github.com/casshook/casshook/pkg/document"
+)
+
+// States of a CleanResult.
+const (
+	StateCleaned   = "cleaned"   // the backup was put in place
+	StateUnchanged = "unchanged" // it had been before: nothing was done
+	StatePlanned   = "planned"   // a dry run
+)
+
+// CleanResult is what the cleaner did at the volumes of a node, or would do. It is
+// the last line that casshook-agent clean prints with -o json.
+type CleanResult struct {
+	State     string `json:"state"`
+	BackupID  string `json:"backupId"`
+	RestoreID string `json:"restoreId,omitempty"`
+	Node      string `json:"node"`
+	HostID    string `json:"hostId"`
+	// Volume is the identity of the volume.
+	Volume         string `json:"volume"`
+	PeersForgotten bool   `json:"peersForgotten"`
+	// Tables, Files and Bytes are what of the backup is in place in the end.
+	Tables int   `json:"tables"`
+	Files  int   `json:"files"`
+	Bytes  int64 `json:"bytes"`
+	// Removed live files, Linked and Copied ones of the snapshot: by this run. A
+	// run that goes on with another's work finds some of it done.
+	Removed     int   `json:"removed"`
+	Linked      int   `json:"linked"`
+	BytesLinked int64 `json:"bytesLinked"`
+	// Copied are copies of TOC.txt, and never anything else.
+	Copied      int   `json:"copied"`
+	BytesCopied int64 `json:"bytesCopied"`
+	// TablesEmptied are tables that the backup does not know.
+	TablesEmptied []Emptied `json:"tablesEmptied"`
+	// DirectoriesEmptied are commit log, hints, saved caches and cdc.
+	DirectoriesEmptied []Emptied `json:"directoriesEmptied"`
+	// Foreign files and directories were left where they are.
+	Foreign []string `json:"foreign"`
+	// Supersedes are restores of this volume that had stopped half-way.
+	Supersedes []string `json:"supersedes,omitempty"`
+	// Started is when the run began; Cleaned when the backup was put in place.
+	Started time.Time `json:"started"`
+	Cleaned time.Time `json:"cleaned,omitzero"`
+	Seconds float64   `json:"seconds"`
+	// Backup is what the volume says of the ring.
+	Backup *CleanBackup `json:"backup,omitempty"`
+	// Complete are the ids of all backups of the volume that claim to be complete.
+	Complete []string `json:"complete"`
+}
+
+// Emptied is a table, by its directory, or another directory that was emptied.
+type Emptied struct {
+	Path  string `json:"path"`
+	Files int    `json:"files"`
+}
+
+// CleanBackup is what of a backup's documents tells whether the volumes of several
+// nodes are one ring, and whether a target can take it.
+type CleanBackup struct {
+	Created        time.Time `json:"created"`
+	CompleteDigest string    `json:"completeDigest"`
+	// Namespace that the ring was in; empty on hosts.
+	Namespace   string            `json:"namespace,omitempty"`
+	ClusterName string            `json:"clusterName"`
+	Member      document.Member   `json:"member"`
+	Members     []document.Member `json:"members"`
+	// Placement lists, for each keyspace that is replicated by datacenter, these.
+	Placement map[string][]string `json:"placement"`
+}

@@ -1,0 +1,67 @@
+package ring
+
+import (
+	"context"
+
+	"github.com/casshook/casshook/pkg/agent/wire"
+)
+
+// StoppedNode is a node whose Cassandra does not run, by its volume.
+type StoppedNode struct {
+	// Name of the node, as Nodes calls it when it runs.
+	Name string
+	// Datacenter and Rack as Cassandra calls them; empty where nothing says them.
+	Datacenter, Rack string
+	// Volume names the volume for people: a PersistentVolumeClaim.
+	Volume string
+	// Identity is the volume's, as the agent gets it when the node runs.
+	Identity string
+}
+
+// CleanTask is what the cleaner does at the volumes of one node.
+type CleanTask struct {
+	Node StoppedNode
+	// Backup to put in place, and HostID that the volume must be of; the newest
+	// complete one, and any, when empty.
+	Backup, HostID                            string
+	ForgetPeers, InPlace, Again, DryRun, Full bool
+}
+
+// CleanOutcome is how a CleanTask ended.
+type CleanOutcome struct {
+	Result *wire.CleanResult
+	// Err has the exit code of the cleaner.
+	Err error
+}
+
+// Shelf reaches the volumes of nodes whose Cassandra does not run.
+type Shelf interface {
+	// StoppedNodes lists the nodes with their volumes, sorted by name. It fails
+	// where a node runs, or where a volume is missing or in use.
+	StoppedNodes(ctx context.Context) ([]StoppedNode, error)
+	// Clean runs the cleaner for all tasks at once, and waits for all of them.
+	// The outcomes are in the order of the tasks; the error is that they could
+	// not be run at all.
+	Clean(ctx context.Context, tasks []CleanTask, progress func(node, message string)) ([]CleanOutcome, error)
+}
+
+// Offline is implemented by targets that can restore a ring while it is stopped.
+type Offline interface {
+	Target
+	Shelf
+	// Stopped tells whether the ring is stopped, or is to be. A ring of which
+	// only a part is stopped is an error.
+	Stopped(ctx context.Context) (bool, error)
+	// Placed is the namespace, or whatever else two rings of one name differ in.
+	Placed() string
+	// Start starts all nodes and waits until they are up.
+	Start(ctx context.Context, progress func(string)) error
+	Renewer
+}
+
+// Renewer is implemented by targets where something else keeps the passwords of
+// roles: those that came back with a restore are not what its secrets say.
+type Renewer interface {
+	// RenewPasswords has them set again, and waits until that is done.
+	RenewPasswords(ctx context.Context, progress func(string)) error
+}
