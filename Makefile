@@ -19,6 +19,7 @@ build: ## static binaries in bin/, the agents for both architectures in bin/agen
 stage: build ## root of the image for ARCH in STAGE
 	@mkdir -p $(STAGE)/casshook
 	cp -R bin/agents $(STAGE)/casshook/
+	cp bin/agents/casshook-agent-linux-$(ARCH) $(STAGE)/casshook/casshook-agent
 	CGO_ENABLED=0 GOOS=linux GOARCH=$(ARCH) go build -trimpath -ldflags '$(LDFLAGS)' -o $(STAGE)/casshook/casshook ./cmd/casshook
 
 image: ## OCI and docker archives of the image for both architectures in bin/image/, without Docker

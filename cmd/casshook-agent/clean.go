@@ -87,6 +87,7 @@ func parseClean(args []string, stderr io.Writer) (opts agent.CleanOptions, outpu
 	f.StringVar(&opts.VolumeID, "volume-id", "", "the volume's identity, where the storage knows one (default by its id file)")
 	f.StringVar(&opts.HostID, "node-host-id", "", "host id that the node has; a volume of another node is refused")
 	f.BoolVar(&opts.InPlace, "in-place", false, "go back on the very volume that the backup was made on and lose what was written since")
+	f.BoolVar(&opts.Restored, "restored", false, "the volume came back from a restore point; needed where the backup names its volume as the storage does and there is no --volume-id")
 	f.BoolVar(&opts.Again, "again", false, "clean although the backup was restored on this volume before and lose what was written since")
 	f.BoolVar(&opts.AssumeStopped, "assume-stopped", false, "go on where the file system has no leases, by which a running Cassandra is noticed")
 	f.BoolVar(&opts.DryRun, "dry-run", false, "check and verify everything, change nothing")

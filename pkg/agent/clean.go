@@ -31,6 +31,9 @@ type CleanOptions struct {
 	HostID string
 	// InPlace allows the very volume that the backup was made on.
 	InPlace bool
+	// Restored says that the volume came back from a restore point, where nothing
+	// on it tells: the backup names it as the storage does, and VolumeID is empty.
+	Restored bool
 	// Again cleans although this backup was restored on this volume before.
 	Again bool
 	// AssumeStopped goes on where the file system has no leases, by which a

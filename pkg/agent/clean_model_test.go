@@ -53,7 +53,13 @@ func id32(n int) string { return fmt.Sprintf("%032x", n+1) }
 // root/outside.
 func newWreck(t *testing.T, root string, seed uint64, tables ...string) *wreck {
 	t.Helper()
-	w := &wreck{volume: &volume{t: t, root: filepath.Join(root, "volume")}, rng: rand.New(rand.NewPCG(seed, 1))}
+	return newWreckOf(t, root, "", seed, tables...)
+}
+
+// newWreckOf is newWreck where the storage knows the volume by an identity.
+func newWreckOf(t *testing.T, root, identity string, seed uint64, tables ...string) *wreck {
+	t.Helper()
+	w := &wreck{volume: &volume{t: t, root: filepath.Join(root, "volume"), identity: identity}, rng: rand.New(rand.NewPCG(seed, 1))}
 	for _, name := range []string{"data0", "data1"} {
 		w.data = append(w.data, filepath.Join(w.root, name))
 		require.NoError(t, os.MkdirAll(filepath.Join(w.root, name), 0o755))

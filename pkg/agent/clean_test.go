@@ -164,6 +164,60 @@ func TestCleanInPlace(t *testing.T) {
 	require.Equal(t, cleanID(testID, identity), r.RestoreID)
 }
 
+// Where the storage names volumes, nothing on a volume tells the original from what was restored.
+func TestCleanOfAVolumeThatOnlyTheStorageKnows(t *testing.T) {
+	t.Parallel()
+	for name, tt := range map[string]struct {
+		change func(*CleanOptions)
+		text   string
+	}{
+		"nobody says":      {func(*CleanOptions) {}, "say --volume-id with its identity, or --restored"},
+		"the original":     {func(o *CleanOptions) { o.VolumeID = "pvc/1/v" }, "say --in-place"},
+		"vouched original": {func(o *CleanOptions) { o.VolumeID, o.Restored = "pvc/1/v", true }, "say --in-place"},
+		"another":          {func(o *CleanOptions) { o.VolumeID = "pvc/2/w" }, ""},
+		"vouched for":      {func(o *CleanOptions) { o.Restored = true }, ""},
+		"in place":         {func(o *CleanOptions) { o.InPlace = true }, ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			root := scratch(t)
+			newWreckOf(t, root, "pvc/1/v", 7, "system.peers", "ks.a")
+			opts := wreckOptions(root, false)
+			opts.VolumeID = ""
+			tt.change(&opts)
+			before := portrait(t, root)
+			r, err := Clean(t.Context(), opts)
+			if tt.text == "" {
+				require.NoError(t, err)
+				require.Equal(t, wire.StateCleaned, r.State)
+				return
+			}
+			require.ErrorContains(t, err, tt.text)
+			require.Equal(t, ExitPrecondition, ExitCode(err))
+			sameTree(t, before, portrait(t, root), "refused")
+		})
+	}
+}
+
+func TestCleanDescribesTheBackup(t *testing.T) {
+	t.Parallel()
+	w, root := smallWreck(t)
+	opts := wreckOptions(root, false)
+	opts.DryRun = true
+	r, err := Clean(t.Context(), opts)
+	require.NoError(t, err)
+	complete, err := os.ReadFile(w.path("casshook", testID, document.CompleteFile))
+	require.NoError(t, err)
+	doc, err := document.Open(w.root, testID)
+	require.NoError(t, err)
+	require.Equal(t, &wire.CleanBackup{
+		Created: doc.Cluster.Created, CompleteDigest: document.SHA256(complete), Namespace: doc.Cluster.Namespace, ClusterName: doc.Cluster.ClusterName,
+		Member: doc.Node.Member, Members: doc.Cluster.Members, Placement: map[string][]string{"ks": {"dc1", "dc2"}},
+	}, r.Backup)
+	require.NotEmpty(t, r.Backup.Members)
+	require.Equal(t, []string{testID}, r.Complete)
+}
+
 func TestCleanDryRun(t *testing.T) {
 	t.Parallel()
 	w, root := smallWreck(t)

@@ -52,6 +52,7 @@ func newCleaner(opts CleanOptions) (*cleaner, error) {
 	}
 	c := &cleaner{CleanOptions: opts, lease: lease}
 	c.result.TablesEmptied, c.result.DirectoriesEmptied, c.result.Foreign = []wire.Emptied{}, []wire.Emptied{}, []string{} // JSON readers want lists
+	c.result.Complete = []string{}
 	seen := map[inode]string{}
 	for i, path := range append([]*string{&c.Volume}, pointers(c.Data)...) {
 		var err error
@@ -138,11 +139,10 @@ func (c *cleaner) open(context.Context) error {
 		return exitWith(ExitPrecondition, err)
 	}
 	c.result.Volume = c.identity
-	if c.identity != "" && c.identity == n.Volume && !c.InPlace {
-		return refuse("the volume is the one that backup %s was made on: no restore point was restored; "+
-			"to go back to the backup on it and lose what was written since, say --in-place", id)
+	if err := c.describe(); err != nil {
+		return exitWith(ExitCorrupt, err)
 	}
-	return nil
+	return c.checkVolume()
 }
 
 // choose picks the named backup, or the newest that claims to be complete.
@@ -154,6 +154,7 @@ func (c *cleaner) choose() (string, error) {
 	if len(ids) == 0 {
 		return "", refuse("no backup on the volume: nothing under %s", filepath.Join(c.Volume, document.Root))
 	}
+	c.result.Complete = slices.DeleteFunc(slices.Clone(ids), func(id string) bool { return !c.claims(id) })
 	if c.Backup != "" {
 		if !slices.Contains(ids, c.Backup) {
 			return "", refuse("backup %s is not on the volume, which has %s", c.Backup, strings.Join(ids, ", "))
@@ -161,11 +162,17 @@ func (c *cleaner) choose() (string, error) {
 		return c.Backup, nil
 	}
 	for _, id := range slices.Backward(ids) { // ids begin with their time
-		if _, err := os.Lstat(filepath.Join(document.BackupDir(c.Volume, id), document.CompleteFile)); err == nil {
+		if c.claims(id) {
 			return id, nil
 		}
 	}
 	return "", damaged("no backup on the volume is complete: %s: %w", strings.Join(ids, ", "), document.ErrIncomplete)
+}
+
+// claims tells whether a backup claims to be complete.
+func (c *cleaner) claims(id string) bool {
+	_, err := os.Lstat(filepath.Join(document.BackupDir(c.Volume, id), document.CompleteFile))
+	return err == nil
 }
 
 // cleanID names the cleaning of a volume with a backup, unlike every restore
@@ -206,11 +213,15 @@ func (c *cleaner) checkEarlier(context.Context) error {
 
 // settled ends a run on a volume that was cleaned with this backup before.
 func (c *cleaner) settled(was *wire.Cleaned) error {
-	if was.PeersForgotten != c.ForgetPeers {
+	if was.PeersForgotten != c.ForgetPeers && !c.DryRun {
 		return refuse("the volume was cleaned with backup %s at %s, with peers %s: to clean it again the other way and lose what was written since, say --again",
 			was.BackupID, was.Time.Format("2006-01-02T15:04:05Z07:00"), peersWord(was.PeersForgotten))
 	}
-	c.result.State = wire.StateUnchanged
+	ran, err := c.ran()
+	if err != nil {
+		return err
+	}
+	c.result.State, c.result.Ran, c.result.PeersForgotten = wire.StateUnchanged, ran, was.PeersForgotten
 	c.result.Tables, c.result.Files, c.result.Bytes, c.result.Cleaned = was.Tables, was.Files, was.Bytes, was.Time
 	c.say("backup %s was put in place at %s: nothing is done", was.BackupID, was.Time.Format("2006-01-02T15:04:05Z07:00"))
 	return errSettled

@@ -22,6 +22,8 @@ type volume struct {
 	t    testing.TB
 	root string
 	data []string
+	// identity is what the storage calls it; "" where only an id file tells.
+	identity string
 }
 
 func newVolume(t *testing.T, dataDirs int) *volume {
@@ -39,7 +41,7 @@ func (v *volume) node(api string) wire.Node {
 	if api == "" {
 		api = "unix:///nowhere.sock"
 	}
-	return wire.Node{Name: "n1", Volume: v.root, DataDirs: v.data, API: api}
+	return wire.Node{Name: "n1", Volume: v.root, DataDirs: v.data, API: api, VolumeID: v.identity}
 }
 
 func (v *volume) write(path, content string) {
@@ -117,7 +119,13 @@ func ref(keyspace, name, id string) document.TableRef {
 // shared are the documents that are the same on all nodes.
 func shared(t testing.TB, id string) map[string][]byte {
 	t.Helper()
-	cluster, err := document.Encode(document.Cluster{Version: document.Version, BackupID: id})
+	cluster, err := document.Encode(document.Cluster{
+		Version: document.Version, BackupID: id, ClusterName: "shop", Namespace: "db", Members: []document.Member{{Name: "n1", HostID: "h1", Datacenter: "dc1", Rack: "r1"}},
+		Keyspaces: []document.Keyspace{
+			{Name: "ks", Replication: map[string]string{"class": "org.apache.cassandra.locator.NetworkTopologyStrategy", "dc2": "1", "dc1": "3"}},
+			{Name: "simple", Replication: map[string]string{"class": "org.apache.cassandra.locator.SimpleStrategy", "replication_factor": "1"}},
+		},
+	})
 	require.NoError(t, err)
 	return map[string][]byte{document.ClusterFile: cluster, document.SchemaFile: []byte("{}\n"), document.GrantsFile: {}}
 }

@@ -6,6 +6,7 @@ import (
 
 	"github.com/casshook/casshook/pkg/cql"
 	"github.com/casshook/casshook/pkg/document"
+	"github.com/casshook/casshook/pkg/ring"
 	"github.com/casshook/casshook/pkg/schema"
 )
 
@@ -49,9 +50,13 @@ func describe(ctx context.Context, c *cql.Session) (described, error) {
 
 // cluster is the document of the ring.
 func (d described) cluster(b *before, members []document.Member) document.Cluster {
+	namespace := ""
+	if p, ok := b.Target.(ring.Placer); ok {
+		namespace = p.Placed()
+	}
 	return document.Cluster{
 		Version: document.Version, BackupID: b.id, Created: time.Now().UTC(), CreatedBy: b.opts.CreatedBy,
-		ClusterName: b.View.ClusterName, Partitioner: d.settings["partitioner"], SchemaVersion: d.version,
+		ClusterName: b.View.ClusterName, Namespace: namespace, Partitioner: d.settings["partitioner"], SchemaVersion: d.version,
 		Members: members, Keyspaces: d.keyspaces, Tables: d.tables,
 		Extras: d.extras, Roles: d.roles, Settings: d.settings, Skew: d.skew,
 	}

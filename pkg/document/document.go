@@ -153,11 +153,13 @@ type Skew struct {
 
 // Cluster is cluster.json: the ring and its schema, the same on every node.
 type Cluster struct {
-	Version       int        `json:"version"`
-	BackupID      string     `json:"backupId"`
-	Created       time.Time  `json:"created"`
-	CreatedBy     string     `json:"createdBy"`
-	ClusterName   string     `json:"clusterName"`
+	Version     int       `json:"version"`
+	BackupID    string    `json:"backupId"`
+	Created     time.Time `json:"created"`
+	CreatedBy   string    `json:"createdBy"`
+	ClusterName string    `json:"clusterName"`
+	// Namespace that the ring is in; empty on hosts.
+	Namespace     string     `json:"namespace,omitempty"`
 	Partitioner   string     `json:"partitioner"`
 	SchemaVersion string     `json:"schemaVersion"`
 	Members       []Member   `json:"members"`

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"syscall"
 	"unsafe"
@@ -37,6 +38,12 @@ func VolumeIdentity(volume string) (string, error) {
 	}
 	return strings.TrimSpace(string(id)) + ":" + print, nil
 }
+
+var fileIdentity = regexp.MustCompile(`^[A-Z2-7]{26}:\d+-\d+\.\d{9}(-|$)`)
+
+// IsFileIdentity tells an identity that VolumeIdentity made from one that the
+// storage knows.
+func IsFileIdentity(identity string) bool { return fileIdentity.MatchString(identity) }
 
 // VolumeFile is the path of a volume's id file.
 func VolumeFile(volume string) string { return filepath.Join(volume, Root, volumeFile) }

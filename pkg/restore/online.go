@@ -34,6 +34,7 @@ func Online(ctx context.Context, target ring.Target, opts Options, observer flow
 	o := &online{run: run{Cluster: c, opts: opts, observer: observer}}
 	defer o.Close()
 	steps := append([]flow.Step{
+		{Name: "looking at the volumes", Do: o.lookCleaned},
 		{Name: "checking the ring", Do: o.ReadRing},
 		{Name: "taking the lock", Do: o.takeLock, Undo: o.Unlock},
 	}, o.prepare()...)
@@ -76,7 +77,7 @@ func (o *online) endSteps() []flow.Step {
 // half-way when it fails.
 func (o *online) step(name string, do func(context.Context) error) flow.Step {
 	return flow.Step{Name: name, Do: func(ctx context.Context) error {
-		if o.earlier.done || o.earlier.loaded {
+		if o.earlier.done || o.earlier.loaded || o.earlier.cleaned {
 			return nil
 		}
 		return o.journalled(name, do)(ctx)

@@ -14,6 +14,11 @@ type Options struct {
 	Backup string
 	// InPlace allows the volumes that the backup was made on.
 	InPlace bool
+	// Again puts the backup in place once more where the cleaner did it before;
+	// what was written since is lost.
+	Again bool
+	// Peers of the nodes of a ring that is stopped.
+	Peers Peers
 	// Include and Exclude are globs on keyspace.table.
 	Include, Exclude []string
 	// RebuildViews recreates all views instead of loading their snapshots.

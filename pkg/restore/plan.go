@@ -21,7 +21,10 @@ type Plan struct {
 	Created   time.Time `json:"created"`
 	// Resumes is set when an earlier run loaded all data: then it is only
 	// verified, and nothing is truncated or dropped.
-	Resumes  bool        `json:"resumes"`
+	Resumes bool `json:"resumes"`
+	// Cleaned is set when the cleaner put all data in place while the ring was
+	// stopped: then it is only verified, too.
+	Cleaned  bool        `json:"cleaned,omitempty"`
 	Objects  []Object    `json:"objects"`
 	Tables   []TablePlan `json:"tables"`
 	Warnings []string    `json:"warnings,omitempty"`

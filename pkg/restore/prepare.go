@@ -79,6 +79,7 @@ func (r *run) readDocuments(ctx context.Context) error {
 		return nil
 	}
 	r.earlier = find(restoreID(id, r.volumes, r.opts), r.volumes)
+	r.earlier.done = r.earlier.done && !slices.ContainsFunc(r.volumes, freshlyCleaned)
 	if r.earlier.done {
 		r.source = &source{id: id}
 		return nil
@@ -93,7 +94,10 @@ func (r *run) readDocuments(ctx context.Context) error {
 	if err := cluster.CheckSpace(r.Sessions, r.volumes, r.opts.MinFree); err != nil {
 		return err
 	}
-	return r.source.checkVolumes(r.names(), r.volumes, r.opts.InPlace)
+	if err := r.readCleaned(); err != nil {
+		return err
+	}
+	return r.source.checkVolumes(r.names(), r.volumes, r.opts.InPlace || r.earlier.cleaned)
 }
 
 func (r *run) makePlan(ctx context.Context) error {
@@ -108,7 +112,7 @@ func (r *run) makePlan(ctx context.Context) error {
 		r.cmp.rebuildViews()
 	}
 	p := &Plan{
-		RestoreID: r.earlier.id, BackupID: r.source.id, Created: r.source.cluster.Created, Resumes: r.earlier.loaded,
+		RestoreID: r.earlier.id, BackupID: r.source.id, Created: r.source.cluster.Created, Resumes: r.earlier.loaded, Cleaned: r.earlier.cleaned,
 		Objects: r.cmp.objects(), Nodes: r.names(), Tables: r.cmp.loads(r.source, r.names()),
 	}
 	if missing := r.cmp.missingRoles(r.source); len(missing) > 0 {
@@ -159,7 +163,7 @@ func (r *run) scope() []wire.TableName {
 
 // verifyFiles compares every file in scope with what the backup recorded.
 func (r *run) verifyFiles(ctx context.Context) error {
-	if r.earlier.loaded {
+	if r.earlier.loaded || r.earlier.cleaned {
 		return nil // nothing is loaded any more
 	}
 	args := wire.VerifyArgs{BackupID: r.source.id, Full: r.opts.Full, Tables: r.scope()}

@@ -71,6 +71,10 @@ func (o *online) newReport(ctx context.Context) (*Report, error) {
 
 func (o *online) proof(t TablePlan) TableProof {
 	p := TableProof{Keyspace: t.Keyspace, Name: t.Name, View: t.View, Verdict: t.Verdict, Expected: slices.Clone(t.SSTables), Taken: make([]int, len(t.SSTables))}
+	if o.earlier.cleaned { // the cleaner put every file in place, which its marker on each volume says
+		p.Taken = slices.Clone(t.SSTables)
+		return p
+	}
 	if o.earlier.loaded { // what the load was to take; views that were built since are none of it
 		p.Expected = make([]int, len(t.SSTables))
 	}

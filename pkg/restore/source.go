@@ -165,8 +165,10 @@ func restoreID(backup string, volumes []wire.Volume, opts Options) string {
 type earlier struct {
 	id string
 	// loading is set when an earlier run began to load, and may have died there.
-	loading  bool
-	loaded   bool
+	loading bool
+	loaded  bool
+	// cleaned is set when the cleaner put all data in place on every volume.
+	cleaned  bool
 	done     bool
 	evidence [][]wire.TableLoad
 	report   json.RawMessage

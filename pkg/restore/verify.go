@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -135,7 +136,10 @@ func (o *online) verify(ctx context.Context) error {
 		o.evidence = o.earlier.evidence
 	}
 	check := o.checkEvidence
-	if o.earlier.loaded {
+	switch {
+	case o.earlier.cleaned:
+		check = func() error { return nil } // readCleaned found the marker of every volume
+	case o.earlier.loaded:
 		check = o.checkRecorded
 	}
 	data := check()
@@ -147,7 +151,11 @@ func (o *online) verify(ctx context.Context) error {
 	if err != nil {
 		return flow.Recode(flow.Differences, fmt.Errorf("verify the permissions: %w", err))
 	}
-	differences := append(schemas, grants...)
+	whole, err := o.verifyWhole(ctx)
+	if err != nil {
+		return flow.Recode(flow.Differences, fmt.Errorf("verify ids and roles: %w", err))
+	}
+	differences := slices.Concat(schemas, grants, whole)
 	if o.report, err = o.newReport(ctx); err != nil {
 		return err
 	}

@@ -52,11 +52,16 @@ type Offline interface {
 	// Stopped tells whether the ring is stopped, or is to be. A ring of which
 	// only a part is stopped is an error.
 	Stopped(ctx context.Context) (bool, error)
-	// Placed is the namespace, or whatever else two rings of one name differ in.
-	Placed() string
+	Placer
 	// Start starts all nodes and waits until they are up.
 	Start(ctx context.Context, progress func(string)) error
 	Renewer
+}
+
+// Placer is implemented by targets where two rings may have one name.
+type Placer interface {
+	// Placed is what such rings differ in: the namespace.
+	Placed() string
 }
 
 // Renewer is implemented by targets where something else keeps the passwords of

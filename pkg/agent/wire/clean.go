@@ -24,6 +24,8 @@ type CleanResult struct {
 	// Volume is the identity of the volume.
 	Volume         string `json:"volume"`
 	PeersForgotten bool   `json:"peersForgotten"`
+	// Ran is set where Cassandra ran since an earlier run put the backup in place.
+	Ran bool `json:"ran,omitempty"`
 	// Tables, Files and Bytes are what of the backup is in place in the end.
 	Tables int   `json:"tables"`
 	Files  int   `json:"files"`

@@ -1,0 +1,69 @@
+package agent
+
+import (
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/casshook/casshook/pkg/agent/wire"
+	"github.com/casshook/casshook/pkg/document"
+)
+
+// describe says what of the documents others compare.
+func (c *cleaner) describe() error {
+	complete, err := os.ReadFile(filepath.Join(document.BackupDir(c.Volume, c.result.BackupID), document.CompleteFile))
+	if err != nil {
+		return err
+	}
+	cl := &c.backup.Cluster
+	b := &wire.CleanBackup{
+		Created: cl.Created, CompleteDigest: document.SHA256(complete), Namespace: cl.Namespace, ClusterName: cl.ClusterName,
+		Member: c.backup.Node.Member, Members: cl.Members, Placement: map[string][]string{},
+	}
+	for _, ks := range cl.Keyspaces {
+		for option := range ks.Replication {
+			if strings.HasSuffix(ks.Replication["class"], "NetworkTopologyStrategy") && option != "class" {
+				b.Placement[ks.Name] = append(b.Placement[ks.Name], option)
+			}
+		}
+		slices.Sort(b.Placement[ks.Name])
+	}
+	c.result.Backup = b
+	return nil
+}
+
+// ran tells whether Cassandra ran since the cleaner emptied the commit log: it
+// begins a segment before it does anything else.
+func (c *cleaner) ran() (bool, error) {
+	for _, d := range c.clear {
+		if d.files != commitLogFile {
+			continue
+		}
+		entries, err := os.ReadDir(d.path)
+		if err != nil {
+			return false, err
+		}
+		if slices.ContainsFunc(entries, func(e os.DirEntry) bool { return d.files.MatchString(e.Name()) }) {
+			return true, nil
+		}
+	}
+	return false, nil
+}
+
+// checkVolume makes sure that the volume came back from a restore point, or that
+// whoever cleans it knows that it did not.
+func (c *cleaner) checkVolume() error {
+	was, id := c.backup.Node.Volume, c.backup.Node.BackupID
+	switch {
+	case c.InPlace:
+		return nil
+	case c.identity != "" && c.identity == was:
+		return refuse("the volume is the one that backup %s was made on: no restore point was restored; "+
+			"to go back to the backup on it and lose what was written since, say --in-place", id)
+	case c.VolumeID == "" && !c.Restored && !document.IsFileIdentity(was):
+		return refuse("backup %s was made on the volume %q, and nothing here tells whether this is that one: say --volume-id with its identity, "+
+			"or --restored when it came back from a restore point", id, was)
+	}
+	return nil
+}

@@ -1,0 +1,257 @@
+package restore
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"sort"
+	"strings"
+
+	"github.com/casshook/casshook/pkg/agent/wire"
+	"github.com/casshook/casshook/pkg/flow"
+	"github.com/casshook/casshook/pkg/ring"
+)
+
+// Peers says what cleaned nodes remember of the others.
+type Peers string
+
+// Values of Peers.
+const (
+	// PeersAuto forgets them where the backup is of another namespace: a copy that
+	// starts beside the original must not find it.
+	PeersAuto   Peers = "auto"
+	PeersKeep   Peers = "keep"
+	PeersForget Peers = "forget"
+)
+
+// shelf puts a backup in place on the volumes of a ring that does not run.
+type shelf struct {
+	volumes  ring.Shelf
+	opts     Options
+	observer flow.Observer
+	// cluster and place are what the target is; empty where nothing says them.
+	cluster, place string
+	// part is set where not all volumes of the ring are meant.
+	part bool
+
+	nodes  []ring.StoppedNode
+	found  []*wire.CleanResult
+	forget bool
+}
+
+// backup is the id of the backup, once the volumes agree.
+func (s *shelf) backup() string { return s.found[0].BackupID }
+
+// look runs the cleaner without changing anything: it verifies documents and files
+// on every volume. Volumes may each hold several backups: it looks until all were
+// asked for the same one.
+func (s *shelf) look(ctx context.Context) error {
+	var err error
+	if s.nodes, err = s.volumes.StoppedNodes(ctx); err != nil {
+		return flow.Fail(flow.Precondition, err)
+	}
+	if s.found, err = s.run(ctx, s.opts.Backup, true); err != nil {
+		return err
+	}
+	id, err := s.choose()
+	if err != nil {
+		return err
+	}
+	if slices.ContainsFunc(s.found, func(r *wire.CleanResult) bool { return r.BackupID != id }) {
+		if s.found, err = s.run(ctx, id, true); err != nil {
+			return err
+		}
+	}
+	// A volume may have been bound by the look only, and is known by that.
+	if s.nodes, err = s.volumes.StoppedNodes(ctx); err != nil {
+		return flow.Fail(flow.Precondition, err)
+	}
+	if len(s.nodes) != len(s.found) {
+		return flow.Failf(flow.Precondition, "the datacenter has changed meanwhile: it had %d nodes and has %d", len(s.found), len(s.nodes))
+	}
+	return s.compare()
+}
+
+// choose is the newest backup that is complete on every volume, or the named one.
+func (s *shelf) choose() (string, error) {
+	volumes := make([]wire.Volume, len(s.found))
+	for i, r := range s.found {
+		for _, id := range r.Complete {
+			volumes[i].Backups = append(volumes[i].Backups, wire.BackupSummary{ID: id, Complete: true})
+		}
+	}
+	return choose(s.names(), volumes, s.opts.Backup)
+}
+
+func (s *shelf) names() []string {
+	names := make([]string, len(s.nodes))
+	for i, n := range s.nodes {
+		names[i] = n.Name
+	}
+	return names
+}
+
+// run runs the cleaner on all volumes at once. The first error by code that says
+// most comes first: what is half done must be known.
+func (s *shelf) run(ctx context.Context, backup string, dry bool) ([]*wire.CleanResult, error) {
+	tasks := make([]ring.CleanTask, len(s.nodes))
+	for i, n := range s.nodes {
+		tasks[i] = ring.CleanTask{Node: n, Backup: backup, DryRun: dry, InPlace: s.opts.InPlace, Again: s.opts.Again, Full: s.opts.Full && dry, ForgetPeers: s.forget}
+		if !dry {
+			tasks[i].HostID = s.found[i].HostID
+		}
+	}
+	outcomes, err := s.volumes.Clean(ctx, tasks, func(node, message string) { s.observer.Progress(node + ": " + message) })
+	if err != nil {
+		return nil, err
+	}
+	results := make([]*wire.CleanResult, len(outcomes))
+	var problems []error
+	code := flow.Done
+	for i, o := range outcomes {
+		results[i] = o.Result
+		if o.Err != nil {
+			problems = append(problems, fmt.Errorf("node %s: %w", s.nodes[i].Name, o.Err))
+			if c := flow.CodeOf(o.Err); code == flow.Done || c == flow.HalfWay {
+				code = c
+			}
+		}
+	}
+	if len(problems) > 0 && len(problems) < len(outcomes) && !dry && code != flow.HalfWay {
+		code = flow.HalfWay // the others are cleaned
+	}
+	return results, flow.Recode(code, errors.Join(problems...))
+}
+
+// compare makes sure that the volumes are those of one ring, all of it, and that
+// the target can take it. Nothing was changed until then.
+func (s *shelf) compare() error {
+	first := s.found[0].Backup
+	var corrupt, wrong []error
+	bad := func(format string, args ...any) { wrong = append(wrong, fmt.Errorf(format, args...)) }
+	for i, r := range s.found {
+		if r.Backup.CompleteDigest != first.CompleteDigest {
+			corrupt = append(corrupt, fmt.Errorf("node %s: its COMPLETE differs from that of node %s: the volumes are not of one backup", s.nodes[i].Name, s.nodes[0].Name))
+		}
+	}
+	if s.cluster != "" && first.ClusterName != s.cluster {
+		bad("the backup is of cluster %q, this is %q", first.ClusterName, s.cluster)
+	}
+	s.compareNodes(bad)
+	s.comparePlacement(bad)
+	s.compareEarlier(bad)
+	switch {
+	case len(corrupt) > 0:
+		return flow.Fail(flow.Corrupt, errors.Join(corrupt...))
+	case len(wrong) > 0:
+		return flow.Fail(flow.Precondition, errors.Join(wrong...))
+	}
+	s.forget = s.opts.Peers == PeersForget || (s.opts.Peers == PeersAuto && first.Namespace != "" && s.place != "" && first.Namespace != s.place)
+	return nil
+}
+
+// compareNodes wants each node of the backup on one volume, in its datacenter and
+// rack.
+func (s *shelf) compareNodes(bad func(string, ...any)) {
+	on := map[string]string{}
+	for i, r := range s.found {
+		n, m := s.nodes[i], r.Backup.Member
+		if other := on[m.HostID]; other != "" {
+			bad("the volumes of %s and %s are both of the node with host id %s (%s in the backup)", other, n.Name, m.HostID, m.Name)
+		}
+		on[m.HostID] = n.Name
+		if (n.Datacenter != "" && n.Datacenter != m.Datacenter) || (n.Rack != "" && n.Rack != m.Rack) {
+			bad("node %s is to be in %s/%s, its volume is of %s in %s/%s", n.Name, n.Datacenter, n.Rack, m.Name, m.Datacenter, m.Rack)
+		}
+	}
+	if s.part {
+		return
+	}
+	for _, m := range s.found[0].Backup.Members {
+		if on[m.HostID] == "" {
+			bad("the backup is of %d nodes, and the volume of %s (host id %s, %s/%s) is not here: a node that is left as it was wins with its newer schema and data",
+				len(s.found[0].Backup.Members), m.Name, m.HostID, m.Datacenter, m.Rack)
+		}
+	}
+}
+
+// comparePlacement refuses roles that nobody could read: with system_auth in a
+// datacenter that is not there no login succeeds.
+func (s *shelf) comparePlacement(bad func(string, ...any)) {
+	have := map[string]bool{}
+	for _, m := range s.found[0].Backup.Members {
+		have[m.Datacenter] = true
+	}
+	for _, dc := range s.found[0].Backup.Placement["system_auth"] {
+		if !have[dc] {
+			bad("system_auth of the backup is replicated to the datacenter %s, which the ring does not have: nobody could log in; restore into the running datacenter instead (set stopped to false)", dc)
+		}
+	}
+}
+
+// compareEarlier refuses a ring of which some volumes were cleaned, and ran since
+// beside others that were not: what is newer on those has spread.
+func (s *shelf) compareEarlier(bad func(string, ...any)) {
+	var ran, left []string
+	for i, r := range s.found {
+		switch {
+		case r.State != wire.StateUnchanged:
+			left = append(left, s.nodes[i].Name)
+		case r.Ran:
+			ran = append(ran, s.nodes[i].Name)
+		}
+	}
+	if len(ran) > 0 && len(left) > 0 && !s.opts.Again {
+		bad("%s ran since the backup was put in place on their volumes, while %s were not cleaned: newer schema and data have spread; "+
+			"to clean all of them again and lose what was written since, say --again", strings.Join(ran, ", "), strings.Join(left, ", "))
+	}
+}
+
+// clean puts the backup in place on all volumes.
+func (s *shelf) clean(ctx context.Context) error {
+	results, err := s.run(ctx, s.backup(), false)
+	if err != nil {
+		return fmt.Errorf("%w; start no node, and run the same command again", err)
+	}
+	s.found = results
+	return nil
+}
+
+// Cleaned is what CleanVolumes did, or would do.
+type Cleaned struct {
+	BackupID string              `json:"backupId"`
+	DryRun   bool                `json:"dryRun,omitempty"`
+	Volumes  []string            `json:"volumes"`
+	Results  []*wire.CleanResult `json:"results"`
+	// Others are nodes of the backup whose volumes were not named: they must be
+	// cleaned, too, before any node starts.
+	Others []string `json:"others,omitempty"`
+}
+
+// CleanVolumes puts a backup in place on volumes, each of a node that does not
+// run. Part says that these need not be all of a ring. Cluster is the ring's name,
+// empty where it is not known.
+func CleanVolumes(ctx context.Context, volumes ring.Shelf, cluster, place string, part, dry bool, opts Options, observer flow.Observer) (*Cleaned, error) {
+	s := &shelf{volumes: volumes, opts: opts, observer: observer, cluster: cluster, place: place, part: part}
+	steps := []flow.Step{{Name: "looking at the volumes", Do: s.look}}
+	if !dry {
+		steps = append(steps, flow.Step{Name: "putting the backup in place", Do: s.clean})
+	}
+	if err := flow.Run(ctx, steps, observer); err != nil {
+		return nil, err
+	}
+	c := &Cleaned{BackupID: s.backup(), DryRun: dry, Results: s.found}
+	here := map[string]bool{}
+	for i, r := range s.found {
+		c.Volumes = append(c.Volumes, s.nodes[i].Volume)
+		here[r.HostID] = true
+	}
+	for _, m := range s.found[0].Backup.Members {
+		if !here[m.HostID] {
+			c.Others = append(c.Others, m.Name)
+		}
+	}
+	sort.Strings(c.Others)
+	return c, nil
+}

@@ -1,0 +1,342 @@
+package restore
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/casshook/casshook/pkg/agent/wire"
+	"github.com/casshook/casshook/pkg/cluster"
+	"github.com/casshook/casshook/pkg/document"
+	"github.com/casshook/casshook/pkg/flow"
+	"github.com/casshook/casshook/pkg/ring"
+)
+
+// standinShelf is the volumes of a stopped ring, and notes what is done to it.
+type standinShelf struct {
+	nodes []ring.StoppedNode
+	// volumes are what the cleaner finds, by the name of the node.
+	volumes map[string]*standinVolume
+	did     []string
+	tasks   []ring.CleanTask
+	// fails are errors of cleaning, by the name of the node.
+	fails map[string]error
+	// startErr is that of Start.
+	startErr error
+	held     bool
+}
+
+// standinVolume is a volume with backups of one node.
+type standinVolume struct {
+	complete []string
+	backup   wire.CleanBackup
+	state    string
+	ran      bool
+}
+
+func (s *standinShelf) StoppedNodes(context.Context) ([]ring.StoppedNode, error) { return s.nodes, nil }
+
+func (s *standinShelf) Clean(_ context.Context, tasks []ring.CleanTask, progress func(node, message string)) ([]ring.CleanOutcome, error) {
+	what := "clean"
+	if tasks[0].DryRun {
+		what = "look"
+	}
+	s.did, s.tasks = append(s.did, fmt.Sprintf("%s %d %s", what, len(tasks), tasks[0].Backup)), tasks
+	outcomes := make([]ring.CleanOutcome, len(tasks))
+	for i, task := range tasks {
+		progress(task.Node.Name, "looking")
+		v := s.volumes[task.Node.Name]
+		if err := s.fails[what+" "+task.Node.Name]; err != nil {
+			outcomes[i].Err = err
+			continue
+		}
+		id := task.Backup
+		if id == "" {
+			id = v.complete[len(v.complete)-1]
+		}
+		backup := v.backup
+		if backup.CompleteDigest == "" {
+			backup.CompleteDigest = "digest of " + id
+		}
+		outcomes[i].Result = &wire.CleanResult{State: v.state, BackupID: id, HostID: backup.Member.HostID, Complete: v.complete, Backup: &backup, Ran: v.ran}
+	}
+	return outcomes, nil
+}
+
+func (s *standinShelf) Start(context.Context, func(string)) error {
+	s.did = append(s.did, "start")
+	if !s.held {
+		return errors.New("started without the lock")
+	}
+	return s.startErr
+}
+
+func (s *standinShelf) Acquire(context.Context, []*ring.Session, ring.Claim) (ring.Held, error) {
+	s.held = true
+	return s, nil
+}
+
+func (s *standinShelf) Park(context.Context) error { return nil }
+
+func (s *standinShelf) Release(context.Context) error {
+	s.held = false
+	return nil
+}
+
+// errRunning ends a test where the restore goes on with the running ring.
+var errRunning = errors.New("the ring runs")
+
+func (s *standinShelf) Nodes(context.Context) ([]ring.Node, error)                  { return nil, errRunning }
+func (s *standinShelf) ClusterName() string                                         { return "shop" }
+func (s *standinShelf) Placed() string                                              { return "db" }
+func (s *standinShelf) Stopped(context.Context) (bool, error)                       { return true, nil }
+func (s *standinShelf) RenewPasswords(context.Context, func(string)) error          { return nil }
+func (s *standinShelf) DialCQL(context.Context, ring.Node) (net.Conn, error)        { return nil, io.EOF }
+func (s *standinShelf) Exec(context.Context, ring.Node, ring.Command) error         { return io.EOF }
+func (s *standinShelf) AgentArgv(context.Context, ring.Node) ([]string, error)      { return nil, io.EOF }
+func (s *standinShelf) Credentials(context.Context) (c ring.Credentials, err error) { return c, nil }
+
+var _ ring.Offline = (*standinShelf)(nil)
+
+// stoppedRing is a ring of three nodes with one backup.
+func stoppedRing() *standinShelf {
+	s := &standinShelf{volumes: map[string]*standinVolume{}, fails: map[string]error{}}
+	var members []document.Member
+	for i := 1; i <= 3; i++ {
+		members = append(members, document.Member{Name: fmt.Sprintf("n%d", i), HostID: fmt.Sprintf("h%d", i), Datacenter: "dc1", Rack: fmt.Sprintf("r%d", i)})
+	}
+	for _, m := range members {
+		s.nodes = append(s.nodes, ring.StoppedNode{Name: m.Name, Datacenter: "dc1", Rack: m.Rack, Volume: "data-" + m.Name, Identity: "pvc/" + m.Name})
+		s.volumes[m.Name] = &standinVolume{complete: []string{older}, state: wire.StatePlanned, backup: wire.CleanBackup{
+			ClusterName: "shop", Namespace: "db", Member: m, Members: members, Placement: map[string][]string{"system_auth": {"dc1"}},
+		}}
+	}
+	return s
+}
+
+type silent struct{}
+
+func (silent) Begin(string)                     {}
+func (silent) End(string, time.Duration, error) {}
+func (silent) Progress(string)                  {}
+
+func TestOfflineCleansAllThenStarts(t *testing.T) {
+	t.Parallel()
+	s := stoppedRing()
+	_, err := Offline(t.Context(), s, Options{Peers: PeersAuto}, silent{})
+	require.ErrorIs(t, err, errRunning, "then it goes on with the running ring")
+	require.Equal(t, []string{"look 3 ", "clean 3 " + older, "start"}, s.did)
+	for i, task := range s.tasks {
+		require.Equal(t, ring.CleanTask{Node: s.nodes[i], Backup: older, HostID: fmt.Sprintf("h%d", i+1)}, task)
+	}
+	require.False(t, s.held)
+}
+
+func TestOfflineTakesTheNewestBackupOfAll(t *testing.T) {
+	t.Parallel()
+	s := stoppedRing()
+	s.volumes["n1"].complete = []string{older, newer}
+	_, err := Offline(t.Context(), s, Options{}, silent{})
+	require.ErrorIs(t, err, errRunning)
+	require.Equal(t, []string{"look 3 ", "look 3 " + older, "clean 3 " + older, "start"}, s.did)
+}
+
+func TestOfflineRefusesBeforeAnythingIsTouched(t *testing.T) {
+	t.Parallel()
+	for name, tt := range map[string]struct {
+		change func(s *standinShelf, o *Options)
+		code   flow.Code
+		text   string
+	}{
+		"a part": {func(_ *standinShelf, o *Options) { o.Include = []string{"a.b"} }, flow.Usage, "a restore of a part needs the running ring"},
+		"a volume of another backup": {func(s *standinShelf, _ *Options) { s.volumes["n2"].complete = []string{newer} }, flow.Corrupt,
+			"no backup is complete on every volume"},
+		"another COMPLETE":                {func(s *standinShelf, _ *Options) { s.volumes["n2"].backup.CompleteDigest = "x" }, flow.Corrupt, "node n2: its COMPLETE differs"},
+		"a node of the backup is missing": {func(s *standinShelf, _ *Options) { s.nodes = s.nodes[:2] }, flow.Precondition, "the volume of n3 (host id h3, dc1/r3) is not here"},
+		"one volume twice": {func(s *standinShelf, _ *Options) { s.volumes["n2"].backup.Member = s.volumes["n1"].backup.Member }, flow.Precondition,
+			"the volumes of n1 and n2 are both of the node with host id h1"},
+		"another cluster": {func(s *standinShelf, _ *Options) {
+			for _, v := range s.volumes {
+				v.backup.ClusterName = "other"
+			}
+		}, flow.Precondition, `the backup is of cluster "other", this is "shop"`},
+		"another rack":       {func(s *standinShelf, _ *Options) { s.nodes[0].Rack = "r9" }, flow.Precondition, "node n1 is to be in dc1/r9, its volume is of n1 in dc1/r1"},
+		"another datacenter": {func(s *standinShelf, _ *Options) { s.nodes[0].Datacenter = "dc9" }, flow.Precondition, "node n1 is to be in dc9/r1"},
+		"roles elsewhere": {func(s *standinShelf, _ *Options) {
+			s.volumes["n1"].backup.Placement = map[string][]string{"system_auth": {"dc1", "dc2"}}
+		}, flow.Precondition, "system_auth of the backup is replicated to the datacenter dc2"},
+		"cleaned in part, and ran since": {func(s *standinShelf, _ *Options) {
+			s.volumes["n1"].state, s.volumes["n1"].ran = wire.StateUnchanged, true
+		}, flow.Precondition,
+			"n1 ran since the backup was put in place on their volumes, while n2, n3 were not cleaned"},
+		"a damaged volume": {func(s *standinShelf, _ *Options) { s.fails["look n3"] = flow.Failf(flow.Corrupt, "not whole") }, flow.Corrupt, "node n3: not whole"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s, opts := stoppedRing(), Options{Peers: PeersAuto}
+			tt.change(s, &opts)
+			_, err := Offline(t.Context(), s, opts, silent{})
+			require.ErrorContains(t, err, tt.text)
+			require.Equal(t, tt.code, flow.CodeOf(err))
+			for _, did := range s.did {
+				require.Contains(t, did, "look")
+			}
+			require.False(t, s.held)
+		})
+	}
+}
+
+func TestOfflineGoesOn(t *testing.T) {
+	t.Parallel()
+	for name, change := range map[string]func(s *standinShelf, o *Options){
+		"where an earlier run cleaned some":   func(s *standinShelf, _ *Options) { s.volumes["n1"].state = wire.StateUnchanged },
+		"where all were cleaned and ran":      func(s *standinShelf, _ *Options) { ranSince(s, "n1", "n2", "n3") },
+		"where some ran, and it is known":     func(s *standinShelf, o *Options) { ranSince(s, "n1"); o.Again = true },
+		"where keyspaces name what is absent": func(s *standinShelf, _ *Options) { s.volumes["n1"].backup.Placement["old"] = []string{"dc7"} },
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s, opts := stoppedRing(), Options{}
+			change(s, &opts)
+			_, err := Offline(t.Context(), s, opts, silent{})
+			require.ErrorIs(t, err, errRunning)
+			require.Equal(t, opts.Again, s.tasks[0].Again)
+		})
+	}
+}
+
+func ranSince(s *standinShelf, nodes ...string) {
+	for _, n := range nodes {
+		s.volumes[n].state, s.volumes[n].ran = wire.StateUnchanged, true
+	}
+}
+
+func TestOfflineStartsNothingHalfCleaned(t *testing.T) {
+	t.Parallel()
+	for name, cause := range map[string]error{"half-way": flow.Failf(flow.HalfWay, "disk full"), "refused": flow.Failf(flow.Precondition, "runs")} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := stoppedRing()
+			s.fails["clean n2"] = cause
+			_, err := Offline(t.Context(), s, Options{}, silent{})
+			require.ErrorIs(t, err, cause)
+			require.Equal(t, flow.HalfWay, flow.CodeOf(err), "the others are cleaned")
+			require.ErrorContains(t, err, "start no node, and run the same command again")
+			require.NotContains(t, s.did, "start")
+		})
+	}
+	s := stoppedRing()
+	s.startErr = errors.New("n1 crashes")
+	_, err := Offline(t.Context(), s, Options{}, silent{})
+	require.Equal(t, flow.HalfWay, flow.CodeOf(err))
+}
+
+func TestPeersAreForgottenInAnotherNamespace(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		peers     Peers
+		namespace string
+		forget    bool
+	}{
+		{PeersAuto, "db", false}, {PeersAuto, "original", true}, {PeersAuto, "", false},
+		{PeersKeep, "original", false}, {PeersForget, "db", true},
+	} {
+		s := stoppedRing()
+		for _, v := range s.volumes {
+			v.backup.Namespace = tt.namespace
+		}
+		_, err := Offline(t.Context(), s, Options{Peers: tt.peers}, silent{})
+		require.ErrorIs(t, err, errRunning)
+		require.Equal(t, tt.forget, s.tasks[0].ForgetPeers, "%+v", tt)
+	}
+}
+
+func TestCleanVolumes(t *testing.T) {
+	t.Parallel()
+	s := stoppedRing()
+	s.nodes = s.nodes[:1]
+	c, err := CleanVolumes(t.Context(), s, "", "", true, false, Options{}, silent{})
+	require.NoError(t, err)
+	require.Equal(t, []string{"data-n1"}, c.Volumes)
+	require.Equal(t, []string{"n2", "n3"}, c.Others)
+	require.Equal(t, []string{"look 1 ", "clean 1 " + older}, s.did)
+
+	s = stoppedRing()
+	c, err = CleanVolumes(t.Context(), s, "shop", "db", false, true, Options{Full: true}, silent{})
+	require.NoError(t, err)
+	require.True(t, c.DryRun)
+	require.Equal(t, []string{"look 3 "}, s.did)
+	require.True(t, s.tasks[0].Full)
+}
+
+func TestReadCleaned(t *testing.T) {
+	t.Parallel()
+	mark := func(states ...cleanState) *run {
+		r := &run{source: &source{id: older}}
+		r.Cluster = emptyCluster()
+		for i, state := range states {
+			v := wire.Volume{Identity: fmt.Sprint("v", i)}
+			switch state {
+			case cleaned:
+				v.Restores = []wire.RestoreSummary{{Offline: true, BackupID: older, Volume: v.Identity, Cleaned: &wire.Cleaned{}, Steps: []wire.JournalEntry{{}}}}
+			case halfCleaned:
+				v.Restores = []wire.RestoreSummary{{Offline: true, BackupID: older, Volume: v.Identity, Steps: []wire.JournalEntry{{}}}}
+			case untouched: // what was cleaned on another volume, or with another backup, says nothing
+				v.Restores = []wire.RestoreSummary{
+					{Offline: true, BackupID: older, Volume: "original", Cleaned: &wire.Cleaned{}}, {Offline: true, BackupID: newer, Volume: v.Identity, Cleaned: &wire.Cleaned{}},
+				}
+			}
+			r.volumes = append(r.volumes, v)
+		}
+		return r
+	}
+	for name, tt := range map[string]struct {
+		states []cleanState
+		opts   Options
+		want   bool
+		text   string
+	}{
+		"all":                {[]cleanState{cleaned, cleaned, cleaned}, Options{}, true, ""},
+		"none":               {[]cleanState{untouched, untouched, untouched}, Options{}, false, ""},
+		"a part of all":      {[]cleanState{cleaned, cleaned, cleaned}, Options{Include: []string{"a.*"}}, false, ""},
+		"one not":            {[]cleanState{cleaned, untouched, cleaned}, Options{}, false, "of n1, n3, and not on those of n2"},
+		"one half":           {[]cleanState{cleaned, halfCleaned, cleaned}, Options{}, false, "the volumes of n2 are half cleaned"},
+		"half and untouched": {[]cleanState{untouched, halfCleaned, untouched}, Options{}, false, "the volumes of n2 are half cleaned"},
+	} {
+		r := mark(tt.states...)
+		r.opts = tt.opts
+		err := r.readCleaned()
+		if tt.text != "" {
+			require.ErrorContains(t, err, tt.text, name)
+			require.Equal(t, flow.Precondition, flow.CodeOf(err), name)
+			continue
+		}
+		require.NoError(t, err, name)
+		require.Equal(t, tt.want, r.earlier.cleaned, name)
+	}
+}
+
+func TestFreshlyCleaned(t *testing.T) {
+	t.Parallel()
+	at := time.Date(2026, 11, 21, 10, 0, 0, 0, time.UTC)
+	clean := wire.RestoreSummary{ID: "c", Offline: true, BackupID: older, Volume: "v", Cleaned: &wire.Cleaned{Time: at}}
+	done := func(when time.Time) wire.RestoreSummary {
+		return wire.RestoreSummary{ID: "r", BackupID: older, Volume: "v", Done: true, Steps: []wire.JournalEntry{{Time: when}}}
+	}
+	require.True(t, freshlyCleaned(wire.Volume{Identity: "v", Restores: []wire.RestoreSummary{clean}}))
+	require.False(t, freshlyCleaned(wire.Volume{Identity: "w", Restores: []wire.RestoreSummary{clean}}), "a copy")
+	require.False(t, freshlyCleaned(wire.Volume{Identity: "v", Restores: []wire.RestoreSummary{clean, done(at.Add(time.Minute))}}))
+	require.True(t, freshlyCleaned(wire.Volume{Identity: "v", Restores: []wire.RestoreSummary{clean, done(at.Add(-time.Minute))}}), "cleaned again since")
+	require.False(t, freshlyCleaned(wire.Volume{Identity: "v"}))
+}
+
+// emptyCluster knows the names of three nodes and no more.
+func emptyCluster() *cluster.Cluster {
+	return &cluster.Cluster{View: ring.View{Names: names()}}
+}
