@@ -30,6 +30,12 @@ const (
 	CassandraDatacenters = "cassandradatacenters"
 )
 
+// Names of k8ssandra-operator's resource, which its datacenters are made from.
+const (
+	K8ssandraGroup    = "k8ssandra.io"
+	K8ssandraClusters = "k8ssandraclusters"
+)
+
 // AppNamespaceKey is the key by which a Policy selects namespaces.
 const AppNamespaceKey = "k10.kasten.io/appNamespace"
 

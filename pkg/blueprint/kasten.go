@@ -147,10 +147,18 @@ type RestoreAction struct {
 
 // RestoreSpec says what is restored, and how.
 type RestoreSpec struct {
-	Subject         Subject `json:"subject"`
-	TargetNamespace string  `json:"targetNamespace"`
-	Filters         Filters `json:"filters"`
-	Hooks           Hooks   `json:"hooks,omitzero"`
+	Subject         Subject        `json:"subject"`
+	TargetNamespace string         `json:"targetNamespace"`
+	Filters         Filters        `json:"filters"`
+	Transforms      []TransformRef `json:"transforms,omitempty"`
+	Hooks           Hooks          `json:"hooks,omitzero"`
+}
+
+// TransformRef stands for the transforms of a TransformSet. JSON must be there, and
+// is empty.
+type TransformRef struct {
+	JSON            []Operation `json:"json"`
+	TransformSetRef Ref         `json:"transformSetRef"`
 }
 
 // Subject is what an action is about.
@@ -191,9 +199,11 @@ type Transform struct {
 	JSON    []Operation `json:"json"`
 }
 
-// Operation of a JSON patch. One that fails, but for a test, fails the restore.
+// Operation of a JSON patch. One that fails, but for a test, fails the restore. In
+// its path * is any one step.
 type Operation struct {
-	Op    string `json:"op"`
-	Path  string `json:"path"`
-	Value bool   `json:"value"`
+	Op   string `json:"op"`
+	Path string `json:"path"`
+	// Value is a bool or a string.
+	Value any `json:"value"`
 }

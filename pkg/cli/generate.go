@@ -28,12 +28,14 @@ func (a *app) generate() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "generate " + strings.Join(kinds, "|"),
 		Short: "Write the YAML files and scripts that protect datacenters with Kasten",
-		Long: "generate writes Blueprints, bindings, policies, restores, roles and scripts. It\n" +
-			"needs no cluster. With --out it writes a tree of files with a kustomization in\n" +
-			"each directory, without it one stream for kubectl apply -f - (run and restore:\n" +
-			"kubectl create -f -). --check compares instead, for files that are kept.\n\n" +
+		Long: "generate writes Blueprints, bindings, policies, restores, roles, cleaner Jobs and\n" +
+			"scripts. It needs no cluster. With --out it writes a tree of files with a\n" +
+			"kustomization in each directory, without it one stream for kubectl apply -f -\n" +
+			"(run, restore and clone: kubectl create -f -). --check compares instead, for files\n" +
+			"that are kept.\n\n" +
 			"A config file (apiVersion " + generate.APIVersion + ", kind " + generate.Kind + ") can set what has no\n" +
-			"flag here: retention, hooks and podOverride. Flags win over it.",
+			"flag here: retention, restore, clone, hooks, podOverride and cleaner. Flags win\n" +
+			"over it.",
 		ValidArgs: kinds,
 		Args:      cobra.MatchAll(cobra.ExactArgs(1), cobra.OnlyValidArgs),
 		RunE:      func(cmd *cobra.Command, args []string) error { return a.runGenerate(cmd, g, args[0]) },
@@ -57,6 +59,7 @@ func (g *generateFlags) flags(f *pflag.FlagSet) {
 	f.StringVar(&o.Prefix, "prefix", o.Prefix, "begins the names of the objects in Kasten's namespace")
 	f.StringVar(&o.Profile, "profile", o.Profile, "location profile in Kasten's namespace")
 	f.StringVar(&o.Frequency, "frequency", o.Frequency, "how often the policy runs: @onDemand, @hourly, @daily, @weekly, @monthly, @yearly")
+	f.StringSliceVar(&o.Cleaner.Claims, "claim", o.Cleaner.Claims, "claims of the data volumes that cleaner Jobs are for, those of all nodes; an example's when left out")
 	f.StringVar(&o.RestorePoint, "restore-point", o.RestorePoint, "what a RestoreAction restores; a placeholder when left out")
 }
 
@@ -117,6 +120,10 @@ func (g *generateFlags) apply(f *pflag.Flag, o *generate.Options) {
 		o.ImagePullSecrets = g.given.ImagePullSecrets
 		o.Invocation += " --image-pull-secret=" + strings.Join(o.ImagePullSecrets, ",")
 		return
+	case "claim":
+		o.Cleaner.Claims = g.given.Cleaner.Claims
+		o.Invocation += " --claim=" + strings.Join(o.Cleaner.Claims, ",")
+		return
 	case "strategy":
 		o.Strategy = g.given.Strategy
 		return
@@ -147,6 +154,9 @@ func checkArguments(o generate.Options) error {
 	var problems []error
 	all := o.Arguments()
 	for _, field := range slices.Sorted(maps.Keys(all)) {
+		if len(all[field]) == 1 {
+			continue // no flags
+		}
 		root := (&app{}).root()
 		cmd, rest, err := root.Find(all[field])
 		if err == nil {
@@ -161,8 +171,11 @@ func checkArguments(o generate.Options) error {
 
 // remind says on stderr what the files still lack.
 func (a *app) remind(o generate.Options, kind string) {
-	if o.Image == generate.PlaceholderImage && slices.Contains([]string{generate.KindAll, generate.KindBlueprint, generate.KindOverride}, kind) {
+	if o.Image == generate.PlaceholderImage && slices.Contains([]string{generate.KindAll, generate.KindBlueprint, generate.KindOverride, generate.KindCleaner, generate.KindScripts}, kind) {
 		fmt.Fprintf(a.stderr, "the image is a placeholder, %s: give --image\n", o.Image)
+	}
+	if kind == generate.KindCleaner && slices.Equal(o.Cleaner.Claims, generate.Default().Cleaner.Claims) {
+		fmt.Fprintln(a.stderr, "the claims are those of an example: give --claim for each data volume")
 	}
 }
 

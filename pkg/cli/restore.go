@@ -42,7 +42,9 @@ func (a *app) afterRestore() *cobra.Command {
 		Short:   "Bring the ring back to the backup on its restored volumes",
 		Long: "after-restore compares the running ring with the backup on its volumes, verifies\n" +
 			"every file, then truncates and loads what is the same and recreates what\n" +
-			"differs. Kill it and run it again: it goes on where it stopped.",
+			"differs. In Kubernetes, where the ring is stopped, it puts the backup in place on all\n" +
+			"volumes by a Job for each, starts the nodes, and verifies the result.\n" +
+			"Kill it and run it again: it goes on where it stopped.",
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if dryRun {
@@ -52,6 +54,7 @@ func (a *app) afterRestore() *cobra.Command {
 		},
 	}
 	restoreFlags(cmd.Flags(), &opts)
+	a.offlineFlags(cmd.Flags(), &opts)
 	cmd.Flags().StringVar(&page, "report", "", "write a report in one HTML file")
 	cmd.Flags().BoolVar(&dryRun, "dry-run", false, "print the plan and change nothing")
 	return cmd
@@ -66,11 +69,19 @@ func (a *app) planCommand() *cobra.Command {
 		RunE:  func(cmd *cobra.Command, _ []string) error { return a.runPlan(cmd, opts) },
 	}
 	restoreFlags(cmd.Flags(), &opts)
+	a.offlineFlags(cmd.Flags(), &opts)
 	return cmd
 }
 
 func (a *app) runPlan(cmd *cobra.Command, opts restore.Options) error {
-	return a.each(cmd, work{operation: "plan", silent: true, do: func(ctx context.Context, s *subject, observer flow.Observer) (string, error) {
+	offline := func(ctx context.Context, s *subject, observer flow.Observer) (string, error) {
+		plan, err := restore.MakeOfflinePlan(ctx, s.kube, opts, observer)
+		if err != nil {
+			return "", err
+		}
+		return "", a.print(plan, func(w io.Writer) { writeCleaned(w, plan) })
+	}
+	return a.each(cmd, work{operation: "plan", silent: true, offline: offline, do: func(ctx context.Context, s *subject, observer flow.Observer) (string, error) {
 		plan, err := restore.MakePlan(ctx, s.Target, opts, observer)
 		if err != nil {
 			return "", err
@@ -82,8 +93,7 @@ func (a *app) runPlan(cmd *cobra.Command, opts restore.Options) error {
 // runRestore restores all rings; one that fails does not keep the others from it.
 func (a *app) runRestore(cmd *cobra.Command, opts restore.Options, page string) error {
 	var results []*restore.Report
-	err := a.each(cmd, work{operation: "after-restore", do: func(ctx context.Context, s *subject, observer flow.Observer) (string, error) {
-		result, err := restore.Online(ctx, s.Target, opts, observer)
+	end := func(result *restore.Report, err error) (string, error) {
 		if result == nil {
 			return "", err
 		}
@@ -92,7 +102,17 @@ func (a *app) runRestore(cmd *cobra.Command, opts restore.Options, page string) 
 			err = errors.Join(err, writePage(pageOf(page, len(results)), result))
 		}
 		return result.BackupID, a.printWith(err, result, func(w io.Writer) { writeReport(w, result) })
-	}})
+	}
+	err := a.each(cmd, work{operation: "after-restore",
+		offline: func(ctx context.Context, s *subject, observer flow.Observer) (string, error) {
+			return end(restore.Offline(ctx, s.kube, opts, observer))
+		},
+		do: func(ctx context.Context, s *subject, observer flow.Observer) (string, error) {
+			return end(restore.Online(ctx, s.Target, opts, observer))
+		}})
+	if noDatacenter(err) {
+		err = fmt.Errorf("%w; where volumes came back before the datacenter, casshook clean puts the backup in place on them", err)
+	}
 	return errors.Join(err, a.outputs(restoreOutputs(results)))
 }
 
@@ -107,6 +127,9 @@ func pageOf(page string, n int) string {
 
 func writePlan(w io.Writer, p *restore.Plan) {
 	fmt.Fprintf(w, "backup %s of %s\n", p.BackupID, p.Created.Format(time.RFC3339))
+	if p.Cleaned {
+		fmt.Fprintln(w, "the cleaner put all data in place while the ring was stopped: it will be verified, and not loaded")
+	}
 	if p.Resumes {
 		fmt.Fprintln(w, "an earlier run loaded all data: it will be verified, and not loaded again")
 	}

@@ -26,7 +26,13 @@ type place struct {
 	agentDir, agentPath string
 	tlsSecret           string
 	wait, settle        time.Duration
+	// image, pullSecrets and snapshotClass are of what only some commands do.
+	image, snapshotClass string
+	pullSecrets          []string
 }
+
+// defaultReady is for a ring that is all but up.
+const defaultReady = 15 * time.Minute
 
 func (p *place) flags(f *pflag.FlagSet) {
 	f.StringVar(&p.inventory, "inventory", "", "inventory file of the ring's hosts, for Cassandra outside Kubernetes")
@@ -38,7 +44,7 @@ func (p *place) flags(f *pflag.FlagSet) {
 	f.StringVar(&p.agentDir, "agent-dir", "", "directory with casshook-agent-linux-amd64 and -arm64, instead of agents/ beside casshook")
 	f.StringVar(&p.agentPath, "agent-path", "", "path of casshook-agent in the containers, where an image or init container put it")
 	f.StringVar(&p.tlsSecret, "cql-tls-secret", "", "secret with ca.crt, and tls.crt and tls.key where clients need a certificate, for CQL with client encryption")
-	f.DurationVar(&p.wait, "ready-timeout", 15*time.Minute, "how long a datacenter is waited for that is not ready")
+	f.DurationVar(&p.wait, "ready-timeout", defaultReady, "how long a datacenter is waited for that is not ready")
 	f.DurationVar(&p.settle, "settle-timeout", 30*time.Second, "how long the nodes of a datacenter that is ready have to see one another")
 }
 
@@ -66,13 +72,8 @@ func (a *app) subjects(ctx context.Context) ([]*subject, error) {
 			t.UseAgent(p.agent)
 		}
 		return []*subject{{Target: t, name: t.ClusterName()}}, nil
-	case p.namespace == "":
-		return nil, flow.Failf(flow.Usage, "no ring given: use --namespace NAMESPACE for Kubernetes, or --inventory FILE for hosts")
 	}
-	client, err := kube.Connect(kube.Options{
-		Kubeconfig: p.kubeconfig, Context: p.context, Namespace: p.namespace, Release: Release, AgentDir: p.agentDir, AgentPath: p.agentPath,
-		ClientTLSSecret: p.tlsSecret, Settle: p.settle, Notify: func(message string) { fmt.Fprintln(a.stderr, message) },
-	})
+	client, err := a.connect()
 	if err != nil {
 		return nil, err
 	}
@@ -87,9 +88,30 @@ func (a *app) subjects(ctx context.Context) ([]*subject, error) {
 	return found, nil
 }
 
+// connect to the Kubernetes that the flags name.
+func (a *app) connect() (*kube.Client, error) {
+	p := a.place
+	if p.namespace == "" {
+		return nil, flow.Failf(flow.Usage, "no ring given: use --namespace NAMESPACE for Kubernetes, or --inventory FILE for hosts")
+	}
+	start := time.Duration(0) // by the number of nodes, which start one after the other
+	if p.wait != defaultReady {
+		start = p.wait
+	}
+	return kube.Connect(kube.Options{
+		Kubeconfig: p.kubeconfig, Context: p.context, Namespace: p.namespace, Release: Release, AgentDir: p.agentDir, AgentPath: p.agentPath,
+		ClientTLSSecret: p.tlsSecret, Settle: p.settle, Notify: func(message string) { fmt.Fprintln(a.stderr, message) },
+		Image: p.image, PullSecrets: p.pullSecrets, SnapshotClass: p.snapshotClass, StartLimit: start,
+	})
+}
+
 // work is what a command does with each ring.
 type work struct {
 	operation string
+	// any state of the ring will do.
+	any bool
+	// offline is done instead where the ring is stopped.
+	offline func(ctx context.Context, s *subject, observer flow.Observer) (backupID string, err error)
 	// running is enough: Cassandra need not be up.
 	running bool
 	// silent leaves no record in Kubernetes: nothing is changed.
@@ -132,19 +154,36 @@ func (a *app) one(ctx context.Context, w work, s *subject) error {
 	if w.running {
 		s.kube.Demand = kube.Running
 	}
+	do, stopped, err := w.way(ctx, s)
+	if err != nil {
+		return err
+	}
 	if w.silent {
-		_, err := w.do(ctx, s, steps)
+		_, err := do(ctx, s, steps)
 		return err
 	}
 	record := kube.NewRecord(s.kube, w.operation, steps)
 	record.Start(ctx)
-	err := a.ready(ctx, s, record)
+	if !w.any && !stopped {
+		err = a.ready(ctx, s, record)
+	}
 	id := ""
 	if err == nil {
-		id, err = w.do(ctx, s, record)
+		id, err = do(ctx, s, record)
 	}
 	record.Finish(ctx, id, err)
 	return err
+}
+
+// way is what is done with a ring, stopped or not.
+func (w work) way(ctx context.Context, s *subject) (do func(context.Context, *subject, flow.Observer) (string, error), stopped bool, err error) {
+	if w.offline != nil {
+		stopped, err = s.kube.Stopped(ctx)
+	}
+	if stopped {
+		return w.offline, true, err
+	}
+	return w.do, false, err
 }
 
 // ready waits as a step of its own, so that people see what for.

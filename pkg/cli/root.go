@@ -88,7 +88,7 @@ func (a *app) root() *cobra.Command {
 	f.StringVarP(&a.output, "output", "o", report.FormatTable, "format of results: table, json, yaml, or kanister for the outputs of a Kanister phase; one document per ring")
 	root.AddCommand(a.beforeBackup(), a.afterBackup("after-backup", "Remove what before-backup left, once the volume snapshots are cut"),
 		a.afterBackup("on-failure", "Remove what before-backup left, after the volume snapshots failed"),
-		a.afterRestore(), a.planCommand(), a.verify(), a.status(), a.list(), a.doctor(), a.generate(), a.version())
+		a.beforeRestore(), a.afterRestore(), a.planCommand(), a.clean(), a.verify(), a.status(), a.list(), a.doctor(), a.generate(), a.version())
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return flow.Fail(flow.Usage, err) })
 	root.InitDefaultHelpCmd()
 	root.InitDefaultCompletionCmd()

@@ -147,13 +147,18 @@ func (c *Cluster) Inspect(ctx context.Context) ([]wire.Volume, error) {
 
 // Lock takes the lock of the ring for an operation.
 func (c *Cluster) Lock(ctx context.Context, operation, backupID string, parkedFor time.Duration) error {
+	var err error
+	c.lock, err = c.Target.Acquire(ctx, c.Sessions, ring.Claim{Holder: Holder(), Operation: operation, BackupID: backupID, ParkedFor: parkedFor})
+	return err
+}
+
+// Holder names this run, as locks do.
+func Holder() string {
 	host, err := os.Hostname()
 	if err != nil {
 		host = "unknown"
 	}
-	holder := fmt.Sprintf("%s-%d-%s", host, os.Getpid(), rand.Text()[:8])
-	c.lock, err = c.Target.Acquire(ctx, c.Sessions, ring.Claim{Holder: holder, Operation: operation, BackupID: backupID, ParkedFor: parkedFor})
-	return err
+	return fmt.Sprintf("%s-%d-%s", host, os.Getpid(), rand.Text()[:8])
 }
 
 // Park leaves the lock without a holder.

@@ -23,13 +23,15 @@ const (
 	KindTransformSet = "transformset"
 	KindRBAC         = "rbac"
 	KindScripts      = "scripts"
+	KindCleaner      = "cleaner"
+	KindClone        = "clone"
 	// kindTree is what only a tree of files needs.
 	kindTree = "tree"
 )
 
 // Kinds are all that can be asked for.
 func Kinds() []string {
-	return []string{KindAll, KindBlueprint, KindBinding, KindOverride, KindPolicy, KindRun, KindRestore, KindTransformSet, KindRBAC, KindScripts}
+	return []string{KindAll, KindBlueprint, KindBinding, KindOverride, KindPolicy, KindRun, KindRestore, KindTransformSet, KindRBAC, KindScripts, KindCleaner, KindClone}
 }
 
 // File is one file of the tree.
@@ -43,11 +45,12 @@ type File struct {
 	Content  []byte
 	// Executable is for scripts.
 	Executable bool
+	created    bool
 }
 
 // Created tells whether its objects have generated names, so that kubectl must
 // create them: it cannot apply them.
-func (f *File) Created() bool { return f.Kind == KindRun || f.Kind == KindRestore }
+func (f *File) Created() bool { return f.created }
 
 // Generate makes all files of the options' strategy, in the order of their paths.
 // Its error names every field that is wrong.
@@ -65,6 +68,8 @@ func Generate(o Options) ([]File, error) {
 		g.resourceBound()
 	}
 	g.transforms()
+	g.clone()
+	g.cleaner()
 	g.byHand()
 	slices.SortFunc(g.files, func(a, b File) int { return comparePaths(a.Path, b.Path) })
 	return g.files, nil
@@ -91,7 +96,7 @@ func Stream(files []File, kind string) ([]File, error) {
 	var out []File
 	strategies := map[Strategy]bool{}
 	for _, f := range Select(files, kind) {
-		if kind == KindAll && (f.Created() || slices.Contains([]string{kindTree, KindScripts, KindOverride}, f.Kind)) {
+		if kind == KindAll && (f.Created() || slices.Contains([]string{kindTree, KindScripts, KindOverride, KindCleaner, KindClone}, f.Kind)) {
 			continue
 		}
 		if f.Strategy != EveryStrategy {
@@ -102,13 +107,24 @@ func Stream(files []File, kind string) ([]File, error) {
 	switch {
 	case len(strategies) > 1:
 		return nil, fmt.Errorf("%s depends on the strategy: use --strategy %s or --strategy %s, or --out DIR for the files of both", kind, PolicyHooks, ResourceBound)
-	case kind == KindRestore && len(out) > 1:
-		return nil, fmt.Errorf("%d namespaces would be restored at once: use --namespace with the one to restore, or --out DIR for a file of each", len(out))
+	case restoring(out) > 1:
+		return nil, fmt.Errorf("%d namespaces would be restored at once: use --namespace with the one to restore, or --out DIR for a file of each", restoring(out))
 	}
 	// What others refer to comes first.
 	order := []string{KindRBAC, KindBlueprint, KindTransformSet, KindBinding, KindPolicy}
 	slices.SortStableFunc(out, func(a, b File) int { return slices.Index(order, a.Kind) - slices.Index(order, b.Kind) })
 	return out, nil
+}
+
+// restoring counts RestoreActions.
+func restoring(files []File) int {
+	n := 0
+	for _, f := range files {
+		if f.Created() && f.Kind != KindRun {
+			n++
+		}
+	}
+	return n
 }
 
 // generator collects files.
@@ -125,6 +141,8 @@ const (
 	overrideDir   = "blueprints/overrides"
 	transformsDir = "blueprints/transforms"
 	byHandDir     = "examples/by-hand"
+	cleanerDir    = "examples/cleaner"
+	cloneDir      = "examples/clone"
 	hooksDir      = "hooks"
 )
 
@@ -147,6 +165,12 @@ func (g *generator) yaml(path, kind string, strategy Strategy, about string, obj
 		text += toYAML(o.value, o.notes)
 	}
 	g.files = append(g.files, File{Path: path, Kind: kind, Strategy: strategy, Content: []byte(text)})
+}
+
+// create adds a file like yaml, for objects that kubectl cannot apply.
+func (g *generator) create(path, kind string, strategy Strategy, about string, objects ...object) {
+	g.yaml(path, kind, strategy, about, objects...)
+	g.files[len(g.files)-1].created = true
 }
 
 // mark is in the first lines of every generated file.

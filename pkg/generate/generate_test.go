@@ -65,14 +65,96 @@ func TestPolicies(t *testing.T) {
 	require.NotContains(t, bp.Actions, blueprint.Backup, "Kasten would not snapshot the volumes")
 
 	for _, s := range Strategies() {
-		restore := decode[blueprint.RestoreAction](t, fileOf(t, files, exampleDir(s)+"/restore-cassandra.yaml"))
-		require.Equal(t, []blueprint.FilterEntry{blueprint.StatefulSets(), own}, restore.Spec.Filters.ExcludeResources, "a restore of StatefulSets hangs")
-		require.Equal(t, s == PolicyHooks, restore.Spec.Hooks.OnSuccess != nil)
 		run := decode[blueprint.RunAction](t, fileOf(t, files, exampleDir(s)+"/run.yaml"))
 		require.Equal(t, decode[blueprint.Policy](t, fileOf(t, files, exampleDir(s)+"/policy.yaml")).Metadata.Name, run.Spec.Subject.Name)
 	}
-	require.Equal(t, []blueprint.Operation{{Op: "add", Path: "/spec/stopped", Value: true}},
-		decode[blueprint.TransformSet](t, fileOf(t, files, "blueprints/transforms/create-stopped.yaml")).Spec.Transforms[0].JSON)
+}
+
+// TestRestores has what RestoreActions do by option.
+func TestRestores(t *testing.T) {
+	t.Parallel()
+	own := blueprint.FilterEntry{MatchLabels: kube.OwnLabels()}
+	stopped := []blueprint.TransformRef{{JSON: []blueprint.Operation{}, TransformSetRef: blueprint.Ref{Name: "casshook-create-stopped", Namespace: "kasten-io"}}}
+	for _, offline := range []bool{false, true} {
+		for _, first := range []bool{false, true} {
+			o := Default()
+			o.Restore = Restore{Offline: offline, StopFirst: first}
+			files, err := Generate(o)
+			require.NoError(t, err)
+			for _, s := range Strategies() {
+				restore := decode[blueprint.RestoreAction](t, fileOf(t, files, exampleDir(s)+"/restore-cassandra.yaml"))
+				require.Equal(t, []blueprint.FilterEntry{blueprint.StatefulSets(), own}, restore.Spec.Filters.ExcludeResources, "a restore of StatefulSets hangs")
+				require.Equal(t, s == PolicyHooks, restore.Spec.Hooks.OnSuccess != nil)
+				applied := string(fileOf(t, files, exampleDir(s)+"/kustomization.yaml").Content)
+				require.Equal(t, offline, strings.Contains(applied, transformsDir), "the set that the restore names")
+				if offline {
+					require.Equal(t, stopped, restore.Spec.Transforms)
+				} else {
+					require.Empty(t, restore.Spec.Transforms)
+				}
+				if first {
+					require.Equal(t, &blueprint.Hook{Blueprint: "casshook-" + string(s), ActionName: "before-restore"}, restore.Spec.Hooks.PreHook)
+				} else {
+					require.Nil(t, restore.Spec.Hooks.PreHook)
+				}
+			}
+			copied := decode[blueprint.RestoreAction](t, fileOf(t, files, "examples/clone/restore-cassandra.yaml"))
+			require.Equal(t, "cassandra-clone", copied.Spec.TargetNamespace)
+			require.Equal(t, "cassandra-clone", copied.Metadata.Namespace, "Kasten wants it there")
+			require.Equal(t, "cassandra", copied.Spec.Subject.Namespace)
+			require.Equal(t, stopped, copied.Spec.Transforms, "a copy that starts at once joins the original")
+			require.Equal(t, &blueprint.Hook{Blueprint: "casshook-policy-hooks", ActionName: "after-restore"}, copied.Spec.Hooks.OnSuccess)
+			require.Nil(t, copied.Spec.Hooks.PreHook)
+		}
+	}
+}
+
+func TestCreateStopped(t *testing.T) {
+	t.Parallel()
+	transforms := func(o Options) []blueprint.Transform {
+		files, err := Generate(o)
+		require.NoError(t, err)
+		return decode[blueprint.TransformSet](t, fileOf(t, files, "blueprints/transforms/create-stopped.yaml")).Spec.Transforms
+	}
+	all := transforms(Default())
+	require.Len(t, all, 2)
+	require.Equal(t, blueprint.Resource{Group: "cassandra.datastax.com", Resource: "cassandradatacenters"}, all[0].Subject)
+	require.Equal(t, []blueprint.Operation{{Op: "add", Path: "/spec/stopped", Value: true}}, all[0].JSON)
+	require.Equal(t, blueprint.Resource{Group: "k8ssandra.io", Resource: "k8ssandraclusters"}, all[1].Subject)
+	require.Equal(t, []blueprint.Operation{{Op: "add", Path: "/spec/cassandra/datacenters/*/stopped", Value: true}}, all[1].JSON)
+	o := Default()
+	o.Datacenter = "dc1"
+	one := transforms(o)
+	require.Equal(t, "dc1", one[0].Subject.Name)
+	require.Equal(t, blueprint.Operation{Op: "test", Path: "/spec/cassandra/datacenters/0/metadata/name", Value: "dc1"}, one[1].JSON[0])
+	require.Equal(t, "/spec/cassandra/datacenters/0/stopped", one[1].JSON[1].Path)
+}
+
+// TestCloneNamespace makes one where none is given.
+func TestCloneNamespace(t *testing.T) {
+	t.Parallel()
+	long := strings.Repeat("a", 63)
+	for name, c := range map[string]struct {
+		given      string
+		namespaces []string
+		want       string
+	}{
+		"given":           {"x", []string{"a"}, "x"},
+		"made":            {"", []string{"a", "b"}, "a-clone"},
+		"protected":       {"", []string{"a", "a-clone", "a-clone2"}, "a-clone3"},
+		"long":            {"", []string{long}, long[:57] + "-clone"},
+		"long, protected": {"", []string{long, long[:57] + "-clone"}, long[:56] + "-clone2"},
+		"ends in a dash":  {"", []string{long[:56] + "-aaaaaa"}, long[:56] + "-clone"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			o := Default()
+			o.Namespaces, o.Clone.Namespace = c.namespaces, c.given
+			require.Equal(t, c.want, o.copyNamespace())
+			_, err := Generate(o)
+			require.NoError(t, err)
+		})
+	}
 }
 
 func TestRetention(t *testing.T) {
@@ -97,6 +179,10 @@ func TestStrategies(t *testing.T) {
 			require.NotContains(t, f.Path, other)
 		}
 		require.Equal(t, s == PolicyHooks, strings.Contains(strings.Join(paths(files), " "), overrideDir), "overrides are for policy hooks")
+		hook := decode[blueprint.RestoreAction](t, fileOf(t, files, "examples/clone/restore-cassandra.yaml")).Spec.Hooks.OnSuccess
+		bp := decode[blueprint.Blueprint](t, fileOf(t, files, blueprintDir(s)+"/blueprint.yaml"))
+		require.Equal(t, bp.Metadata.Name, hook.Blueprint)
+		require.Contains(t, bp.Actions, hook.ActionName)
 	}
 }
 
@@ -122,6 +208,8 @@ func TestStream(t *testing.T) {
 		"override":                {KindOverride, EveryStrategy, []string{"blueprints/overrides/k10-k8ssandra-bp-0.0.4.yaml", "blueprints/overrides/k10-k8ssandra-bp-0.0.5.yaml"}, ""},
 		"scripts":                 {KindScripts, EveryStrategy, nil, "use --out DIR"},
 		"restores of all at once": {KindRestore, PolicyHooks, nil, "2 namespaces would be restored at once"},
+		"clones of all at once":   {KindClone, EveryStrategy, nil, "2 namespaces would be restored at once"},
+		"cleaner":                 {KindCleaner, EveryStrategy, []string{"examples/cleaner/clean-a.yaml", "examples/cleaner/clean-b.yaml"}, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -158,39 +246,67 @@ func TestScripts(t *testing.T) {
 	dir := t.TempDir()
 	program := filepath.Join(dir, "casshook")
 	require.NoError(t, os.WriteFile(program, []byte("#!/bin/sh\nfor a; do echo \"$a\"; done\nexit 5\n"), 0o700))
+	const hostileName = "a b;$(c)"
 	for _, datacenter := range []string{"", "dc1"} {
 		o := Default()
 		o.Datacenter = datacenter
+		if datacenter != "" {
+			o.Cleaner.ImagePullSecrets = []string{"p", "q"}
+		}
 		files, err := Generate(o)
 		require.NoError(t, err)
-		scripts := Select(files, KindScripts)
-		require.Equal(t, []string{"hooks/cassandra_after_backup.sh", "hooks/cassandra_after_restore.sh", "hooks/cassandra_before_backup.sh"}, paths(scripts))
 		tree := filepath.Join(dir, "tree"+datacenter)
-		require.NoError(t, Write(tree, scripts))
-		for _, f := range scripts {
-			command := strings.ReplaceAll(strings.TrimSuffix(strings.TrimPrefix(f.Path, "hooks/cassandra_"), ".sh"), "_", "-")
-			want := []string{command, "--namespace=a b;$(c)", "--x", "y z"}
-			if datacenter != "" {
-				want = []string{command, "--namespace=a b;$(c)", "--datacenter=dc1", "--x", "y z"}
+		require.NoError(t, Write(tree, Select(files, KindScripts)))
+		only, pull := "", ""
+		if datacenter != "" {
+			only, pull = "--datacenter=dc1|", "--image-pull-secret=p|--image-pull-secret=q|"
+		}
+		image := "--image=" + PlaceholderImage + "|" + pull
+		want := map[string]string{
+			"cassandra_before_backup.sh":  "before-backup|--namespace=a b;$(c)|" + only + "--x|y z",
+			"cassandra_after_backup.sh":   "after-backup|--namespace=a b;$(c)|" + only + "--x|y z",
+			"cassandra_before_restore.sh": "before-restore|--namespace=a b;$(c)|" + only + "--x|y z",
+			"cassandra_after_restore.sh":  "after-restore|--namespace=a b;$(c)|" + only + image + "--x|y z",
+			"clean-up-launcher.sh":        "clean|--namespace=a b;$(c)|" + image + "--x|y z|--|-p;$(c)",
+		}
+		var all []string
+		for _, f := range Select(files, KindScripts) {
+			name, path := filepath.Base(f.Path), filepath.Join(tree, f.Path)
+			all = append(all, name)
+			words := []string{hostileName, "--x", "y z"}
+			if name == "clean-up-launcher.sh" {
+				words = append([]string{"-p;$(c)"}, words...)
 			}
-			path := filepath.Join(tree, f.Path)
 			for _, variable := range []string{"PATH=" + dir + ":" + os.Getenv("PATH"), "CASSHOOK=" + program} {
-				cmd := exec.CommandContext(t.Context(), path, "a b;$(c)", "--x", "y z")
-				cmd.Env = []string{variable}
-				out, err := cmd.Output()
-				var exit *exec.ExitError
-				require.ErrorAs(t, err, &exit)
-				require.Equal(t, 5, exit.ExitCode())
-				require.Equal(t, strings.Join(want, "\n")+"\n", string(out))
+				out, code := runScript(t, []string{variable}, path, words...)
+				require.Equal(t, 5, code)
+				require.Equal(t, strings.ReplaceAll(want[name], "|", "\n")+"\n", out)
 			}
-			out, err := exec.CommandContext(t.Context(), path).CombinedOutput()
-			var exit *exec.ExitError
-			require.ErrorAs(t, err, &exit)
-			require.Equal(t, 2, exit.ExitCode())
-			require.Contains(t, string(out), "usage: ")
+			for missing := range len(words) - 2 {
+				out, code := runScript(t, nil, path, words[:missing]...)
+				require.Equal(t, 2, code)
+				require.Contains(t, out, "usage: ")
+			}
 			checkShell(t, path)
 		}
+		require.Len(t, want, len(all))
+		environment := []string{"CASSHOOK=" + program, "CASSHOOK_IMAGE=other:1"}
+		out, _ := runScript(t, environment, filepath.Join(tree, "hooks/cassandra_after_restore.sh"), "n")
+		require.Contains(t, out, "--image=other:1\n")
+		out, _ = runScript(t, environment, filepath.Join(tree, "hooks/cassandra_before_restore.sh"), "n")
+		require.Equal(t, "before-restore\n--namespace=n\n"+strings.ReplaceAll(only, "|", "\n")+"--yes\n--stop\n", out)
 	}
+}
+
+// runScript returns what a script says and its exit code, which is not 0.
+func runScript(t *testing.T, environment []string, path string, args ...string) (string, int) {
+	t.Helper()
+	cmd := exec.CommandContext(t.Context(), path, args...)
+	cmd.Env = environment
+	out, err := cmd.CombinedOutput()
+	var exit *exec.ExitError
+	require.ErrorAs(t, err, &exit)
+	return string(out), exit.ExitCode()
 }
 
 // checkShell reads a script with shellcheck where that is, else with the shell.

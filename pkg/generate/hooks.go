@@ -1,6 +1,7 @@
 package generate
 
 import (
+	"fmt"
 	"maps"
 	"slices"
 
@@ -15,8 +16,11 @@ const (
 	beforeBackup = "before-backup"
 	afterBackup  = "after-backup"
 	onFailure    = "on-failure"
-	afterRestore = "after-restore"
-	version      = "version"
+	// beforeRestore stops or deletes what is in the way of a restore.
+	beforeRestore = "before-restore"
+	afterRestore  = "after-restore"
+	clean         = "clean"
+	version       = "version"
 )
 
 // The artifact that a bound backup leaves in the restore point.
@@ -66,12 +70,13 @@ func (o *Options) podOverride() blueprint.PodOverride {
 
 // namespaceTask runs a hook about the namespace, which is what policies and actions
 // call hooks for: about all its rings, or that of the one datacenter.
-func (o *Options) namespaceTask(command string, hook Hook) blueprint.KubeTask {
+func (o *Options) namespaceTask(command string, hook Hook, more ...string) blueprint.KubeTask {
 	args := []string{"--namespace=" + blueprint.SubjectNamespace}
 	if o.Datacenter != "" {
 		args = append(args, "--datacenter="+o.Datacenter)
 	}
-	return o.task(command, append(append(args, "--output=kanister"), hook.arguments()...)...)
+	args = append(append(args, "--output=kanister"), more...)
+	return o.task(command, append(args, hook.arguments()...)...)
 }
 
 // boundTask runs a hook about the datacenter that the Blueprint is bound to.
@@ -85,26 +90,95 @@ const aboutLimit = "Kasten ends a hook after 20 minutes. What hooks wait for bef
 	"config file) and Helm's timeout.blueprintHooks (from 9.0 on timeout.blueprintResourceHooks). A restore that was\n" +
 	"ended goes on where it stopped when it runs again."
 
-const noteReady = "\nready-timeout: Cassandra starts node by node, one to two minutes each; the rest of the time is for the restore itself."
+const (
+	noteReady = "\nready-timeout: Cassandra starts node by node, one to two minutes each; the rest of the time is for the restore itself."
+
+	notePreHook = "preHook: freezes the rings and describes them on their volumes. All rings of the namespace, or none."
+	noteSuccess = "onSuccess: removes what before-backup left, once the volume snapshots are cut."
+	noteFailure = "onFailure: removes what before-backup left."
+
+	noteBeforeRestore = "preHook of a RestoreAction over datacenters that are there: %s.\nWhere there are none it does nothing."
+	noteAfterRestore  = "onSuccess of a RestoreAction: brings the rings back to the backup on their volumes. Those that are stopped it restores with a\n" +
+		"cleaner Job a volume (--image), and starts them; those that run through Cassandra." + noteReady
+)
+
+// namedAction is an action that a policy or a RestoreAction names, about the namespace.
+func namedAction(phase string, task blueprint.KubeTask) blueprint.Action {
+	return blueprint.Action{Kind: "Namespace", Phases: []blueprint.Phase{blueprint.NewPhase(phase, task)}}
+}
+
+// modes are the flags of before-restore that say how it clears the way.
+func modes() []string { return []string{"stop", "delete", "delete-keep-volumes"} }
+
+// beforeRestoreMode is what before-restore does: stop, unless its flags say otherwise.
+func (o *Options) beforeRestoreMode() (mode string, said bool) {
+	for _, mode := range modes() {
+		if _, said := o.Hooks.BeforeRestore.Flags[mode]; said {
+			return mode, true
+		}
+	}
+	return "stop", false
+}
+
+// clears says what before-restore does.
+func (o *Options) clears() string {
+	switch mode, _ := o.beforeRestoreMode(); mode {
+	case "delete":
+		return "deletes the datacenters with their volumes, after snapshots of these"
+	case "delete-keep-volumes":
+		return "deletes the datacenters and leaves their volumes"
+	}
+	return "stops the datacenters"
+}
+
+func (o *Options) beforeRestoreTask() blueprint.KubeTask {
+	more := []string{"--yes"}
+	if mode, said := o.beforeRestoreMode(); !said {
+		more = append(more, "--"+mode)
+	}
+	return o.namespaceTask(beforeRestore, o.Hooks.BeforeRestore, more...)
+}
+
+// cleanerImage are the flags by which after-restore makes cleaner Jobs.
+func (o *Options) cleanerImage() []string {
+	flags := []string{"--image=" + o.Image}
+	for _, secret := range o.Cleaner.ImagePullSecrets {
+		flags = append(flags, "--image-pull-secret="+secret)
+	}
+	return flags
+}
+
+// restoreActions are those that RestoreActions name, whatever the strategy: a copy
+// in another namespace is bound to nothing.
+func (o *Options) restoreActions(actions map[string]blueprint.Action, notes comments) {
+	before, after := o.Hooks.BeforeRestore, o.Hooks.AfterRestore
+	actions[before.Action] = namedAction("beforeRestore", o.beforeRestoreTask())
+	notes["actions."+before.Action] = fmt.Sprintf(noteBeforeRestore, o.clears())
+	actions[after.Action] = namedAction("afterRestoreOfNamespace", o.namespaceTask(afterRestore, after, o.cleanerImage()...))
+	notes["actions."+after.Action] = noteAfterRestore
+}
 
 // policyHookBlueprint has the hooks that a policy and a RestoreAction name.
 func (o *Options) policyHookBlueprint() object {
-	actions := map[string]blueprint.Action{}
-	notes := comments{}
-	add := func(command, phase string, hook Hook, note string) {
-		actions[hook.Action] = blueprint.Action{Kind: "Namespace", Phases: []blueprint.Phase{blueprint.NewPhase(phase, o.namespaceTask(command, hook))}}
-		notes["actions."+hook.Action] = note
+	h := o.Hooks
+	actions := map[string]blueprint.Action{
+		h.BeforeBackup.Action: namedAction("beforeBackup", o.namespaceTask(beforeBackup, h.BeforeBackup)),
+		h.AfterBackup.Action:  namedAction("afterBackup", o.namespaceTask(afterBackup, h.AfterBackup)),
+		h.OnFailure.Action:    namedAction("onFailure", o.namespaceTask(onFailure, h.OnFailure)),
 	}
-	add(beforeBackup, "beforeBackup", o.Hooks.BeforeBackup, "preHook: freezes the rings and describes them on their volumes. All rings of the namespace, or none.")
-	add(afterBackup, "afterBackup", o.Hooks.AfterBackup, "onSuccess: removes what before-backup left, once the volume snapshots are cut.")
-	add(onFailure, "onFailure", o.Hooks.OnFailure, "onFailure: removes what before-backup left.")
-	add(afterRestore, "afterRestore", o.Hooks.AfterRestore, "onSuccess of a RestoreAction: brings the rings back to the backup on their volumes."+noteReady)
+	notes := comments{
+		"actions." + h.BeforeBackup.Action: notePreHook,
+		"actions." + h.AfterBackup.Action:  noteSuccess,
+		"actions." + h.OnFailure.Action:    noteFailure,
+	}
+	o.restoreActions(actions, notes)
 	return object{blueprint.NewBlueprint(o.name(PolicyHooks), o.KastenNamespace, actions), notes}
 }
 
 // boundBlueprint has the hooks that Kasten calls by their reserved names. It must
-// have no action "backup", so that Kasten snapshots the volumes; and needs none for
-// "delete", since all that a backup is goes with its volumes.
+// have no action "backup", so that Kasten snapshots the volumes; needs none for
+// "delete", since all that a backup is goes with its volumes; and has no
+// "restorePrehook", which only some releases call.
 func (o *Options) boundBlueprint() object {
 	artifacts := map[string]string{}
 	for _, key := range outputs() {
@@ -113,6 +187,7 @@ func (o *Options) boundBlueprint() object {
 	one := func(phase string, task blueprint.KubeTask) []blueprint.Phase {
 		return []blueprint.Phase{blueprint.NewPhase(phase, task)}
 	}
+	restored := append([]string{"--backup=" + blueprint.ArtifactOf(artifact, backupID)}, o.cleanerImage()...)
 	actions := map[string]blueprint.Action{
 		blueprint.BackupPrehook: {
 			OutputArtifacts: map[string]blueprint.Artifact{artifact: {KeyValue: artifacts}},
@@ -121,17 +196,17 @@ func (o *Options) boundBlueprint() object {
 		blueprint.BackupPosthook: {Phases: one("afterBackup", o.boundTask(afterBackup, o.Hooks.AfterBackup))},
 		blueprint.RestorePosthook: {
 			InputArtifactNames: []string{artifact},
-			Phases: one("afterRestore", o.boundTask(afterRestore, o.Hooks.AfterRestore,
-				"--backup="+blueprint.ArtifactOf(artifact, backupID))),
+			Phases:             one("afterRestore", o.boundTask(afterRestore, o.Hooks.AfterRestore, restored...)),
 		},
-		o.Hooks.OnFailure.Action: {Kind: "Namespace", Phases: one("onFailure", o.namespaceTask(onFailure, o.Hooks.OnFailure))},
+		o.Hooks.OnFailure.Action: namedAction("onFailure", o.namespaceTask(onFailure, o.Hooks.OnFailure)),
 	}
 	notes := comments{
 		"actions." + blueprint.BackupPrehook:   "Freezes the ring and describes it on its volumes.",
 		"actions." + blueprint.BackupPosthook:  "Removes what backupPrehook left, once the volume snapshots are cut.",
-		"actions." + blueprint.RestorePosthook: "Brings the ring back to the backup on its volumes: that of the restore point, or the newest one where it names none." + noteReady,
+		"actions." + blueprint.RestorePosthook: "Brings the ring back to the backup on its volumes: that of the restore point, or the newest one where it names none.\nStopped, with a cleaner Job a volume (--image), before it starts the datacenter; running, through Cassandra." + noteReady,
 		"actions." + o.Hooks.OnFailure.Action:  "Not a name that Kasten calls by itself: the policy does, onFailure, since backupPosthook may not run then.",
 	}
+	o.restoreActions(actions, notes)
 	return object{blueprint.NewBlueprint(o.name(ResourceBound), o.KastenNamespace, actions), notes}
 }
 

@@ -61,22 +61,43 @@ type Options struct {
 	// 12 monthly when empty.
 	Retention map[string]int `json:"retention,omitempty"`
 	// RestorePoint is what RestoreActions restore; a placeholder when empty.
-	RestorePoint string `json:"restorePoint,omitempty"`
-	Hooks        Hooks  `json:"hooks"`
+	RestorePoint string  `json:"restorePoint,omitempty"`
+	Restore      Restore `json:"restore"`
+	Clone        Clone   `json:"clone,omitzero"`
+	Hooks        Hooks   `json:"hooks"`
 	// PodOverride is of the hook pods.
 	PodOverride PodOverride `json:"podOverride,omitzero"`
+	Cleaner     Cleaner     `json:"cleaner"`
 
 	// Invocation is the command line that made the files, as their headers tell it,
 	// without strategy and output.
 	Invocation string `json:"-"`
 }
 
+// Restore is how RestoreActions restore.
+type Restore struct {
+	// Offline has the datacenters come back stopped, and after-restore put the backup
+	// in place before it starts them. Else Cassandra starts on the volumes as they
+	// are, and after-restore works through it.
+	Offline bool `json:"offline"`
+	// StopFirst runs before-restore about the namespace, for restores over datacenters
+	// that are there.
+	StopFirst bool `json:"stopFirst,omitempty"`
+}
+
+// Clone is a restore into another namespace, beside the original.
+type Clone struct {
+	// Namespace of the copy; made of the first protected one's name when empty.
+	Namespace string `json:"namespace,omitempty"`
+}
+
 // Hooks are settings by hook, whatever calls it.
 type Hooks struct {
-	BeforeBackup Hook `json:"beforeBackup,omitzero"`
-	AfterBackup  Hook `json:"afterBackup,omitzero"`
-	OnFailure    Hook `json:"onFailure,omitzero"`
-	AfterRestore Hook `json:"afterRestore,omitzero"`
+	BeforeBackup  Hook `json:"beforeBackup,omitzero"`
+	AfterBackup   Hook `json:"afterBackup,omitzero"`
+	OnFailure     Hook `json:"onFailure,omitzero"`
+	BeforeRestore Hook `json:"beforeRestore,omitzero"`
+	AfterRestore  Hook `json:"afterRestore,omitzero"`
 }
 
 // Hook is the settings of one hook.
@@ -114,13 +135,16 @@ func Default() Options {
 		Prefix:          "casshook",
 		Profile:         "location-profile",
 		Frequency:       blueprint.OnDemand,
+		Restore:         Restore{Offline: true},
 		Hooks: Hooks{
-			BeforeBackup: Hook{"before-backup", map[string]string{readyTimeout: "5m"}},
-			AfterBackup:  Hook{"after-backup", map[string]string{readyTimeout: "5m", snapshotTimeout: "10m"}},
-			OnFailure:    Hook{"on-failure", map[string]string{readyTimeout: "5m"}},
-			AfterRestore: Hook{"after-restore", map[string]string{readyTimeout: "12m"}},
+			BeforeBackup:  Hook{"before-backup", map[string]string{readyTimeout: "5m"}},
+			AfterBackup:   Hook{"after-backup", map[string]string{readyTimeout: "5m", snapshotTimeout: "10m"}},
+			OnFailure:     Hook{"on-failure", map[string]string{readyTimeout: "5m"}},
+			BeforeRestore: Hook{"before-restore", nil},
+			AfterRestore:  Hook{"after-restore", map[string]string{readyTimeout: "12m"}},
 		},
 		PodOverride: PodOverride{Resources: blueprint.Resources{Requests: map[string]string{"cpu": "100m", "memory": "128Mi"}}},
+		Cleaner:     defaultCleaner(),
 		Invocation:  DefaultInvocation,
 	}
 }
@@ -136,6 +160,7 @@ func (h *Hooks) each(do func(command, field string, hook Hook)) {
 	do(beforeBackup, "hooks.beforeBackup", h.BeforeBackup)
 	do(afterBackup, "hooks.afterBackup", h.AfterBackup)
 	do(onFailure, "hooks.onFailure", h.OnFailure)
+	do(beforeRestore, "hooks.beforeRestore", h.BeforeRestore)
 	do(afterRestore, "hooks.afterRestore", h.AfterRestore)
 }
 

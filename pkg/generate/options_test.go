@@ -27,6 +27,16 @@ func everything() Options {
 	o.RestorePoint = "12.5"
 	o.Hooks.BeforeBackup = Hook{"Y", map[string]string{"min-free": "0.1", "ready-timeout": "1m"}}
 	o.Hooks.AfterRestore.Flags = map[string]string{"include": "ks.t*,other.?", "full": ""}
+	o.Hooks.BeforeRestore = Hook{"N", map[string]string{"delete": "true"}}
+	o.Restore = Restore{StopFirst: true}
+	o.Clone.Namespace = "off"
+	o.Cleaner = Cleaner{
+		Claims: []string{"server-data-y", "server-data-1.5"}, Zones: map[string][]string{"server-data-y": {"no", "1"}},
+		MountPath: "/y", DataDirectories: []string{"/y/1", "/y/no"}, CommitLog: CommitLog{"on", "/1", "/1/no"},
+		Backup: "casshook-20261121T101530Z-4f2a", InPlace: true, Again: true, Peers: "forget",
+		ImagePullSecrets: []string{"yes"}, ServiceAccount: "no", SecurityContext: SecurityContext{0, 1, 2},
+		NodeSelector: map[string]string{"y": "off"}, Tolerations: []blueprint.Toleration{{Key: "n", Operator: "Equal", Value: "on", Effect: "NoExecute", Seconds: &seconds}},
+	}
 	o.PodOverride = PodOverride{
 		NodeSelector: map[string]string{"example.com/no": "yes", "on": "", "a": "1"},
 		Tolerations: []blueprint.Toleration{
@@ -112,6 +122,12 @@ func TestRefusals(t *testing.T) {
 		"limit below request":      {func(o *Options) { o.PodOverride.Resources.Limits = map[string]string{"memory": "1Mi"} }, `podOverride.resources.limits.memory: "1Mi" is less`},
 		"invocation":               {func(o *Options) { o.Invocation = "a\nb" }, "invocation: "},
 		"invocation ends comments": {func(o *Options) { o.Invocation = "a -->" }, "invocation: "},
+		"two modes":                {func(o *Options) { o.Hooks.BeforeRestore.Flags = map[string]string{"stop": "true", "delete": "true"} }, "hooks.beforeRestore.flags: stop and delete exclude"},
+		"no mode":                  {func(o *Options) { o.Hooks.BeforeRestore.Flags = map[string]string{"stop": "false"} }, `hooks.beforeRestore.flags.stop: "false"`},
+		"yes":                      {func(o *Options) { o.Hooks.BeforeRestore.Flags = map[string]string{"yes": "true"} }, "hooks.beforeRestore.flags.yes: set by"},
+		"image of after-restore":   {func(o *Options) { o.Hooks.AfterRestore.Flags = map[string]string{"image": "a:1"} }, "hooks.afterRestore.flags.image: set by"},
+		"clone":                    {func(o *Options) { o.Clone.Namespace = "A" }, `clone.namespace: "A"`},
+		"clone in a protected one": {func(o *Options) { o.Clone.Namespace = o.Namespaces[0] }, "clone.namespace: \"cassandra\" is protected itself"},
 		"everything":               {func(o *Options) { *o = everything() }, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -135,7 +151,8 @@ func TestRefusesAllAtOnce(t *testing.T) {
 	_, err := Generate(Options{Namespaces: []string{"A", "B"}, Strategy: "x", Image: "?"})
 	require.Error(t, err)
 	for _, field := range []string{"namespaces[0]: ", "namespaces[1]: ", "strategy: ", "image: ", "kastenNamespace: ", "serviceAccount: ", "prefix: ",
-		"profile: ", "frequency: ", "hooks.beforeBackup.action: ", "hooks.afterBackup.action: ", "hooks.onFailure.action: ", "hooks.afterRestore.action: ", "invocation: "} {
+		"profile: ", "frequency: ", "hooks.beforeBackup.action: ", "hooks.afterBackup.action: ", "hooks.onFailure.action: ", "hooks.beforeRestore.action: ",
+		"hooks.afterRestore.action: ", "cleaner.claims: ", "cleaner.mountPath: ", "cleaner.peers: ", "invocation: "} {
 		require.ErrorContains(t, err, field)
 	}
 }
@@ -148,7 +165,12 @@ func TestReadConfig(t *testing.T) {
 		"head":            {head, ""},
 		"kind":            {"apiVersion: casshook.io/v1\nkind: Inventory\n", "must be"},
 		"unknown":         {head + "imgae: a\n", "imgae"},
-		"unknown below":   {head + "hooks: {beforeRestore: {}}\n", "beforeRestore"},
+		"unknown below":   {head + "hooks: {duringRestore: {}}\n", "duringRestore"},
+		"unknown cleaner": {head + "cleaner: {claim: a}\n", "claim"},
+		"unknown clone":   {head + "clone: {name: a}\n", "name"},
+		"unknown restore": {head + "restore: {online: true}\n", "online"},
+		"unknown user":    {head + "cleaner: {securityContext: {user: 1}}\n", "user"},
+		"no words":        {head + "hooks: {beforeRestore: {flags: {stop: true}}}\n", "flags"},
 		"twice":           {head + "image: a\nimage: b\n", "image"},
 		"header is ours":  {head + "invocation: a\n", "nvocation"},
 		"two documents":   {head + "---\n" + head, "more than one YAML document"},

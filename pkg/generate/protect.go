@@ -1,6 +1,8 @@
 package generate
 
 import (
+	"fmt"
+
 	"github.com/casshook/casshook/pkg/blueprint"
 	"github.com/casshook/casshook/pkg/kube"
 )
@@ -68,49 +70,101 @@ func (o *Options) runAction(s Strategy) object {
 
 const aboutRun = "Runs the policy now: kubectl create -f, since its name is generated."
 
-// restoreAction restores a namespace in place. With a bound Blueprint the hook
-// runs by itself.
-func (o *Options) restoreAction(s Strategy, namespace string) object {
+// restoreSpec restores a namespace into another or the same.
+func (o *Options) restoreSpec(source, target string) blueprint.RestoreSpec {
 	point := o.RestorePoint
 	if point == "" {
 		point = placeholderPoint
 	}
-	spec := blueprint.RestoreSpec{
-		Subject:         blueprint.Subject{APIVersion: blueprint.AppsVersion, Kind: blueprint.RestorePointKind, Name: point, Namespace: namespace},
-		TargetNamespace: namespace,
+	return blueprint.RestoreSpec{
+		Subject:         blueprint.Subject{APIVersion: blueprint.AppsVersion, Kind: blueprint.RestorePointKind, Name: point, Namespace: source},
+		TargetNamespace: target,
 		Filters:         blueprint.Filters{ExcludeResources: []blueprint.FilterEntry{blueprint.StatefulSets(), ownObjects()}},
+	}
+}
+
+func (o *Options) comeStopped() []blueprint.TransformRef {
+	return []blueprint.TransformRef{{JSON: []blueprint.Operation{}, TransformSetRef: o.inKasten(o.Prefix + stoppedSuffix)}}
+}
+
+func (o *Options) restoreObject(spec blueprint.RestoreSpec) object {
+	return object{&blueprint.RestoreAction{
+		Head: blueprint.Head{APIVersion: blueprint.ActionsVersion, Kind: blueprint.RestoreActionKind,
+			Metadata: blueprint.Metadata{GenerateName: o.Prefix + "-restore-", Namespace: spec.TargetNamespace}},
+		Spec: spec,
+	}, comments{
+		"spec.subject.name":               "kubectl get restorepoints -n " + spec.Subject.Namespace,
+		"spec.filters.excludeResources.0": "Restored pods are none of cass-operator's: Cassandra would not start in them, and the restore would wait for it.",
+		"spec.transforms":                 "The datacenters come back stopped: after-restore puts the backup in place, and starts them.",
+	}}
+}
+
+// restoreAction restores a namespace in place. With a bound Blueprint the hook
+// after it runs by itself.
+func (o *Options) restoreAction(s Strategy, namespace string) object {
+	spec := o.restoreSpec(namespace, namespace)
+	if o.Restore.Offline {
+		spec.Transforms = o.comeStopped()
+	}
+	if o.Restore.StopFirst {
+		spec.Hooks.PreHook = &blueprint.Hook{Blueprint: o.name(s), ActionName: o.Hooks.BeforeRestore.Action}
 	}
 	if s == PolicyHooks {
 		spec.Hooks.OnSuccess = &blueprint.Hook{Blueprint: o.name(s), ActionName: o.Hooks.AfterRestore.Action}
 	}
-	return object{&blueprint.RestoreAction{
-		Head: blueprint.Head{APIVersion: blueprint.ActionsVersion, Kind: blueprint.RestoreActionKind,
-			Metadata: blueprint.Metadata{GenerateName: o.Prefix + "-restore-", Namespace: namespace}},
-		Spec: spec,
-	}, comments{
-		"spec.subject.name":               "kubectl get restorepoints -n " + namespace,
-		"spec.filters.excludeResources.0": "Restored pods are none of cass-operator's: Cassandra would not start in them, and the restore would wait for it.",
-	}}
+	return o.restoreObject(spec)
 }
 
-const aboutRestore = "Restores a namespace, once its CassandraDatacenters are deleted and their pods and volume claims are gone: kubectl create -f,\n" +
-	"since its name is generated. Kasten 8 may ask for spec.profile, too."
+// cloneAction restores a namespace beside itself, always stopped: started at once, the
+// copy would join the original's ring. Kasten wants the action in the target namespace.
+func (o *Options) cloneAction(s Strategy, source, target string) object {
+	spec := o.restoreSpec(source, target)
+	spec.Transforms = o.comeStopped()
+	spec.Hooks.OnSuccess = &blueprint.Hook{Blueprint: o.name(s), ActionName: o.Hooks.AfterRestore.Action}
+	return o.restoreObject(spec)
+}
 
-// createStopped makes a restored datacenter start nothing.
+const (
+	aboutRestore = "Restores a namespace%s: kubectl create -f,\nsince its name is generated. Kasten 8 may ask for spec.profile, too."
+	aboutGone    = ", once its CassandraDatacenters are deleted and their pods and volume claims are gone"
+	aboutThere   = "; before that before-restore %s"
+)
+
+func (o *Options) aboutRestore() string {
+	if !o.Restore.StopFirst {
+		return fmt.Sprintf(aboutRestore, aboutGone)
+	}
+	return fmt.Sprintf(aboutRestore, fmt.Sprintf(aboutThere, o.clears()))
+}
+
+// createStopped makes a restored datacenter start nothing, and the K8ssandraCluster
+// agree, from which the datacenter would be made anew.
 func (o *Options) createStopped() object {
+	stop := func(path string) blueprint.Operation { return blueprint.Operation{Op: "add", Path: path, Value: true} }
+	cluster := []blueprint.Operation{stop("/spec/cassandra/datacenters/*/stopped")}
+	notes := comments{"spec.transforms.0.json": "add, not replace: the field is usually absent, and an operation that fails ends the restore."}
+	if o.Datacenter != "" {
+		// A test that does not hold leaves the object as it is.
+		only := blueprint.Operation{Op: "test", Path: "/spec/cassandra/datacenters/0/metadata/name", Value: o.Datacenter}
+		cluster = []blueprint.Operation{only, stop("/spec/cassandra/datacenters/0/stopped")}
+		notes["spec.transforms.1.json.0"] = "Only the K8ssandraCluster of this datacenter."
+	}
 	return object{&blueprint.TransformSet{
 		Head: blueprint.Head{APIVersion: blueprint.ConfigVersion, Kind: blueprint.TransformSetKind, Metadata: o.metadata(o.Prefix + stoppedSuffix)},
 		Spec: blueprint.TransformSetSpec{
 			Comment: "CassandraDatacenters are restored stopped",
 			Transforms: []blueprint.Transform{{
 				Subject: blueprint.Resource{Group: blueprint.CassandraGroup, Resource: blueprint.CassandraDatacenters, Name: o.Datacenter},
-				Name:    "createStopped",
-				JSON:    []blueprint.Operation{{Op: "add", Path: "/spec/stopped", Value: true}},
+				Name:    "createStopped", JSON: []blueprint.Operation{stop("/spec/stopped")},
+			}, {
+				Subject: blueprint.Resource{Group: blueprint.K8ssandraGroup, Resource: blueprint.K8ssandraClusters},
+				Name:    "createClusterStopped", JSON: cluster,
 			}},
 		},
-	}, comments{"spec.transforms.0.json": "add, not replace: the field is usually absent, and an operation that fails ends the restore."}}
+	}, notes}
 }
 
 const aboutStopped = "For a RestoreAction whose datacenters shall come back without starting Cassandra:\n" +
 	"  transforms: [{json: [], transformSetRef: {name: %s, namespace: %s}}]\n" +
-	"No generated RestoreAction uses it: after-restore needs a running Cassandra. Set spec.stopped to false to start it."
+	"after-restore then puts the backup in place on their volumes and starts them. A K8ssandraCluster of several datacenters\n" +
+	"cannot be created stopped: restore that without it (restore.offline: false in the generator's config file)."

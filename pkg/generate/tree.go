@@ -47,8 +47,10 @@ func (g *generator) policyHooks() {
 	g.example(s, "Freezes the rings before the volume snapshots and cleans up after them.")
 }
 
-const aboutBound = "Hooks that Kasten runs about each CassandraDatacenter that binding.yaml binds them to. There is no action \"backup\": Kasten\n" +
-	"snapshots the volumes.\n"
+const aboutBound = "Hooks that Kasten runs about each CassandraDatacenter that binding.yaml binds them to. What is not there, and why:\n" +
+	"backup: Kasten snapshots the volumes. delete: a backup lies on the volumes of its restore point, and goes with them.\n" +
+	"restorePrehook: Kasten calls it from 9.0.10 on, and only where the datacenter is. What stops datacenters before a restore is\n" +
+	"the hook of a RestoreAction, in all releases, where it is asked for: restore.stopFirst in the generator's config file.\n"
 
 func (g *generator) resourceBound() {
 	const s = ResourceBound
@@ -63,10 +65,14 @@ func (g *generator) resourceBound() {
 func (g *generator) example(s Strategy, about string) {
 	dir := exampleDir(s)
 	g.yaml(dir+"/policy.yaml", KindPolicy, s, about, g.policy(s))
-	g.kustomize(dir, s, "../../"+accessDir, "../../"+blueprintDir(s), "policy.yaml")
-	g.yaml(dir+"/run.yaml", KindRun, s, aboutRun, g.runAction(s))
+	resources := []string{"../../" + accessDir, "../../" + blueprintDir(s)}
+	if g.Restore.Offline {
+		resources = append(resources, "../../"+transformsDir)
+	}
+	g.kustomize(dir, s, append(resources, "policy.yaml")...)
+	g.create(dir+"/run.yaml", KindRun, s, aboutRun, g.runAction(s))
 	for _, namespace := range g.Namespaces {
-		g.yaml(dir+"/restore-"+namespace+".yaml", KindRestore, s, aboutRestore, g.restoreAction(s, namespace))
+		g.create(dir+"/restore-"+namespace+".yaml", KindRestore, s, g.aboutRestore(), g.restoreAction(s, namespace))
 	}
 	g.readme(dir, string(s), s)
 }
@@ -94,16 +100,34 @@ func (g *generator) transforms() {
 	g.kustomize(transformsDir, EveryStrategy, "create-stopped.yaml")
 }
 
+// script is one of hooks/, and the command that it runs.
+type script struct{ file, command, about, usage string }
+
+func scripts() []script {
+	const own = "cassandra_%s.sh"
+	return []script{
+		{fmt.Sprintf(own, "before_backup"), beforeBackup, "Freezes the rings of a namespace and describes them on their volumes. Run it before volume snapshots.", "NAMESPACE"},
+		{fmt.Sprintf(own, "after_backup"), afterBackup, "Removes what cassandra_before_backup.sh left, once the volume snapshots are cut. When they failed: casshook on-failure.", "NAMESPACE"},
+		{fmt.Sprintf(own, "before_restore"), beforeRestore, "Clears the way for volumes that are restored: stops the rings of a namespace (--yes --stop) where no flags are given.", "NAMESPACE"},
+		{fmt.Sprintf(own, "after_restore"), afterRestore, "Brings the rings of a namespace back to the backup on their restored volumes: stopped datacenters with cleaner Jobs of\n" +
+			"$CASSHOOK_IMAGE, which it then starts; running ones through Cassandra.", "NAMESPACE"},
+		{"clean-up-launcher.sh", clean, "Puts the backup in place on one volume whose Cassandra does not run, by a cleaner Job of $CASSHOOK_IMAGE. Run it for\n" +
+			"all volumes of a ring before any of its nodes starts.", "PVC NAMESPACE"},
+	}
+}
+
 // byHand is for people without Kasten.
 func (g *generator) byHand() {
-	for command, about := range map[string]string{
-		beforeBackup: "Freezes the rings of a namespace and describes them on their volumes. Run it before volume snapshots.",
-		afterBackup:  "Removes what cassandra_before_backup.sh left, once the volume snapshots are cut. When they failed: casshook on-failure.",
-		afterRestore: "Brings the rings of a namespace back to the backup on their volumes. Run it once Cassandra runs on restored volumes.",
-	} {
-		file := "cassandra_" + strings.ReplaceAll(command, "-", "_") + ".sh"
-		text := g.text("hook.sh", map[string]any{"Header": g.header("#", about), "Command": command, "File": file, "Datacenter": g.Datacenter})
-		g.files = append(g.files, File{Path: hooksDir + "/" + file, Kind: KindScripts, Content: []byte("#!/bin/sh\n" + text), Executable: true})
+	for _, s := range scripts() {
+		values := map[string]any{
+			"Header": g.header("#", s.about), "Command": s.command, "File": s.file, "Usage": s.usage, "Datacenter": g.Datacenter,
+			"Mode": s.command == beforeRestore, "Claim": s.command == clean, "Image": "", "Secrets": g.Cleaner.ImagePullSecrets,
+		}
+		if s.command == afterRestore || s.command == clean {
+			values["Image"] = g.Image
+		}
+		text := "#!/bin/sh\n" + g.text("hook.sh", values)
+		g.files = append(g.files, File{Path: hooksDir + "/" + s.file, Kind: KindScripts, Content: []byte(text), Executable: true})
 	}
 	g.readme(byHandDir, "by-hand", EveryStrategy)
 }
@@ -114,7 +138,7 @@ var texts embed.FS
 // text fills a template of this package with values that cannot be read as anything
 // else there: all were validated.
 func (g *generator) text(name string, values map[string]any) string {
-	t := template.Must(template.New(name).Option("missingkey=error").ParseFS(texts, "text/"+name))
+	t := template.Must(template.New(name).Option("missingkey=error").ParseFS(texts, "text/"+name, "text/restore.md"))
 	var out bytes.Buffer
 	if err := t.Execute(&out, values); err != nil {
 		panic(fmt.Sprintf("template %s: %v", name, err)) // a mistake of this package
@@ -127,6 +151,7 @@ func (g *generator) readme(dir, name string, s Strategy) {
 		"Dir": dir, "O": g.Options, "Name": g.name(s), "Access": accessDir, "Overrides": overrideDir,
 		"Namespace": g.Namespaces[0], "Limit": strings.ReplaceAll(aboutLimit, "\n", " "),
 		"Placeholder": g.RestorePoint == "", "BuiltIns": builtIns(),
+		"Clears": g.clears(), "Copy": g.copyNamespace(), "Cleaner": cleanerDir, "Clone": cloneDir, "Transforms": transformsDir,
 	})
 	begin := "<!-- " + mark + "\"" + g.Invocation + "\": run it again instead of editing this file. -->\n"
 	g.files = append(g.files, File{Path: dir + "/README.md", Kind: kindTree, Strategy: s, Content: []byte(begin + text)})

@@ -55,6 +55,8 @@ func (o *Options) validate() error {
 	validateImage(p, o.Image)
 	o.validateHooks(p)
 	o.PodOverride.validate(p)
+	o.Clone.validate(p, o.Namespaces)
+	o.Cleaner.validate(p)
 	if !invocation.MatchString(o.Invocation) {
 		p.add("invocation", "%q cannot stand in a comment: give the config file a plain name", o.Invocation)
 	}
@@ -62,7 +64,7 @@ func (o *Options) validate() error {
 }
 
 // invocation ends no comment of YAML, shell or HTML.
-var invocation = regexp.MustCompile(`^[A-Za-z0-9 _.,:/@=+~-]{1,1000}$`)
+var invocation = regexp.MustCompile(`^[A-Za-z0-9 _.,:/@=+~-]+$`)
 
 func (o *Options) validateNames(p *problems) {
 	if len(o.Namespaces) == 0 {
@@ -129,7 +131,7 @@ var (
 
 // ownFlags are set by the generator, or mean nothing in a hook's pod.
 func ownFlags() []string {
-	return []string{"namespace", "datacenter", "output", "inventory", "kubeconfig", "context", "agent", "help", "dry-run", "report", "backup"}
+	return []string{"namespace", "datacenter", "output", "inventory", "kubeconfig", "context", "agent", "help", "dry-run", "report", "backup", "image", "image-pull-secret", "yes"}
 }
 
 func (o *Options) validateHooks(p *problems) {
@@ -149,6 +151,24 @@ func (o *Options) validateHooks(p *problems) {
 			validateFlag(p, field+".flags."+flag, flag, hook.Flags[flag])
 		}
 	})
+	validateModes(p, "hooks.beforeRestore.flags", o.Hooks.BeforeRestore.Flags)
+}
+
+// validateModes wants one way of before-restore at most, and no half-said one.
+func validateModes(p *problems, field string, flags map[string]string) {
+	var said []string
+	for _, mode := range modes() {
+		value, ok := flags[mode]
+		if ok && value != "true" {
+			p.add(field+"."+mode, "%q: true, or leave it out", value)
+		}
+		if ok {
+			said = append(said, mode)
+		}
+	}
+	if len(said) > 1 {
+		p.add(field, "%s exclude each other", strings.Join(said, " and "))
+	}
 }
 
 func validateFlag(p *problems, field, flag, value string) {
@@ -165,11 +185,7 @@ func validateFlag(p *problems, field, flag, value string) {
 
 func (o *PodOverride) validate(p *problems) {
 	const field = "podOverride"
-	for _, key := range slices.Sorted(maps.Keys(o.NodeSelector)) {
-		at := field + ".nodeSelector"
-		p.check(at, key, validation.IsQualifiedName)
-		p.check(at+"."+key, o.NodeSelector[key], validation.IsValidLabelValue)
-	}
+	validateNodeSelector(p, field+".nodeSelector", o.NodeSelector)
 	for i, t := range o.Tolerations {
 		validateToleration(p, fmt.Sprintf("%s.tolerations[%d]", field, i), t)
 	}
@@ -179,6 +195,16 @@ func (o *PodOverride) validate(p *problems) {
 		if limit, ok := limits[key]; ok && limit.Cmp(requests[key]) < 0 {
 			p.add(field+".resources.limits."+key, "%q is less than the request", o.Resources.Limits[key])
 		}
+	}
+}
+
+func validateNodeSelector(p *problems, field string, selector map[string]string) {
+	for _, key := range slices.Sorted(maps.Keys(selector)) {
+		if len(validation.IsQualifiedName(key)) > 0 {
+			p.check(field, key, validation.IsQualifiedName)
+			continue
+		}
+		p.check(field+"."+key, selector[key], validation.IsValidLabelValue)
 	}
 }
 

@@ -5,6 +5,7 @@
 package kube
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -40,9 +41,39 @@ type Options struct {
 	// ClientTLSSecret names the secret with ca.crt, and tls.crt and tls.key where
 	// the ring asks clients for a certificate, for CQL with client encryption.
 	ClientTLSSecret string
+	// Image is casshook's own, which the cleaner's Jobs run; PullSecrets are for it,
+	// besides those of Cassandra's pods.
+	Image       string
+	PullSecrets []string
+	// RunAs is the user, and group, of the cleaner instead of Cassandra's own: as
+	// its pods say, else cass-operator's default.
+	RunAs int64
+	// SnapshotClass is for SnapshotVolumes; the storage's default one when empty.
+	SnapshotClass string
+	// StopLimit is how long to wait until the last pod of a ring that stops, or is
+	// deleted, is gone; StartLimit until all nodes of one that was stopped are up,
+	// which start one after the other; JobStart until the pod of a cleaner's Job
+	// runs; PasswordLimit until the operator has set the passwords of roles again.
+	// Defaults where 0.
+	StopLimit, StartLimit, JobStart, PasswordLimit time.Duration
 	// Notify is told what no error says: retries, a lock that is waited for, a
 	// record that could not be written. Nil drops it.
 	Notify func(message string)
+}
+
+const (
+	defaultStop      = 10 * time.Minute
+	defaultJobStart  = 5 * time.Minute
+	defaultPasswords = 2 * time.Minute
+	// A node takes one to two minutes when all is well, and another when not.
+	defaultStart     = 10 * time.Minute
+	defaultStartNode = 3 * time.Minute
+)
+
+// filled has defaults where nothing is given; StartLimit's depends on the ring.
+func (o Options) filled() Options {
+	o.StopLimit, o.JobStart, o.PasswordLimit = cmp.Or(o.StopLimit, defaultStop), cmp.Or(o.JobStart, defaultJobStart), cmp.Or(o.PasswordLimit, defaultPasswords)
+	return o
 }
 
 // Client is a connection to one API server, and one namespace of it.
@@ -71,7 +102,7 @@ func Connect(opts Options) (*Client, error) {
 	if err != nil {
 		return nil, flow.Fail(flow.Usage, err)
 	}
-	c := &Client{namespace: namespace, opts: opts, agents: newAgents(opts.AgentDir), patience: patience}
+	c := &Client{namespace: namespace, opts: opts.filled(), agents: newAgents(opts.AgentDir), patience: patience}
 	served := &serverTime{}
 	c.clock = served
 	config.Wrap(served.wrap)

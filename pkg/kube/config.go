@@ -12,10 +12,10 @@ import (
 // Config is what is used of a datacenter's Cassandra configuration
 // (spec.config, as cass-operator takes it: "cassandra-yaml" and others).
 type Config struct {
-	// DataDirs and CommitLog are empty where the image's own hold.
-	DataDirs  []string
-	CommitLog string
-	CQLPort   int
+	// DataDirs and the other directories are empty where the image's own hold.
+	DataDirs                           []string
+	CommitLog, Hints, SavedCaches, CDC string
+	CQLPort                            int
 	// ClientEncryption says that CQLPort speaks TLS.
 	ClientEncryption bool
 }
@@ -23,7 +23,12 @@ type Config struct {
 // readConfig tolerates whatever is missing or odd: Cassandra itself would refuse it.
 func readConfig(config map[string]any) Config {
 	f := fields{config}
-	c := Config{CommitLog: f.text("cassandra-yaml", "commitlog_directory"), CQLPort: int(f.number("cassandra-yaml", "native_transport_port"))}
+	yaml := func(key string) string { return f.text("cassandra-yaml", key) }
+	c := Config{CommitLog: yaml("commitlog_directory"), Hints: yaml("hints_directory"), SavedCaches: yaml("saved_caches_directory"),
+		CQLPort: int(f.number("cassandra-yaml", "native_transport_port"))}
+	if f.flag("cassandra-yaml", "cdc_enabled") { // without, Cassandra does not make the directory
+		c.CDC = yaml("cdc_raw_directory")
+	}
 	c.ClientEncryption = f.flag("cassandra-yaml", "client_encryption_options", "enabled")
 	if c.CQLPort == 0 {
 		c.CQLPort = defaultCQLPort

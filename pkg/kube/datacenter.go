@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"time"
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 )
@@ -32,6 +33,8 @@ type Datacenter struct {
 	Stopped bool
 	// SuperuserSecret is the name of the secret, given or derived.
 	SuperuserSecret string
+	// Users are the names of the secrets of spec.users.
+	Users []string
 	// ManualAuth says that the Management API asks for certificates over TCP.
 	ManualAuth bool
 	// ConfigSecret holds the configuration instead of the spec.
@@ -41,6 +44,9 @@ type Datacenter struct {
 	Progress           string
 	ObservedGeneration int64
 	Conditions         map[string]Condition
+	// UsersUpserted is when the operator wrote the passwords of the superuser and of
+	// Users last, by its own clock and to a second; zero when it never did.
+	UsersUpserted time.Time
 }
 
 // Condition is one of status.conditions.
@@ -71,6 +77,13 @@ func readDatacenter(u *unstructured.Unstructured) (*Datacenter, error) {
 	d.ManualAuth = len(f.object("spec", "managementApiAuth", "manual")) > 0
 	d.Config = readConfig(f.object("spec", "config"))
 	d.Racks, d.Conditions = f.racks(), f.conditions()
+	d.UsersUpserted = f.time("status", "usersUpserted")
+	if deprecated := f.time("status", "superUserUpserted"); deprecated.After(d.UsersUpserted) {
+		d.UsersUpserted = deprecated
+	}
+	for _, user := range f.objects("spec", "users") {
+		d.Users = append(d.Users, user.text("secretName"))
+	}
 	if d.CassandraName == "" {
 		d.CassandraName = d.Name
 	}
@@ -143,6 +156,15 @@ func (f fields) number(path ...string) int64 {
 		return int64(n)
 	}
 	return 0
+}
+
+// time is zero where there is none.
+func (f fields) time(path ...string) time.Time {
+	at, err := time.Parse(time.RFC3339, f.text(path...))
+	if err != nil {
+		return time.Time{}
+	}
+	return at
 }
 
 func (f fields) object(path ...string) map[string]any {

@@ -84,6 +84,9 @@ func names(ds []*Datacenter) []string {
 	return found
 }
 
+// ErrNoDatacenter is of a namespace without any CassandraDatacenter.
+var ErrNoDatacenter = errors.New("there is nothing")
+
 // nothing says what there is instead.
 func nothing(all []*Datacenter, sel Selection) error {
 	what := "no CassandraDatacenter"
@@ -95,7 +98,7 @@ func nothing(all []*Datacenter, sel Selection) error {
 	}
 	what += " in namespace " + sel.Namespace
 	if len(all) == 0 {
-		return errors.New(what + ": check the namespace")
+		return fmt.Errorf("%w: %s: check the namespace", ErrNoDatacenter, what)
 	}
 	return fmt.Errorf("%s: it has %s", what, strings.Join(names(all), ", "))
 }

@@ -81,6 +81,8 @@ const (
 	backupAnnotation      = "casshook.io/backup-id"
 	parkedAnnotation      = "casshook.io/parked"
 	datacentersAnnotation = "casshook.io/datacenter-uids"
+	// runAnnotation tells the Jobs of one run from those of another.
+	runAnnotation = "casshook.io/run"
 )
 
 // OwnLabels are on every object that casshook makes; what backs up a namespace
@@ -98,6 +100,10 @@ func datacenterResource() schema.GroupVersionResource {
 
 func snapshotResource() schema.GroupVersionResource {
 	return schema.GroupVersionResource{Group: "snapshot.storage.k8s.io", Version: "v1", Resource: "volumesnapshots"}
+}
+
+func clusterResource() schema.GroupVersionResource {
+	return schema.GroupVersionResource{Group: "k8ssandra.io", Version: "v1alpha1", Resource: "k8ssandraclusters"}
 }
 
 var (
@@ -129,12 +135,23 @@ func cleanLabel(name string) string {
 // not the cluster's own, or too long, end in a digest of it: "Prod 1" and "Prod1"
 // are two rings.
 func ownObject(cluster string) string {
-	clean := CleanupForKubernetes(cluster)
-	name := ownPrefix + clean
-	if clean == cluster && len(name) <= validation.DNS1123LabelMaxLength {
-		return name
+	return digested(ownPrefix, CleanupForKubernetes(cluster), cluster)
+}
+
+// shortName is a prefix and the name of an object, as a DNS label: dots become '-',
+// and names that had some, or are too long, end in a digest.
+func shortName(prefix, name string) string {
+	return digested(prefix, strings.ReplaceAll(name, ".", "-"), name)
+}
+
+// digested is what was made of a name after a prefix, with a digest of the name where
+// that is not the name itself, or is too long for a DNS label.
+func digested(prefix, clean, name string) string {
+	whole := prefix + clean
+	if clean == name && len(whole) <= validation.DNS1123LabelMaxLength {
+		return whole
 	}
-	sum := sha256.Sum256([]byte(cluster))
+	sum := sha256.Sum256([]byte(name))
 	suffix := "-" + hex.EncodeToString(sum[:4])
-	return strings.TrimSuffix(name[:min(len(name), validation.DNS1123LabelMaxLength-len(suffix))], "-") + suffix
+	return strings.TrimSuffix(whole[:min(len(whole), validation.DNS1123LabelMaxLength-len(suffix))], "-") + suffix
 }

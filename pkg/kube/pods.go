@@ -27,6 +27,8 @@ type sighting struct {
 // survey is a look at the datacenters and all that belongs to them.
 type survey struct {
 	nodes []ring.Node
+	// up are the nodes that can be used already, of the size that is wanted.
+	up, size int
 	// waiting is what may come right by itself or by a person's doing.
 	waiting []string
 }
@@ -36,12 +38,15 @@ func (s *survey) wait(format string, args ...any) {
 }
 
 // reason is short enough for a line of progress.
-func (s *survey) reason() string {
+func (s *survey) reason() string { return few(s.waiting) }
+
+// few names the first of them, and says how many there are.
+func few(texts []string) string {
 	const most = 4
-	if len(s.waiting) <= most {
-		return strings.Join(s.waiting, "; ")
+	if len(texts) <= most {
+		return strings.Join(texts, "; ")
 	}
-	return fmt.Sprintf("%s; and %d more", strings.Join(s.waiting[:most], "; "), len(s.waiting)-most)
+	return fmt.Sprintf("%s; and %d more", strings.Join(texts[:most], "; "), len(texts)-most)
 }
 
 // objects are those of a ring in its namespace.
@@ -70,6 +75,7 @@ func (t *Target) survey(ctx context.Context) (*survey, error) {
 	members := o.assign(ds, s)
 	seen := map[string]sighting{}
 	for _, d := range ds {
+		s.size += int(d.Size)
 		o.count(d, members[d], s)
 		for _, pod := range members[d] {
 			node, saw, err := t.node(d, pod, o.claims, s)
@@ -101,21 +107,26 @@ func (t *Target) objects(ctx context.Context) (*objects, error) {
 	if err != nil {
 		return nil, err
 	}
-	err = c.do(ctx, request{"list", "pods", t.namespace, ""}, func(ctx context.Context) error {
-		list, err := c.typed.CoreV1().Pods(t.namespace).List(ctx, labelled)
-		if err == nil {
-			o.pods = list.Items
-		}
-		return err
-	})
-	if err != nil {
+	if o.pods, err = c.pods(ctx, t.namespace, labelled); err != nil {
 		return nil, err
 	}
-	claims, err := t.listClaims(ctx, metav1.ListOptions{})
+	claims, err := c.claims(ctx, t.namespace)
 	for _, claim := range claims {
 		o.claims[claim.Name] = claim
 	}
 	return o, err
+}
+
+func (c *Client) pods(ctx context.Context, namespace string, opts metav1.ListOptions) ([]corev1.Pod, error) {
+	var pods []corev1.Pod
+	err := c.do(ctx, request{"list", "pods", namespace, ""}, func(ctx context.Context) error {
+		list, err := c.typed.CoreV1().Pods(namespace).List(ctx, opts)
+		if err == nil {
+			pods = list.Items
+		}
+		return err
+	})
+	return pods, err
 }
 
 func (t *Target) labels() map[string]string {
@@ -180,6 +191,8 @@ func (o *objects) missing(d *Datacenter, pods []*corev1.Pod) []string {
 func (t *Target) node(d *Datacenter, pod *corev1.Pod, claims map[string]corev1.PersistentVolumeClaim, s *survey) (ring.Node, sighting, error) {
 	if problem := t.unfit(pod); problem != "" {
 		s.wait("pod %s %s", pod.Name, problem)
+	} else {
+		s.up++
 	}
 	v, err := readVolumes(d, pod, claims)
 	if err != nil {

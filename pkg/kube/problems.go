@@ -51,7 +51,11 @@ func (d *Datacenter) Problems(demand Demand) []string {
 	if valid, ok := d.Conditions["Valid"]; ok && valid.Status == "False" {
 		bad("is not valid: %s: correct its spec%s", valid.Message, d.inOwner())
 	}
-	if d.Stopped || d.True("Stopped") {
+	if !d.Stopped && d.True("Stopped") {
+		bad("is stopped still, and is to start: wait until the operator has begun to, and see that cass-operator runs")
+		return found
+	}
+	if d.Stopped {
 		bad("is stopped: set spec.stopped to false%s and wait until it is Ready", d.inOwner())
 		return found
 	}

@@ -43,6 +43,10 @@ type server struct {
 	absent map[string]bool
 	// refuse answers a request by itself, if it returns a status.
 	refuse func(r asked) *metav1.Status
+	// after is called once something was done, before the answer.
+	after func(a asked)
+	// logs is what the log of a pod has.
+	logs func(pod string, follow bool) podLog
 	// process is what an exec runs.
 	process func(p process) int
 	// listener is what a port-forward reaches; an error is said on the error stream.
@@ -212,7 +216,7 @@ func parse(r *http.Request) asked {
 	if len(parts) > 1 {
 		a.resource += "/" + parts[1]
 	}
-	a.verb = map[string]string{http.MethodGet: "get", http.MethodPost: "create", http.MethodPut: "update", http.MethodDelete: "delete"}[r.Method]
+	a.verb = map[string]string{http.MethodGet: "get", http.MethodPost: "create", http.MethodPut: "update", http.MethodPatch: "patch", http.MethodDelete: "delete"}[r.Method]
 	if r.Method == http.MethodGet && a.name == "" {
 		a.verb = "list"
 	}
@@ -248,11 +252,10 @@ func (s *server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		}
 		review["status"] = map[string]any{"allowed": !s.denied[rule]}
 		answer(w, http.StatusCreated, review)
+	case a.resource == "pods/log":
+		s.serveLog(w, r, a)
 	default:
-		s.mu.Lock()
-		defer s.mu.Unlock()
-		code, body := s.serve(a, decode(r))
-		answer(w, code, body)
+		s.serveObject(w, r, a)
 	}
 }
 
@@ -263,9 +266,6 @@ func answer(w http.ResponseWriter, code int, body any) {
 }
 
 func (s *server) serve(a asked, body map[string]any) (int, any) {
-	if a.verb == "create" {
-		a.name = body["metadata"].(map[string]any)["name"].(string)
-	}
 	old, exists := s.objects[key(a)]
 	switch {
 	case a.verb == "list":
@@ -294,6 +294,13 @@ func decode(r *http.Request) map[string]any {
 	data, err := io.ReadAll(r.Body)
 	if err != nil || len(data) == 0 {
 		return nil
+	}
+	if data[0] == '{' { // of dynamic clients, which send kinds that no scheme has
+		body := map[string]any{}
+		if err := json.Unmarshal(data, &body); err != nil {
+			panic(err)
+		}
+		return body
 	}
 	o, _, err := scheme.Codecs.UniversalDeserializer().Decode(data, nil, nil)
 	if err != nil {

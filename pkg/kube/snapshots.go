@@ -7,7 +7,6 @@ import (
 	"strings"
 	"time"
 
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 
 	"github.com/casshook/casshook/pkg/flow"
@@ -45,15 +44,8 @@ func (t *Target) WaitVolumeSnapshots(ctx context.Context, since time.Time, limit
 }
 
 func (t *Target) uncutSnapshots(ctx context.Context, since time.Time) ([]string, error) {
-	var list *unstructured.UnstructuredList
-	err := t.client.do(ctx, request{"list", "volumesnapshots", t.namespace, ""}, func(ctx context.Context) (err error) {
-		list, err = t.client.dynamic.Resource(snapshotResource()).Namespace(t.namespace).List(ctx, metav1.ListOptions{})
-		return err
-	})
-	if absent(err) {
-		return nil, nil
-	}
-	if err != nil || len(list.Items) == 0 {
+	list, err := t.snapshots(ctx)
+	if err != nil || len(list) == 0 {
 		return nil, err
 	}
 	claims, err := t.claimNames(ctx)
@@ -61,8 +53,8 @@ func (t *Target) uncutSnapshots(ctx context.Context, since time.Time) ([]string,
 		return nil, err
 	}
 	var uncut []string
-	for i := range list.Items {
-		s := &list.Items[i]
+	for i := range list {
+		s := &list[i]
 		claim := fields{s.Object}.text("spec", "source", "persistentVolumeClaimName")
 		recent := !s.GetCreationTimestamp().Time.Before(since.Truncate(time.Second)) // objects have whole seconds
 		if recent && slices.Contains(claims, claim) && !cut(s) {
@@ -82,7 +74,7 @@ func cut(s *unstructured.Unstructured) bool {
 // claimNames are the ring's claims: those with its labels, and those that its pods
 // were seen with.
 func (t *Target) claimNames(ctx context.Context) ([]string, error) {
-	claims, err := t.listClaims(ctx, metav1.ListOptions{})
+	claims, err := t.client.claims(ctx, t.namespace)
 	if err != nil {
 		return nil, err
 	}

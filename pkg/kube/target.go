@@ -32,6 +32,8 @@ var (
 	_ ring.Target          = (*Target)(nil)
 	_ ring.Patient         = (*Target)(nil)
 	_ ring.VolumeSnapshots = (*Target)(nil)
+	_ ring.Offline         = (*Target)(nil)
+	_ ring.Retirer         = (*Target)(nil)
 )
 
 // target makes the target of a ring's datacenters, which are at least one.
@@ -106,6 +108,10 @@ const waitPoll = 2 * time.Second
 // WaitReady waits until the ring can be used at the target's demand, and tells
 // progress what it waits for whenever that changes.
 func (t *Target) WaitReady(ctx context.Context, limit time.Duration, progress func(string)) error {
+	return t.waitReady(ctx, limit, func(s *survey) { progress("waiting: " + s.reason()) })
+}
+
+func (t *Target) waitReady(ctx context.Context, limit time.Duration, tell func(*survey)) error {
 	deadline := t.client.clock.Now().Add(limit)
 	told := ""
 	for {
@@ -121,7 +127,7 @@ func (t *Target) WaitReady(ctx context.Context, limit time.Duration, progress fu
 			return flow.Failf(flow.Precondition, "not ready after %s: %s", limit, reason)
 		}
 		if reason != told {
-			progress("waiting: " + reason)
+			tell(s)
 			told = reason
 		}
 		if err := t.client.clock.Wait(ctx, waitPoll); err != nil {

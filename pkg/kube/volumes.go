@@ -110,10 +110,10 @@ func podClaims(d *Datacenter, pod *corev1.Pod, mounts []corev1.VolumeMount, clai
 	return found
 }
 
-func (t *Target) listClaims(ctx context.Context, opts metav1.ListOptions) ([]corev1.PersistentVolumeClaim, error) {
+func (c *Client) claims(ctx context.Context, namespace string) ([]corev1.PersistentVolumeClaim, error) {
 	var claims []corev1.PersistentVolumeClaim
-	err := t.client.do(ctx, request{"list", "persistentvolumeclaims", t.namespace, ""}, func(ctx context.Context) error {
-		list, err := t.client.typed.CoreV1().PersistentVolumeClaims(t.namespace).List(ctx, opts)
+	err := c.do(ctx, request{"list", "persistentvolumeclaims", namespace, ""}, func(ctx context.Context) error {
+		list, err := c.typed.CoreV1().PersistentVolumeClaims(namespace).List(ctx, metav1.ListOptions{})
 		if err == nil {
 			claims = list.Items
 		}

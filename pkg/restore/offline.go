@@ -2,10 +2,8 @@ package restore
 
 import (
 	"context"
-	"crypto/rand"
-	"fmt"
-	"os"
 
+	"github.com/casshook/casshook/pkg/cluster"
 	"github.com/casshook/casshook/pkg/flow"
 	"github.com/casshook/casshook/pkg/ring"
 )
@@ -46,16 +44,11 @@ func Offline(ctx context.Context, target ring.Offline, opts Options, observer fl
 // MakeOfflinePlan looks at all volumes and says what Offline would do, without
 // changing anything.
 func MakeOfflinePlan(ctx context.Context, target ring.Offline, opts Options, observer flow.Observer) (*Cleaned, error) {
-	return CleanVolumes(ctx, target, target.ClusterName(), target.Placed(), false, true, opts, observer)
+	return CleanVolumes(ctx, Volumes{Shelf: target, Cluster: target.ClusterName(), Place: target.Placed()}, true, opts, observer)
 }
 
-func (o *offline) takeLock(ctx context.Context) error {
-	host, err := os.Hostname()
-	if err != nil {
-		host = "unknown"
-	}
-	claim := ring.Claim{Holder: fmt.Sprintf("%s-%d-%s", host, os.Getpid(), rand.Text()[:8]), Operation: "after-restore", BackupID: o.opts.Backup}
-	o.lock, err = o.target.Acquire(ctx, nil, claim)
+func (o *offline) takeLock(ctx context.Context) (err error) {
+	o.lock, err = o.target.Acquire(ctx, nil, ring.Claim{Holder: cluster.Holder(), Operation: "after-restore", BackupID: o.opts.Backup})
 	return err
 }
 

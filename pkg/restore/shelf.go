@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/casshook/casshook/pkg/agent/wire"
+	"github.com/casshook/casshook/pkg/cluster"
 	"github.com/casshook/casshook/pkg/flow"
 	"github.com/casshook/casshook/pkg/ring"
 )
@@ -229,14 +230,36 @@ type Cleaned struct {
 	Others []string `json:"others,omitempty"`
 }
 
-// CleanVolumes puts a backup in place on volumes, each of a node that does not
-// run. Part says that these need not be all of a ring. Cluster is the ring's name,
-// empty where it is not known.
-func CleanVolumes(ctx context.Context, volumes ring.Shelf, cluster, place string, part, dry bool, opts Options, observer flow.Observer) (*Cleaned, error) {
-	s := &shelf{volumes: volumes, opts: opts, observer: observer, cluster: cluster, place: place, part: part}
+// Volumes are of nodes that do not run.
+type Volumes struct {
+	ring.Shelf
+	// Cluster and Place are the ring's name and namespace, empty where nothing says
+	// them.
+	Cluster, Place string
+	// Part says that they need not be all of a ring.
+	Part bool
+}
+
+// CleanVolumes puts a backup in place on volumes, or looks whether it could.
+func CleanVolumes(ctx context.Context, volumes Volumes, dry bool, opts Options, observer flow.Observer) (*Cleaned, error) {
+	s := &shelf{volumes: volumes.Shelf, opts: opts, observer: observer, cluster: volumes.Cluster, place: volumes.Place, part: volumes.Part}
+	var held ring.Held
+	unlock := func(ctx context.Context) error {
+		if held == nil {
+			return nil
+		}
+		return held.Release(ctx)
+	}
 	steps := []flow.Step{{Name: "looking at the volumes", Do: s.look}}
 	if !dry {
 		steps = append(steps, flow.Step{Name: "putting the backup in place", Do: s.clean})
+	}
+	if locker, ok := volumes.Shelf.(ring.Locker); ok && !dry {
+		lock := func(ctx context.Context) (err error) {
+			held, err = locker.Acquire(ctx, nil, ring.Claim{Holder: cluster.Holder(), Operation: "clean", BackupID: opts.Backup})
+			return err
+		}
+		steps = slices.Concat([]flow.Step{{Name: "taking the lock", Do: lock, Undo: unlock}}, steps, []flow.Step{{Name: "giving the lock back", Do: unlock}})
 	}
 	if err := flow.Run(ctx, steps, observer); err != nil {
 		return nil, err

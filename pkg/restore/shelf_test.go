@@ -30,6 +30,7 @@ type standinShelf struct {
 	// startErr is that of Start.
 	startErr error
 	held     bool
+	locked   int
 }
 
 // standinVolume is a volume with backups of one node.
@@ -79,6 +80,7 @@ func (s *standinShelf) Start(context.Context, func(string)) error {
 
 func (s *standinShelf) Acquire(context.Context, []*ring.Session, ring.Claim) (ring.Held, error) {
 	s.held = true
+	s.locked++
 	return s, nil
 }
 
@@ -87,6 +89,21 @@ func (s *standinShelf) Park(context.Context) error { return nil }
 func (s *standinShelf) Release(context.Context) error {
 	s.held = false
 	return nil
+}
+
+func (s *standinShelf) Stop(context.Context, func(string)) error {
+	s.did = append(s.did, "stop")
+	return s.fails["stop"]
+}
+
+func (s *standinShelf) SnapshotVolumes(context.Context, time.Duration, func(string)) ([]string, error) {
+	s.did = append(s.did, "snapshot")
+	return []string{"undo-1", "undo-2"}, s.fails["snapshot"]
+}
+
+func (s *standinShelf) Delete(_ context.Context, keep bool, _ func(string)) error {
+	s.did = append(s.did, fmt.Sprint("delete ", keep))
+	return s.fails["delete"]
 }
 
 // errRunning ends a test where the restore goes on with the running ring.
@@ -261,18 +278,47 @@ func TestCleanVolumes(t *testing.T) {
 	t.Parallel()
 	s := stoppedRing()
 	s.nodes = s.nodes[:1]
-	c, err := CleanVolumes(t.Context(), s, "", "", true, false, Options{}, silent{})
+	c, err := CleanVolumes(t.Context(), Volumes{Shelf: s, Part: true}, false, Options{}, silent{})
 	require.NoError(t, err)
 	require.Equal(t, []string{"data-n1"}, c.Volumes)
 	require.Equal(t, []string{"n2", "n3"}, c.Others)
 	require.Equal(t, []string{"look 1 ", "clean 1 " + older}, s.did)
+	require.Equal(t, 1, s.locked)
+	require.False(t, s.held)
 
 	s = stoppedRing()
-	c, err = CleanVolumes(t.Context(), s, "shop", "db", false, true, Options{Full: true}, silent{})
+	c, err = CleanVolumes(t.Context(), Volumes{Shelf: s, Cluster: "shop", Place: "db"}, true, Options{Full: true}, silent{})
 	require.NoError(t, err)
 	require.True(t, c.DryRun)
 	require.Equal(t, []string{"look 3 "}, s.did)
 	require.True(t, s.tasks[0].Full)
+	require.Zero(t, s.locked, "looking needs no lock")
+}
+
+func TestBeforeTakesAnUndoFirst(t *testing.T) {
+	t.Parallel()
+	for way, want := range map[Way][]string{
+		WayStop: {"stop"}, WayDelete: {"stop", "snapshot", "delete false"}, WayDeleteKeepVolumes: {"stop", "snapshot", "delete true"},
+	} {
+		s := stoppedRing()
+		room, err := Before(t.Context(), s, way, time.Minute, silent{})
+		require.NoError(t, err)
+		require.Equal(t, want, s.did)
+		require.Equal(t, way != WayStop, len(room.Undo) == 2)
+		require.False(t, s.held)
+	}
+	for what, want := range map[string][]string{"stop": {"stop"}, "snapshot": {"stop", "snapshot"}, "delete": {"stop", "snapshot", "delete false"}} {
+		s := stoppedRing()
+		s.fails[what] = errors.New("no " + what)
+		_, err := Before(t.Context(), s, WayDelete, time.Minute, silent{})
+		require.ErrorContains(t, err, "no "+what)
+		require.Equal(t, flow.HalfWay, flow.CodeOf(err))
+		require.Equal(t, want, s.did, "nothing is deleted without its undo")
+		require.False(t, s.held)
+		if what == "delete" {
+			require.ErrorContains(t, err, "undo-1 undo-2")
+		}
+	}
 }
 
 func TestReadCleaned(t *testing.T) {

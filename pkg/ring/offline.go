@@ -2,6 +2,7 @@ package ring
 
 import (
 	"context"
+	"time"
 
 	"github.com/casshook/casshook/pkg/agent/wire"
 )
@@ -69,4 +70,17 @@ type Placer interface {
 type Renewer interface {
 	// RenewPasswords has them set again, and waits until that is done.
 	RenewPasswords(ctx context.Context, progress func(string)) error
+}
+
+// Retirer is implemented by targets that can make room for a restore.
+type Retirer interface {
+	Locker
+	// Stop stops all nodes and waits until none runs.
+	Stop(ctx context.Context, progress func(string)) error
+	// SnapshotVolumes takes a snapshot of every volume, waits until all can be
+	// restored, and names them.
+	SnapshotVolumes(ctx context.Context, limit time.Duration, progress func(string)) ([]string, error)
+	// Delete deletes the datacenters, with their volumes unless these are kept, and
+	// waits until all is gone.
+	Delete(ctx context.Context, keepVolumes bool, progress func(string)) error
 }

@@ -122,7 +122,7 @@ func TestKilled(t *testing.T) {
 	require.Equal(t, wire.StateCleaned, w.must(t, "--in-place").State)
 	took := time.Since(begun)
 	runs, killed, halfWay := 0, 0, 0
-	for i := range 10 {
+	for i := range 20 {
 		require.NoError(t, os.RemoveAll(root))
 		require.NoError(t, volume.Copy(t.Context(), kept, root))
 		for range 1 + i%3 {
@@ -145,7 +145,7 @@ func TestKilled(t *testing.T) {
 		w.close()
 		require.NoError(t, w.ring.Kill(t.Context()))
 	}
-	t.Logf("cleaning takes %s; of %d runs %d were killed, %d of 10 rounds left the volume half cleaned", took, runs, killed, halfWay)
+	t.Logf("cleaning takes %s; of %d runs %d were killed, %d of 20 rounds left the volume half cleaned", took, runs, killed, halfWay)
 	require.NotZero(t, halfWay)
 	require.NoError(t, os.RemoveAll(kept))
 }

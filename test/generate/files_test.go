@@ -13,9 +13,11 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
 	apiextv1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
+	"k8s.io/apimachinery/pkg/util/validation"
 	"sigs.k8s.io/yaml"
 
 	"github.com/casshook/casshook/pkg/blueprint"
@@ -38,6 +40,12 @@ func variants(t *testing.T) map[string][]generate.File {
 	rich.Frequency = "@daily"
 	rich.RestorePoint = "point-1"
 	rich.Hooks.AfterRestore.Flags["include"] = "shop.*,on.t"
+	rich.Restore = generate.Restore{StopFirst: true}
+	rich.Clone.Namespace = "off"
+	rich.Hooks.BeforeRestore.Flags = map[string]string{"delete": "true"}
+	rich.Cleaner.ImagePullSecrets = []string{"registry", "y"}
+	rich.Cleaner.CommitLog = generate.CommitLog{Volume: "n", MountPath: "/1"}
+	rich.Cleaner.Zones = map[string][]string{rich.Cleaner.Claims[0]: {"on", "1"}}
 	rich.PodOverride.NodeSelector = map[string]string{"kubernetes.io/arch": "amd64", "y": "on"}
 	rich.PodOverride.Tolerations = []blueprint.Toleration{{Operator: "Exists", Effect: "NoExecute", Seconds: &seconds}}
 	rich.PodOverride.Resources.Limits = map[string]string{"memory": "512Mi", "cpu": "1"}
@@ -103,6 +111,7 @@ func TestKasten(t *testing.T) {
 		require.Len(t, catalog.Bindings, 3)
 		require.Len(t, catalog.Policies, 2)
 		require.Len(t, catalog.TransformSets, 1)
+		require.Len(t, catalog.RestoreActions, map[string]int{"default": 3, "rich": 6}[name])
 		namespace := catalog.Policies["casshook-policy-hooks"].Namespace
 		hooks := func(h kastenstandin.Hooks) {
 			for _, hook := range []*kastenstandin.Hook{h.PreHook, h.OnSuccess, h.OnFailure} {
@@ -118,6 +127,11 @@ func TestKasten(t *testing.T) {
 		}
 		for _, r := range catalog.RestoreActions {
 			hooks(r.Spec.Hooks)
+			require.Equal(t, r.Spec.TargetNamespace, r.Namespace)
+			for _, transform := range r.Spec.Transforms {
+				require.Contains(t, catalog.TransformSets, transform.TransformSetRef.Name)
+				require.Equal(t, namespace, transform.TransformSetRef.Namespace)
+			}
 		}
 		for _, b := range catalog.Bindings {
 			require.Contains(t, catalog.Blueprints, b.Spec.BlueprintRef.Name)
@@ -154,7 +168,7 @@ func TestRoles(t *testing.T) {
 		var serviceAccount corev1.ServiceAccount
 		strictly(t, account[0], &serviceAccount)
 		roles, bindings := objectsOf(t, files, "Role"), objectsOf(t, files, "RoleBinding")
-		require.Len(t, roles, map[string]int{"default": 1, "rich": 2}[name])
+		require.Len(t, roles, map[string]int{"default": 2, "rich": 3}[name], "of the protected namespaces and of the copy's")
 		require.Len(t, bindings, len(roles))
 		for i := range roles {
 			var role rbacv1.Role
@@ -180,6 +194,42 @@ func TestRoles(t *testing.T) {
 				strictly(t, a.Phases[0].Args["podOverride"].(map[string]any), &spec)
 				require.Equal(t, serviceAccount.Name, spec.ServiceAccountName, action)
 				require.Equal(t, kanister.TaskContainer, spec.Containers[0].Name)
+			}
+		}
+	}
+}
+
+// TestJobs has Kubernetes' types read the cleaner's Jobs, and its rules their names.
+func TestJobs(t *testing.T) {
+	t.Parallel()
+	for name, files := range variants(t) {
+		jobs := objectsOf(t, files, "Job")
+		require.Len(t, jobs, map[string]int{"default": 3, "rich": 6}[name])
+		seen := map[string]bool{}
+		for _, object := range jobs {
+			var job batchv1.Job
+			strictly(t, object, &job)
+			require.Equal(t, "batch/v1", job.APIVersion)
+			require.NotContains(t, object, "status")
+			require.NotContains(t, object["metadata"], "creationTimestamp")
+			require.False(t, seen[job.Namespace+"/"+job.Name])
+			seen[job.Namespace+"/"+job.Name] = true
+			require.Empty(t, validation.IsDNS1123Label(job.Name), "its pods carry it as a label")
+			pod := job.Spec.Template.Spec
+			require.Equal(t, corev1.RestartPolicyNever, pod.RestartPolicy, "the policy about exit codes wants it")
+			require.False(t, *pod.AutomountServiceAccountToken)
+			volumes := map[string]bool{}
+			for _, v := range pod.Volumes {
+				volumes[v.Name] = true
+				require.Empty(t, validation.IsDNS1123Label(v.Name))
+				require.Empty(t, validation.IsDNS1123Subdomain(v.PersistentVolumeClaim.ClaimName))
+			}
+			for _, mount := range pod.Containers[0].VolumeMounts {
+				require.True(t, volumes[mount.Name])
+			}
+			// cass-operator would take a pod with its labels for one of its own.
+			for key := range job.Spec.Template.Labels {
+				require.NotContains(t, key, "cassandra.datastax.com")
 			}
 		}
 	}

@@ -80,7 +80,11 @@ type site struct {
 
 func newSite(t *testing.T, kinds ...string) *site {
 	t.Helper()
-	o := generate.Default()
+	return newSiteOf(t, generate.Default(), kinds...)
+}
+
+func newSiteOf(t *testing.T, o generate.Options, kinds ...string) *site {
+	t.Helper()
 	o.Namespaces = []string{"app"}
 	files, err := generate.Generate(o)
 	require.NoError(t, err)
@@ -94,6 +98,7 @@ func newSite(t *testing.T, kinds ...string) *site {
 		servedResources("v1", "pods=Pod", "secrets=Secret", "configmaps=ConfigMap", "serviceaccounts=ServiceAccount", "services=Service", "events=Event", "persistentvolumeclaims=PersistentVolumeClaim"),
 		servedResources("apps/v1", "statefulsets=StatefulSet", "deployments=Deployment", "replicasets=ReplicaSet"),
 		servedResources("cassandra.datastax.com/v1beta1", "cassandradatacenters=CassandraDatacenter"),
+		servedResources("k8ssandra.io/v1alpha1", "k8ssandraclusters=K8ssandraCluster"),
 		servedResources(snapshotGroup+"/v1", "volumesnapshots=VolumeSnapshot"),
 	}
 	content := schema.GroupVersionResource{Group: snapshotGroup, Version: "v1", Resource: "volumesnapshotcontents"}
@@ -172,23 +177,47 @@ func (s *site) backup(t *testing.T, strategy generate.Strategy) (*kastenstandin.
 // restore runs a strategy's RestoreAction, with the datacenter gone.
 func (s *site) restore(t *testing.T, strategy generate.Strategy, point string) *kastenstandin.Result {
 	t.Helper()
-	datacenters := schema.GroupVersionResource{Group: "cassandra.datastax.com", Version: "v1beta1", Resource: "cassandradatacenters"}
-	for gvr, name := range map[schema.GroupVersionResource]string{datacenters: "dc1", {Group: "apps", Version: "v1", Resource: "statefulsets"}: "r1",
+	for gvr, name := range map[schema.GroupVersionResource]string{datacenterResource(): "dc1", {Group: "apps", Version: "v1", Resource: "statefulsets"}: "r1",
 		corev1.SchemeGroupVersion.WithResource("pods"): "r1-0", corev1.SchemeGroupVersion.WithResource("persistentvolumeclaims"): "server-data-r1-0"} {
 		require.NoError(t, s.client.Tracker().Delete(gvr, "app", name))
 	}
+	return s.restoreInto(t, strategy, point)
+}
+
+// restoreInto runs a strategy's RestoreAction on what is there.
+func (s *site) restoreInto(t *testing.T, strategy generate.Strategy, point string) *kastenstandin.Result {
+	t.Helper()
 	for _, r := range s.Catalog.RestoreActions {
 		if (r.Spec.Hooks.OnSuccess != nil) == (strategy == generate.PolicyHooks) {
-			action := *r
-			action.Spec.Subject.Name = point
-			s.pods.commands = nil
-			result, err := s.Restore(t.Context(), &action)
-			require.NoError(t, err)
-			return result
+			return s.run(t, r, point)
 		}
 	}
 	t.Fatal("no restore action")
 	return nil
+}
+
+func (s *site) run(t *testing.T, r *kastenstandin.RestoreAction, point string) *kastenstandin.Result {
+	t.Helper()
+	action := *r
+	action.Spec.Subject.Name = point
+	s.pods.commands = nil
+	result, err := s.Restore(t.Context(), &action)
+	require.NoError(t, err)
+	return result
+}
+
+// stopped is spec.stopped of the datacenter, which was false at the backup.
+func (s *site) stopped(t *testing.T, namespace string) any {
+	t.Helper()
+	u, err := s.client.Resource(datacenterResource()).Namespace(namespace).Get(t.Context(), "dc1", metav1.GetOptions{})
+	require.NoError(t, err)
+	value, _, err := unstructured.NestedFieldNoCopy(u.Object, "spec", "stopped")
+	require.NoError(t, err)
+	return value
+}
+
+func datacenterResource() schema.GroupVersionResource {
+	return schema.GroupVersionResource{Group: "cassandra.datastax.com", Version: "v1beta1", Resource: "cassandradatacenters"}
 }
 
 func steps(events []kastenstandin.Event) string {
@@ -216,7 +245,7 @@ const withoutSets = "cassandradatacenters/dc1 configmaps/settings deployments/we
 
 func TestPolicyHooksFlow(t *testing.T) {
 	t.Parallel()
-	s := newSite(t, generate.KindBlueprint, generate.KindPolicy, generate.KindRestore)
+	s := newSite(t, generate.KindBlueprint, generate.KindPolicy, generate.KindRestore, generate.KindTransformSet)
 	result, err := s.backup(t, generate.PolicyHooks)
 	require.NoError(t, err)
 	require.Equal(t, []string{"before-backup --namespace=app --output=kanister --ready-timeout=5m",
@@ -225,13 +254,14 @@ func TestPolicyHooksFlow(t *testing.T) {
 	require.Equal(t, withoutSets, s.captured(t, result.RestorePoint))
 	restored := s.restore(t, generate.PolicyHooks, result.RestorePoint)
 	require.Equal(t, kastenstandin.Complete, restored.State)
-	require.Equal(t, []string{"after-restore --namespace=app --output=kanister --ready-timeout=12m"}, s.pods.commands)
+	require.Equal(t, []string{afterRestoreOf("app")}, s.pods.commands)
 	require.NotContains(t, steps(restored.Events), "statefulsets")
+	require.Equal(t, true, s.stopped(t, "app"), "after-restore starts it")
 }
 
 func TestResourceBoundFlow(t *testing.T) {
 	t.Parallel()
-	s := newSite(t, generate.KindBlueprint, generate.KindBinding, generate.KindPolicy, generate.KindRestore)
+	s := newSite(t, generate.KindBlueprint, generate.KindBinding, generate.KindPolicy, generate.KindRestore, generate.KindTransformSet)
 	result, err := s.backup(t, generate.ResourceBound)
 	require.NoError(t, err)
 	const about = " --namespace=app --datacenter=dc1 --output=kanister"
@@ -243,8 +273,95 @@ func TestResourceBoundFlow(t *testing.T) {
 	require.Equal(t, withoutSets+" statefulsets/r1", s.captured(t, result.RestorePoint))
 	restored := s.restore(t, generate.ResourceBound, result.RestorePoint)
 	require.Equal(t, kastenstandin.Complete, restored.State)
-	require.Equal(t, []string{"after-restore" + about + " --backup=casshook-1 --ready-timeout=12m"}, s.pods.commands)
+	require.Equal(t, []string{"after-restore" + about + " --backup=casshook-1 --image=" + generate.PlaceholderImage + " --ready-timeout=12m"}, s.pods.commands)
 	require.NotContains(t, steps(restored.Events), "statefulsets")
+	require.Equal(t, true, s.stopped(t, "app"), "after-restore starts it")
+}
+
+func afterRestoreOf(namespace string) string {
+	return "after-restore --namespace=" + namespace + " --output=kanister --image=" + generate.PlaceholderImage + " --ready-timeout=12m"
+}
+
+// TestOnlineFlow: the datacenters come back as they were.
+func TestOnlineFlow(t *testing.T) {
+	t.Parallel()
+	o := generate.Default()
+	o.Restore.Offline = false
+	s := newSiteOf(t, o, generate.KindBlueprint, generate.KindPolicy, generate.KindRestore)
+	result, err := s.backup(t, generate.PolicyHooks)
+	require.NoError(t, err)
+	require.Equal(t, kastenstandin.Complete, s.restore(t, generate.PolicyHooks, result.RestorePoint).State)
+	require.Equal(t, false, s.stopped(t, "app"))
+}
+
+// TestStopFirstFlow: the hook comes before any volume is replaced, by both strategies.
+func TestStopFirstFlow(t *testing.T) {
+	t.Parallel()
+	for _, strategy := range generate.Strategies() {
+		o := generate.Default()
+		o.Restore.StopFirst, o.Strategy = true, strategy
+		s := newSiteOf(t, o, generate.KindBlueprint, generate.KindBinding, generate.KindPolicy, generate.KindRestore, generate.KindTransformSet)
+		result, err := s.backup(t, strategy)
+		require.NoError(t, err)
+		// What the hook would do: Kasten cannot replace a volume that a pod uses.
+		require.NoError(t, s.client.Tracker().Delete(corev1.SchemeGroupVersion.WithResource("pods"), "app", "r1-0"))
+		restored := s.restoreInto(t, strategy, result.RestorePoint)
+		require.Equal(t, kastenstandin.Complete, restored.State)
+		require.Len(t, s.pods.commands, 2)
+		require.Equal(t, "before-restore --namespace=app --output=kanister --yes --stop", s.pods.commands[0])
+		require.Contains(t, s.pods.commands[1], "after-restore --namespace=app ")
+		text := steps(restored.Events)
+		require.Contains(t, text, kastenstandin.EventDropClaim+" server-data-r1-0")
+		require.Less(t, strings.Index(text, kastenstandin.EventPreHook), strings.Index(text, kastenstandin.EventDropClaim))
+	}
+}
+
+// TestCloneFlow: the copy comes back stopped in its namespace, with the hook about that, and the original stays as it is.
+func TestCloneFlow(t *testing.T) {
+	t.Parallel()
+	for _, strategy := range generate.Strategies() {
+		o := generate.Default()
+		o.Strategy = strategy
+		s := newSiteOf(t, o, generate.KindBlueprint, generate.KindBinding, generate.KindPolicy, generate.KindTransformSet, generate.KindClone)
+		result, err := s.backup(t, strategy)
+		require.NoError(t, err)
+		require.Len(t, s.Catalog.RestoreActions, 1)
+		target := &unstructured.Unstructured{Object: map[string]any{"apiVersion": "v1", "kind": "Namespace", "metadata": map[string]any{"name": "app-clone"}}}
+		require.NoError(t, s.client.Tracker().Create(corev1.SchemeGroupVersion.WithResource("namespaces"), target, ""))
+		restored := s.run(t, s.Catalog.RestoreActions[0], result.RestorePoint)
+		require.Equal(t, kastenstandin.Complete, restored.State)
+		require.Equal(t, []string{afterRestoreOf("app-clone")}, s.pods.commands)
+		require.Equal(t, true, s.stopped(t, "app-clone"))
+		require.Equal(t, false, s.stopped(t, "app"))
+	}
+}
+
+// TestClusterComesStopped: what a datacenter would be made anew from says the same, and only where it is meant.
+func TestClusterComesStopped(t *testing.T) {
+	t.Parallel()
+	cluster := func(datacenter string) *unstructured.Unstructured {
+		u := &unstructured.Unstructured{Object: map[string]any{"apiVersion": "k8ssandra.io/v1alpha1", "kind": "K8ssandraCluster", "spec": map[string]any{
+			"cassandra": map[string]any{"datacenters": []any{map[string]any{"metadata": map[string]any{"name": datacenter}, "size": int64(3)}}}}}}
+		u.SetName("shop")
+		u.SetNamespace("app")
+		return u
+	}
+	clusters := schema.GroupVersionResource{Group: "k8ssandra.io", Version: "v1alpha1", Resource: "k8ssandraclusters"}
+	for only, want := range map[string]any{"": true, "dc1": true, "dc2": nil} {
+		o := generate.Default()
+		o.Datacenter = only
+		s := newSiteOf(t, o, generate.KindBlueprint, generate.KindPolicy, generate.KindTransformSet, generate.KindRestore)
+		require.NoError(t, s.client.Tracker().Create(clusters, cluster("dc1"), "app"))
+		result, err := s.backup(t, generate.PolicyHooks)
+		require.NoError(t, err)
+		require.NoError(t, s.client.Tracker().Delete(clusters, "app", "shop"))
+		require.Equal(t, kastenstandin.Complete, s.restore(t, generate.PolicyHooks, result.RestorePoint).State)
+		u, err := s.client.Resource(clusters).Namespace("app").Get(t.Context(), "shop", metav1.GetOptions{})
+		require.NoError(t, err)
+		datacenters, _, err := unstructured.NestedSlice(u.Object, "spec", "cassandra", "datacenters")
+		require.NoError(t, err)
+		require.Equal(t, want, datacenters[0].(map[string]any)["stopped"], only)
+	}
 }
 
 // TestFailureFlow: whatever fails, what cleans up runs at the end, about the namespace.

@@ -19,6 +19,7 @@ import (
 	"github.com/casshook/casshook/pkg/blueprint"
 	"github.com/casshook/casshook/pkg/cli"
 	"github.com/casshook/casshook/pkg/flow"
+	"github.com/casshook/casshook/pkg/generate"
 	"github.com/casshook/casshook/test/lab/kasten-standin/kanister"
 	"github.com/casshook/casshook/test/lab/kasten-standin/kanister/param"
 )
@@ -173,7 +174,7 @@ func commandOf(t *testing.T, name, action string, tp *param.TemplateParams) []st
 
 func TestCommands(t *testing.T) {
 	t.Parallel()
-	const hooks, bound, program = "casshook-policy-hooks", "casshook-resource-bound", "/casshook/casshook"
+	const hooks, bound, program, image = "casshook-policy-hooks", "casshook-resource-bound", "/casshook/casshook", "--image=" + generate.PlaceholderImage
 	sets := artifactSets()
 	for _, c := range []struct {
 		blueprint, action string
@@ -183,16 +184,40 @@ func TestCommands(t *testing.T) {
 		{hooks, "before-backup", namespaceSubject(nil), []string{program, "before-backup", "--namespace=app", "--output=kanister", "--ready-timeout=5m"}},
 		{hooks, "after-backup", namespaceSubject(nil), []string{program, "after-backup", "--namespace=app", "--output=kanister", "--ready-timeout=5m", "--volume-snapshot-timeout=10m"}},
 		{hooks, "on-failure", namespaceSubject(nil), []string{program, "on-failure", "--namespace=app", "--output=kanister", "--ready-timeout=5m"}},
-		{hooks, "after-restore", namespaceSubject(nil), []string{program, "after-restore", "--namespace=app", "--output=kanister", "--ready-timeout=12m"}},
+		{hooks, "before-restore", namespaceSubject(nil), []string{program, "before-restore", "--namespace=app", "--output=kanister", "--yes", "--stop"}},
+		{hooks, "after-restore", namespaceSubject(nil), []string{program, "after-restore", "--namespace=app", "--output=kanister", image, "--ready-timeout=12m"}},
+		{bound, "before-restore", namespaceSubject(nil), []string{program, "before-restore", "--namespace=app", "--output=kanister", "--yes", "--stop"}},
+		{bound, "after-restore", namespaceSubject(nil), []string{program, "after-restore", "--namespace=app", "--output=kanister", image, "--ready-timeout=12m"}},
 		{bound, "on-failure", namespaceSubject(nil), []string{program, "on-failure", "--namespace=app", "--output=kanister", "--ready-timeout=5m"}},
 		{bound, "backupPrehook", datacenterSubject(nil), []string{program, "before-backup", "--namespace=app", "--datacenter=dc1", "--output=kanister", "--ready-timeout=5m"}},
 		{bound, "backupPosthook", datacenterSubject(nil), []string{program, "after-backup", "--namespace=app", "--datacenter=dc1", "--output=kanister", "--ready-timeout=5m", "--volume-snapshot-timeout=10m"}},
 		{bound, "restorePosthook", datacenterSubject(sets["ours"]), []string{program, "after-restore", "--namespace=app", "--datacenter=dc1", "--output=kanister",
-			"--backup=casshook-20261121T101530Z-4f2a", "--ready-timeout=12m"}},
-		{bound, "restorePosthook", datacenterSubject(nil), []string{program, "after-restore", "--namespace=app", "--datacenter=dc1", "--output=kanister", "--backup=", "--ready-timeout=12m"}},
+			"--backup=casshook-20261121T101530Z-4f2a", image, "--ready-timeout=12m"}},
+		{bound, "restorePosthook", datacenterSubject(nil), []string{program, "after-restore", "--namespace=app", "--datacenter=dc1", "--output=kanister", "--backup=", image, "--ready-timeout=12m"}},
 	} {
 		require.Equal(t, c.want, commandOf(t, c.blueprint, c.action, c.tp), c.action)
 	}
+}
+
+// TestFlagsOfRestores: after-restore pulls the image of its Jobs as the options say, whoever calls it, and before-restore does
+// one thing.
+func TestFlagsOfRestores(t *testing.T) {
+	t.Parallel()
+	found := 0
+	for _, bp := range blueprintsOf(t, variants(t)["rich"]) {
+		for action, a := range bp.Actions {
+			command := render(t, a.Phases[0], subjectOf(action)(nil))
+			switch command[1] {
+			case "after-restore":
+				found++
+				require.Contains(t, strings.Join(command, " "), " --image=host.example:5000/a/b:1.0 --image-pull-secret=registry --image-pull-secret=y --include=", action)
+			case "before-restore":
+				found++
+				require.Equal(t, []string{"--yes", "--delete=true"}, command[len(command)-2:])
+			}
+		}
+	}
+	require.Equal(t, 5, found)
 }
 
 // TestArtifacts hands the outputs of the backup to the restore.

@@ -1,0 +1,147 @@
+package cli
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"strings"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"github.com/casshook/casshook/pkg/agent/wire"
+	"github.com/casshook/casshook/pkg/flow"
+	"github.com/casshook/casshook/pkg/report"
+	"github.com/casshook/casshook/pkg/restore"
+)
+
+// offlineFlags are for what puts a backup in place while Cassandra is stopped.
+func (a *app) offlineFlags(f *pflag.FlagSet, opts *restore.Options) {
+	f.StringVar(&a.place.image, "image", "", "image of casshook that the cleaner's Jobs run, where Cassandra is stopped")
+	f.StringSliceVar(&a.place.pullSecrets, "image-pull-secret", nil, "secret in the datacenter's namespace that the Jobs pull the image with; beside those of its pods")
+	f.BoolVar(&opts.Again, "again", false, "put the backup in place although that was done before: what was written since is lost")
+	f.Var(&peers{&opts.Peers}, "peers", "what stopped nodes remember of the others: keep, forget, or auto, which forgets in another namespace than the backup's")
+	opts.Peers = restore.PeersAuto
+}
+
+// peers is a flag of three words.
+type peers struct{ value *restore.Peers }
+
+func (p *peers) String() string {
+	if p.value == nil || *p.value == "" {
+		return string(restore.PeersAuto)
+	}
+	return string(*p.value)
+}
+
+func (p *peers) Type() string { return "string" }
+
+func (p *peers) Set(word string) error {
+	switch w := restore.Peers(word); w {
+	case restore.PeersAuto, restore.PeersKeep, restore.PeersForget:
+		*p.value = w
+		return nil
+	}
+	return fmt.Errorf("%q: auto, keep or forget", word)
+}
+
+func (a *app) clean() *cobra.Command {
+	var opts restore.Options
+	dryRun := false
+	cmd := &cobra.Command{
+		Use:   "clean [PVC...]",
+		Short: "Put the backup in place on volumes whose Cassandra is stopped, by a Job for each",
+		Long: "clean puts the snapshot of a backup in place on the volumes of a datacenter that is\n" +
+			"stopped or does not exist yet, by a Job for each volume that it follows and removes.\n" +
+			"Without names it takes all volumes of all rings of the namespace; all volumes of a\n" +
+			"ring must be cleaned before any of its nodes starts. after-restore does this by\n" +
+			"itself where the datacenter is stopped, starts it, and verifies the result.",
+		Args: cobra.ArbitraryArgs,
+		RunE: func(cmd *cobra.Command, claims []string) error { return a.runClean(cmd, claims, opts, dryRun) },
+	}
+	f := cmd.Flags()
+	f.StringVar(&opts.Backup, "backup", "", "id of the backup; the newest that is complete on every volume when left out")
+	f.BoolVar(&opts.InPlace, "in-place", false, "allow the volumes that the backup was made on: what was written since is lost")
+	f.BoolVar(&opts.Full, "full", false, "read and verify every byte of data before anything is touched")
+	f.BoolVar(&dryRun, "dry-run", false, "check and verify everything, change nothing")
+	a.offlineFlags(f, &opts)
+	return cmd
+}
+
+func (a *app) runClean(cmd *cobra.Command, claims []string, opts restore.Options, dryRun bool) error {
+	if a.place.inventory != "" {
+		return flow.Failf(flow.Usage, "clean makes Jobs in Kubernetes; on a host run casshook-agent clean at each node (docs/cleaner.md)")
+	}
+	if len(claims) > 0 {
+		return a.cleanLoose(cmd.Context(), claims, opts, dryRun)
+	}
+	subjects, err := a.subjects(cmd.Context())
+	if noDatacenter(err) {
+		return a.cleanLoose(cmd.Context(), nil, opts, dryRun)
+	}
+	if err != nil {
+		return err
+	}
+	for _, s := range subjects {
+		volumes := restore.Volumes{Shelf: s.kube, Cluster: s.kube.ClusterName(), Place: s.kube.Placed()}
+		if err := a.cleanVolumes(cmd.Context(), volumes, opts, dryRun); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// cleanLoose cleans the named volumes, or those of a namespace without datacenters.
+func (a *app) cleanLoose(ctx context.Context, claims []string, opts restore.Options, dryRun bool) error {
+	client, err := a.connect()
+	if err != nil {
+		return err
+	}
+	loose, err := client.Loose(ctx, a.place.namespace, claims)
+	if err != nil {
+		return err
+	}
+	return a.cleanVolumes(ctx, restore.Volumes{Shelf: loose, Place: a.place.namespace, Part: len(claims) > 0}, opts, dryRun)
+}
+
+func (a *app) cleanVolumes(ctx context.Context, volumes restore.Volumes, opts restore.Options, dryRun bool) error {
+	result, err := restore.CleanVolumes(ctx, volumes, dryRun, opts, a.steps())
+	if err != nil {
+		return err
+	}
+	return a.print(result, func(w io.Writer) { writeCleaned(w, result) })
+}
+
+// writeCleaned is for people.
+func writeCleaned(w io.Writer, c *restore.Cleaned) {
+	t := &report.Table{Header: []string{"VOLUME", "NODE", "STATE", "TABLES", "FILES", "BYTES", "REMOVED", "LINKED", "PEERS"}}
+	for i, r := range c.Results {
+		remembered := "kept"
+		if r.PeersForgotten {
+			remembered = "forgotten"
+		}
+		t.Add(c.Volumes[i], r.Node, r.State, fmt.Sprint(r.Tables), fmt.Sprint(r.Files), report.Bytes(r.Bytes), fmt.Sprint(r.Removed), fmt.Sprint(r.Linked), remembered)
+	}
+	t.Write(w)
+	for i, r := range c.Results {
+		writeOdd(w, c.Volumes[i], r)
+	}
+	if len(c.Others) > 0 {
+		fmt.Fprintf(w, "warning: the backup is also of %s: clean their volumes, too, before any node starts\n", strings.Join(c.Others, ", "))
+	}
+	if c.DryRun {
+		fmt.Fprintf(w, "backup %s is whole on %d volumes; nothing was changed\n", c.BackupID, len(c.Results))
+		return
+	}
+	fmt.Fprintf(w, "backup %s is in place on %d volumes: start the datacenter, and run after-restore, which verifies it\n", c.BackupID, len(c.Results))
+}
+
+// writeOdd names what was found on a volume that the backup does not know.
+func writeOdd(w io.Writer, volume string, r *wire.CleanResult) {
+	for _, e := range r.TablesEmptied {
+		fmt.Fprintf(w, "%s: not in the backup, emptied: %s (%d files)\n", volume, e.Path, e.Files)
+	}
+	for _, path := range r.Foreign {
+		fmt.Fprintf(w, "%s: foreign, kept: %s\n", volume, path)
+	}
+}

@@ -1,0 +1,135 @@
+package kube
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strings"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/types"
+
+	"github.com/casshook/casshook/pkg/flow"
+)
+
+// cluster is what is used of a K8ssandraCluster (k8ssandra.io/v1alpha1), which writes
+// the specs of its datacenters, maybe in other namespaces or other Kubernetes.
+type cluster struct {
+	namespace, name string
+	// members are spec.cassandra.datacenters.
+	members []member
+}
+
+type member struct {
+	name, namespace string
+	// context names another Kubernetes; empty for the operator's own.
+	context string
+	stopped bool
+}
+
+// is tells whether a member is a datacenter: without a namespace it is in the cluster's.
+func (m member) is(d *Datacenter) bool {
+	return m.name == d.Name && m.namespace == d.Namespace
+}
+
+func (c *cluster) String() string { return k8ssandraKind + " " + c.namespace + "/" + c.name }
+
+// ownerOf reads the K8ssandraCluster of a datacenter; nil where it has none, or where
+// it is not in this Kubernetes: then nobody writes the datacenter's spec.
+func (c *Client) ownerOf(ctx context.Context, d *Datacenter) (*cluster, error) {
+	namespace, name, owned := strings.Cut(d.Owner, "/")
+	if !owned {
+		return nil, nil
+	}
+	var o *unstructured.Unstructured
+	err := c.do(ctx, request{"get", "k8ssandraclusters", namespace, name}, func(ctx context.Context) (err error) {
+		o, err = c.dynamic.Resource(clusterResource()).Namespace(namespace).Get(ctx, name, metav1.GetOptions{})
+		return err
+	})
+	if absent(err) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	found := &cluster{namespace: namespace, name: name}
+	for _, m := range (fields{o.Object}).objects("spec", "cassandra", "datacenters") {
+		one := member{name: m.text("metadata", "name"), namespace: m.text("metadata", "namespace"), context: m.text("k8sContext"), stopped: m.flag("stopped")}
+		if one.namespace == "" {
+			one.namespace = namespace
+		}
+		found.members = append(found.members, one)
+	}
+	return found, nil
+}
+
+// checkCreated refuses a K8ssandraCluster with several datacenters that was created
+// stopped: k8ssandra-operator adds all but the first to a cluster that is there already,
+// and refuses to do that to one that is stopped (controllers/k8ssandra/datacenters.go).
+func (t *Target) checkCreated(ctx context.Context, ds []*Datacenter) error {
+	for _, d := range ds {
+		owner, err := t.client.ownerOf(ctx, d)
+		if err != nil {
+			return flow.Fail(flow.Precondition, err)
+		}
+		if owner == nil || len(owner.members) < 2 {
+			continue
+		}
+		for _, m := range owner.members {
+			i := slices.IndexFunc(ds, m.is)
+			if i < 0 && (m.namespace != t.namespace || m.context != "") {
+				return flow.Failf(flow.Precondition, "%s has the datacenter %s outside of this namespace %s: a ring is restored as a whole, and what is stopped must be in one namespace",
+					owner, m.name, t.namespace)
+			}
+			if i < 0 || !ds[i].True("Initialized") {
+				return flow.Failf(flow.Precondition, "%s has several datacenters, and %s was never started: such a cluster cannot be created stopped; "+
+					"set stopped to false there, wait until it is Ready, and run after-restore again", owner, m.name)
+			}
+		}
+	}
+	return nil
+}
+
+// patchTries is how often the index of a datacenter is looked up again when somebody
+// changed the list meanwhile.
+const patchTries = 3
+
+// setStoppedOf writes spec.cassandra.datacenters[].stopped of a datacenter's owner, and
+// tells whether it had to.
+func (c *Client) setStoppedOf(ctx context.Context, d *Datacenter, stopped bool) (owner *cluster, changed bool, err error) {
+	for try := 1; ; try++ {
+		owner, err := c.ownerOf(ctx, d)
+		if err != nil || owner == nil {
+			return nil, false, err
+		}
+		i := slices.IndexFunc(owner.members, func(m member) bool { return m.is(d) })
+		if i < 0 {
+			return nil, false, fmt.Errorf("%s is not among the datacenters of %s, which its labels name", d, owner)
+		}
+		if owner.members[i].stopped == stopped {
+			return owner, false, nil
+		}
+		err = c.patchMember(ctx, owner, i, stopped)
+		if !apierrors.IsInvalid(err) && !apierrors.IsConflict(err) || try == patchTries {
+			return owner, true, err
+		}
+	}
+}
+
+func (c *Client) patchMember(ctx context.Context, owner *cluster, i int, stopped bool) error {
+	at := fmt.Sprintf("/spec/cassandra/datacenters/%d", i)
+	patch, err := json.Marshal([]map[string]any{
+		{"op": "test", "path": at + "/metadata/name", "value": owner.members[i].name},
+		{"op": "add", "path": at + "/stopped", "value": stopped},
+	})
+	if err != nil {
+		return err
+	}
+	return c.do(ctx, request{"patch", "k8ssandraclusters", owner.namespace, owner.name}, func(ctx context.Context) error {
+		_, err := c.dynamic.Resource(clusterResource()).Namespace(owner.namespace).Patch(ctx, owner.name, types.JSONPatchType, patch, metav1.PatchOptions{})
+		return err
+	})
+}

@@ -1,0 +1,115 @@
+package kube
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+
+	"github.com/casshook/casshook/pkg/flow"
+)
+
+// refreshAnnotation on a secret has cass-operator, which watches it, set the passwords
+// of roles again. k8ssandra-operator does the same after a restore of its own
+// (pkg/medusa/refresh_secrets.go).
+const refreshAnnotation = "k8ssandra.io/refresh"
+
+// RenewPasswords implements ring.Renewer: the operator writes the passwords of the
+// superuser's secret and of those of spec.users into the ring again. A datacenter whose
+// users are another's affair has nothing to renew.
+func (t *Target) RenewPasswords(ctx context.Context, progress func(string)) error {
+	ds, err := t.refresh(ctx)
+	if err != nil {
+		return flow.Fail(flow.Precondition, err)
+	}
+	for _, d := range ds {
+		if d.Annotations[skipUsersAnnotation] == "true" {
+			continue
+		}
+		if err := t.renewPasswords(ctx, d, progress); err != nil {
+			return fmt.Errorf("%s: renew the passwords of roles: %w", d, err)
+		}
+	}
+	return nil
+}
+
+// renewPasswords is done when the operator's own time of it has moved on. That is by the
+// operator's clock, and may be of a round that was under way: where it is from before
+// the annotation, the next one is waited for, too, which began after it.
+func (t *Target) renewPasswords(ctx context.Context, d *Datacenter, progress func(string)) error {
+	for range 2 {
+		// Times are whole seconds: the next must be in another one.
+		if err := t.client.clock.Wait(ctx, time.Second); err != nil {
+			return err
+		}
+		asked := t.client.Now().Truncate(time.Second)
+		if err := t.annotateSecrets(ctx, d, asked); err != nil {
+			return err
+		}
+		now, err := t.awaitUpsert(ctx, d, progress)
+		if err != nil || !now.UsersUpserted.Before(asked) {
+			return err
+		}
+		d = now
+	}
+	return nil
+}
+
+func (t *Target) annotateSecrets(ctx context.Context, d *Datacenter, at time.Time) error {
+	patch, err := json.Marshal(map[string]any{"metadata": map[string]any{"annotations": map[string]any{refreshAnnotation: at.UTC().Format(time.RFC3339)}}})
+	if err != nil {
+		return err
+	}
+	names := append([]string{d.SuperuserSecret}, d.Users...)
+	slices.Sort(names)
+	for _, name := range slices.Compact(names) {
+		err := t.client.do(ctx, request{"patch", "secrets", t.namespace, name}, func(ctx context.Context) error {
+			_, err := t.client.typed.CoreV1().Secrets(t.namespace).Patch(ctx, name, types.MergePatchType, patch, metav1.PatchOptions{})
+			return err
+		})
+		if absent(err) {
+			return flow.Failf(flow.Precondition, "the secret %s is missing: restore it: %w", name, err)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// awaitUpsert waits until the time of the datacenter is another than it was.
+func (t *Target) awaitUpsert(ctx context.Context, before *Datacenter, progress func(string)) (*Datacenter, error) {
+	var now *Datacenter
+	wait := await{limit: t.client.opts.PasswordLimit, every: waitPoll, what: "cass-operator has set the passwords again", code: flow.HalfWay, progress: progress}
+	err := t.client.until(ctx, wait, func(ctx context.Context) ([]string, error) {
+		ds, err := t.refresh(ctx)
+		if err != nil {
+			return nil, err
+		}
+		i := slices.IndexFunc(ds, func(d *Datacenter) bool { return d.UID == before.UID })
+		if i < 0 {
+			return nil, fmt.Errorf("it is gone")
+		}
+		if now = ds[i]; !now.UsersUpserted.Equal(before.UsersUpserted) {
+			return nil, nil
+		}
+		text := fmt.Sprintf("%s: status.usersUpserted is still %s: see that the operator runs", now, written(now.UsersUpserted))
+		if problems := now.Problems(Ready); len(problems) > 0 {
+			text = strings.Join(problems, "; ")
+		}
+		return []string{text}, nil
+	})
+	return now, err
+}
+
+func written(at time.Time) string {
+	if at.IsZero() {
+		return "empty"
+	}
+	return at.UTC().Format(time.RFC3339)
+}

@@ -1,0 +1,414 @@
+package kube
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/casshook/casshook/pkg/agent/wire"
+	"github.com/casshook/casshook/pkg/flow"
+	"github.com/casshook/casshook/pkg/ring"
+)
+
+// shelfWorld is a stopped ring with a fake of what runs Jobs.
+func shelfWorld(t *testing.T, opts Options, size int, edit ...func(*appsv1.StatefulSet)) (*world, *fakeJobs, *Target) {
+	t.Helper()
+	if opts.Image == "" {
+		opts.Image = "r/casshook:1"
+	}
+	w := newWorld(t, opts)
+	w.still("prod", "dc1", size, []string{"r1"}, edit...)
+	return w, runJobs(w), w.ring()
+}
+
+const (
+	firstNode  = "dc1-r1-sts-0"
+	firstClaim = "server-data-dc1-r1-sts-0"
+	firstJob   = "casshook-clean-server-data-dc1-r1-sts-0"
+	firstPod   = firstJob + "-x"
+)
+
+func tasksOf(t *testing.T, target ring.Shelf, edit ...func(*ring.CleanTask)) []ring.CleanTask {
+	t.Helper()
+	nodes, err := target.StoppedNodes(t.Context())
+	require.NoError(t, err)
+	var tasks []ring.CleanTask
+	for _, n := range nodes {
+		task := ring.CleanTask{Node: n}
+		for _, e := range edit {
+			e(&task)
+		}
+		tasks = append(tasks, task)
+	}
+	return tasks
+}
+
+func TestClean(t *testing.T) {
+	t.Parallel()
+	w, f, target := shelfWorld(t, Options{PullSecrets: []string{"ours"}}, 3)
+	tasks := tasksOf(t, target, func(c *ring.CleanTask) { c.Backup, c.HostID, c.Again = "casshook-1", "host of "+c.Node.Name, true })
+	f.log = func(pod string, _ int) podLog {
+		if strings.HasSuffix(pod, "-1-x") {
+			return podLog{text: "casshook-agent: no space"}
+		}
+		return podLog{text: "looking\n{\"state\":\"cleaned\",\"foo\":1}\nplacing\n" + resultLine(pod)}
+	}
+	f.pod = func(p *corev1.Pod) {
+		if strings.HasSuffix(p.Name, "-1-x") {
+			ends(5, "Error", "")(p)
+		}
+	}
+	w.forget()
+	var told progress
+	outcomes, err := target.Clean(t.Context(), tasks, told.tell)
+	require.NoError(t, err)
+	require.Len(t, outcomes, 3)
+	for _, i := range []int{0, 2} {
+		require.NoError(t, outcomes[i].Err)
+		require.Equal(t, &wire.CleanResult{State: "cleaned", Node: "casshook-clean-" + tasks[i].Node.Volume + "-x"}, outcomes[i].Result)
+	}
+	require.Nil(t, outcomes[1].Result)
+	require.EqualError(t, outcomes[1].Err, "volume server-data-dc1-r1-sts-1 of node dc1-r1-sts-1: no space")
+	require.Equal(t, flow.HalfWay, flow.CodeOf(outcomes[1].Err))
+	require.Equal(t, []string{"looking", `{"state":"cleaned","foo":1}`, "placing"}, told.of(firstNode), "what is no result is progress")
+	require.Equal(t, []string{"no space"}, told.of("dc1-r1-sts-1"))
+	require.Empty(t, w.list("batch", "jobs"), "on failure too")
+	require.Empty(t, w.list("", "pods"))
+	require.Len(t, f.made, 3)
+	for _, job := range f.made {
+		claim := job.Spec.Template.Spec.Volumes[0].PersistentVolumeClaim.ClaimName
+		node := strings.TrimPrefix(claim, "server-data-")
+		want := CleanerJob{
+			Namespace: "db", Claim: claim, Image: "r/casshook:1", PullSecrets: []string{"ours"}, Once: true,
+			Mounts: []Claim{{Name: claim, Mount: "/var/lib/cassandra"}}, DataDirs: []string{"/var/lib/cassandra/data"},
+			VolumeID: "pvc/uid-" + claim + "/pv-" + claim, HostID: "host of " + node, Backup: "casshook-1", Again: true,
+			SecurityContext: stillSet("prod", "dc1", "r1").Spec.Template.Spec.SecurityContext,
+		}
+		policy := corev1.FSGroupChangeOnRootMismatch
+		want.SecurityContext.FSGroupChangePolicy = &policy
+		require.Equal(t, want.Object().Spec, job.Spec)
+		require.Equal(t, want.Object().Labels, job.Labels)
+		require.Equal(t, f.made[0].Annotations, job.Annotations)
+	}
+}
+
+// What of the pod template says where, and as whom, Cassandra runs is the Job's, too.
+func TestCleanAsCassandra(t *testing.T) {
+	t.Parallel()
+	affinity := &corev1.NodeAffinity{RequiredDuringSchedulingIgnoredDuringExecution: &corev1.NodeSelector{NodeSelectorTerms: []corev1.NodeSelectorTerm{
+		{MatchExpressions: []corev1.NodeSelectorRequirement{{Key: "zone", Operator: corev1.NodeSelectorOpIn, Values: []string{"a"}}}}}}}
+	w, f, target := shelfWorld(t, Options{PullSecrets: []string{"ours", "shared"}}, 1, func(s *appsv1.StatefulSet) {
+		s.Spec.VolumeClaimTemplates = append([]corev1.PersistentVolumeClaim{{ObjectMeta: metav1.ObjectMeta{Name: "logs"}}}, s.Spec.VolumeClaimTemplates...)
+		spec := &s.Spec.Template.Spec
+		spec.Volumes = append(spec.Volumes, corev1.Volume{Name: "logs"}) // the claim's wins
+		cassandra := &spec.Containers[1]
+		cassandra.VolumeMounts = append([]corev1.VolumeMount{{Name: "logs", MountPath: "/commit"}}, cassandra.VolumeMounts...)
+		spec.ServiceAccountName, spec.NodeSelector, spec.Tolerations = "cassandra", map[string]string{"disk": "ssd"}, []corev1.Toleration{{Key: "db"}}
+		spec.ImagePullSecrets = []corev1.LocalObjectReference{{Name: "theirs"}, {Name: "shared"}}
+		spec.Affinity = &corev1.Affinity{NodeAffinity: affinity, PodAntiAffinity: &corev1.PodAntiAffinity{}, PodAffinity: &corev1.PodAffinity{}}
+		user, no := int64(7), false
+		cassandra.SecurityContext = &corev1.SecurityContext{RunAsUser: &user, RunAsNonRoot: &no}
+	})
+	editDatacenter(w, func(o map[string]any) {
+		yaml := in(o, "spec", "config", "cassandra-yaml")
+		yaml["data_file_directories"], yaml["commitlog_directory"] = []any{"/var/lib/cassandra/a", "/var/lib/cassandra/b"}, "/commit/log"
+		yaml["hints_directory"], yaml["saved_caches_directory"] = "/var/lib/cassandra/h", "/tmp/caches"
+		yaml["cdc_raw_directory"], yaml["cdc_enabled"] = "/commit/cdc", true
+	})
+	_, err := target.Clean(t.Context(), tasksOf(t, target, func(c *ring.CleanTask) { c.ForgetPeers, c.InPlace, c.Full = true, true, true }), (&progress{}).tell)
+	require.NoError(t, err)
+	user, group, no, policy := int64(7), int64(1000), false, corev1.FSGroupChangeOnRootMismatch
+	want := CleanerJob{
+		Namespace: "db", Claim: firstClaim, Image: "r/casshook:1", PullSecrets: []string{"ours", "shared", "theirs"}, ServiceAccount: "cassandra",
+		Mounts:   []Claim{{Name: firstClaim, Mount: "/var/lib/cassandra"}, {Name: "logs-dc1-r1-sts-0", Mount: "/commit"}},
+		DataDirs: []string{"/var/lib/cassandra/a", "/var/lib/cassandra/b"}, CommitLog: "/commit/log", Hints: "/var/lib/cassandra/h", CDC: "/commit/cdc",
+		VolumeID: "pvc/uid-" + firstClaim + "/pv-" + firstClaim, ForgetPeers: true, InPlace: true, Full: true, Once: true,
+		SecurityContext: &corev1.PodSecurityContext{RunAsUser: &user, RunAsGroup: &group, FSGroup: &group, RunAsNonRoot: &no, FSGroupChangePolicy: &policy},
+		NodeSelector:    map[string]string{"disk": "ssd"}, Tolerations: []corev1.Toleration{{Key: "db"}}, NodeAffinity: affinity,
+	}
+	require.Equal(t, want.Object().Spec, f.made[0].Spec)
+}
+
+func TestSecurityContext(t *testing.T) {
+	t.Parallel()
+	number := func(n int64) *int64 { return &n }
+	policy := corev1.FSGroupChangeOnRootMismatch
+	for _, c := range []struct {
+		name  string
+		given *corev1.PodSecurityContext
+		runAs int64
+		want  *corev1.PodSecurityContext
+	}{
+		{"none", nil, 0, nil},
+		{"empty, as for OpenShift", &corev1.PodSecurityContext{}, 0, &corev1.PodSecurityContext{}},
+		{"no user", &corev1.PodSecurityContext{FSGroup: number(5)}, 0,
+			&corev1.PodSecurityContext{RunAsUser: number(999), RunAsGroup: number(999), FSGroup: number(5), FSGroupChangePolicy: &policy}},
+		{"a user", &corev1.PodSecurityContext{RunAsUser: number(5), RunAsGroup: number(6)}, 0, &corev1.PodSecurityContext{RunAsUser: number(5), RunAsGroup: number(6)}},
+		{"overruled", &corev1.PodSecurityContext{RunAsUser: number(5)}, 77, operatorSecurityContext(77)},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			p := pod("prod", "dc1", 0)
+			p.Spec.SecurityContext = c.given
+			require.Equal(t, c.want, securityContext(p, c.runAs))
+		})
+	}
+}
+
+// A dry run binds a claim whose identity nobody knows before.
+func TestCleanUnbound(t *testing.T) {
+	t.Parallel()
+	w, f, target := shelfWorld(t, Options{}, 1)
+	w.claim(firstClaim, unbound)
+	tasks := tasksOf(t, target)
+	_, err := target.Clean(t.Context(), tasks, (&progress{}).tell)
+	require.ErrorContains(t, err, "node dc1-r1-sts-0: the volume claim server-data-dc1-r1-sts-0 was not bound when it was looked at")
+	require.Equal(t, flow.Precondition, flow.CodeOf(err))
+	require.Empty(t, f.made)
+	tasks[0].DryRun = true
+	for _, bind := range []bool{false, true} {
+		if bind {
+			w.claim(firstClaim)
+		}
+		outcomes, err := target.Clean(t.Context(), tasks, (&progress{}).tell)
+		require.NoError(t, err)
+		require.NoError(t, outcomes[0].Err)
+		command := f.made[len(f.made)-1].Spec.Template.Spec.Containers[0].Command
+		identity := "--volume-id=pvc/uid-" + firstClaim + "/pv-" + firstClaim
+		require.Contains(t, command, "--dry-run")
+		require.Equal(t, bind, strings.Contains(strings.Join(command, " "), identity))
+		require.Equal(t, !bind, strings.Contains(strings.Join(command, " "), "--restored"))
+	}
+	tasks[0].DryRun = false
+	_, err = target.Clean(t.Context(), tasks, (&progress{}).tell)
+	require.ErrorContains(t, err, "was not bound when it was looked at")
+}
+
+func TestCleanRefuses(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		name string
+		edit func(w *world, tasks *[]ring.CleanTask)
+		want string
+	}{
+		{"started again", func(w *world, _ *[]ring.CleanTask) { w.put("", "pods", pod("prod", "dc1", 0)) }, "the ring is not stopped any more: pod set-dc1-0 is still there"},
+		{"to be started", func(w *world, _ *[]ring.CleanTask) {
+			editDatacenter(w, func(o map[string]any) { in(o, "spec")["stopped"] = false })
+		}, "the ring is not stopped any more: datacenter db/dc1 is not stopped"},
+		{"another volume", func(w *world, _ *[]ring.CleanTask) {
+			w.claim(firstClaim, func(c *corev1.PersistentVolumeClaim) { c.UID = "new" })
+		}, "the volume claim server-data-dc1-r1-sts-0 is another than it was (pvc/uid-server-data-dc1-r1-sts-0/pv-server-data-dc1-r1-sts-0, now pvc/new/pv-server-data-dc1-r1-sts-0)"},
+		{"in use", func(w *world, _ *[]ring.CleanTask) { w.put("", "pods", userOf(firstClaim, corev1.PodRunning, nil)) }, "is in use by the pod"},
+		{"smaller", func(w *world, _ *[]ring.CleanTask) {
+			editDatacenter(w, func(o map[string]any) { in(o, "spec")["size"] = 1 })
+		}, "node dc1-r1-sts-1 is not there any more"},
+		{"twice", func(_ *world, tasks *[]ring.CleanTask) { *tasks = append(*tasks, (*tasks)[0]) }, "node dc1-r1-sts-0 has two tasks"},
+		{"forbidden", func(w *world, _ *[]ring.CleanTask) { w.refuse = forbid("list /persistentvolumeclaims") }, "may not list persistentvolumeclaims"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			w, f, target := shelfWorld(t, Options{}, 2)
+			tasks := tasksOf(t, target)
+			c.edit(w, &tasks)
+			outcomes, err := target.Clean(t.Context(), tasks, (&progress{}).tell)
+			require.Nil(t, outcomes)
+			require.ErrorContains(t, err, c.want)
+			require.Equal(t, flow.Precondition, flow.CodeOf(err))
+			require.Empty(t, f.made)
+		})
+	}
+}
+
+func TestCleanNeedsAnImage(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, Options{})
+	w.still("prod", "dc1", 1, []string{"r1"})
+	_, err := w.ring().Clean(t.Context(), nil, (&progress{}).tell)
+	require.EqualError(t, err, "say --image: the image of casshook that the cleaner's Jobs run")
+	require.Equal(t, flow.Usage, flow.CodeOf(err))
+}
+
+func TestCleanAtOnce(t *testing.T) {
+	t.Parallel()
+	w, f, target := shelfWorld(t, Options{}, 18)
+	tasks := tasksOf(t, target)
+	var now, most atomic.Int32
+	f.pod = func(*corev1.Pod) {
+		n := now.Add(1)
+		for old := most.Load(); n > old && !most.CompareAndSwap(old, n); old = most.Load() {
+		}
+	}
+	after := w.after
+	w.after = func(a asked) {
+		if a.resource == "jobs" && a.verb == "delete" {
+			now.Add(-1)
+		}
+		after(a)
+	}
+	f.log = func(pod string, _ int) podLog {
+		for i := 0; now.Load() < cleanersAtOnce && most.Load() < cleanersAtOnce && i < 5000; i++ {
+			time.Sleep(time.Millisecond)
+		}
+		return podLog{text: resultLine(pod)}
+	}
+	outcomes, err := target.Clean(t.Context(), tasks, (&progress{}).tell)
+	require.NoError(t, err)
+	for i, o := range outcomes {
+		require.NoError(t, o.Err)
+		require.Equal(t, "casshook-clean-"+tasks[i].Node.Volume+"-x", o.Result.Node, "in the order of the tasks")
+	}
+	require.Equal(t, int32(16), most.Load())
+}
+
+func TestCleanRemovesEarlierJobs(t *testing.T) {
+	t.Parallel()
+	w, f, target := shelfWorld(t, Options{}, 1)
+	tasks := tasksOf(t, target)
+	old := CleanerJob{Namespace: "db", Claim: firstClaim}.Object()
+	w.put("batch", "jobs", old)
+	w.put("", "pods", podOfFake(old))
+	after := w.after
+	w.after = func(a asked) { // the pods of the first take their time
+		if len(f.made) > 0 || a.verb != "delete" {
+			after(a)
+		}
+	}
+	onWait(w, map[int]func(){3: func() { w.remove("", "pods", firstPod) }})
+	var told progress
+	outcomes, err := target.Clean(t.Context(), tasks, told.tell)
+	require.NoError(t, err)
+	require.NoError(t, outcomes[0].Err)
+	require.Equal(t, []string{
+		"waiting until the Job " + firstJob + " is gone: it is being deleted; pod " + firstPod + " is still there on the machine m1",
+		"waiting until the Job " + firstJob + " is gone: pod " + firstPod + " is still there on the machine m1",
+		"verifying",
+	}, told.of(firstNode))
+	require.Len(t, f.made, 1)
+}
+
+func TestCleanLeavesOthersJobs(t *testing.T) {
+	t.Parallel()
+	w, f, target := shelfWorld(t, Options{}, 1)
+	tasks := tasksOf(t, target)
+	foreign := CleanerJob{Namespace: "db", Claim: firstClaim}.Object()
+	foreign.Labels = nil
+	w.put("batch", "jobs", foreign)
+	outcomes, err := target.Clean(t.Context(), tasks, (&progress{}).tell)
+	require.NoError(t, err)
+	require.ErrorContains(t, outcomes[0].Err, "the Job db/"+firstJob+" is not casshook's")
+	require.Equal(t, flow.Precondition, flow.CodeOf(outcomes[0].Err), "nothing was touched")
+	require.Len(t, w.list("batch", "jobs"), 1)
+	require.Empty(t, f.made)
+
+	// Another run makes one between the look and ours.
+	w.remove("batch", "jobs", firstJob)
+	other := CleanerJob{Namespace: "db", Claim: firstClaim}.Object()
+	other.Annotations = map[string]string{runAnnotation: "another"}
+	w.refuse = func(a asked) *metav1.Status {
+		if a.verb == "create" && a.resource == "jobs" {
+			w.put("batch", "jobs", other)
+		}
+		return nil
+	}
+	outcomes, err = target.Clean(t.Context(), tasks, (&progress{}).tell)
+	require.NoError(t, err)
+	require.ErrorContains(t, outcomes[0].Err, "another run made the Job "+firstJob+" meanwhile")
+	require.Equal(t, flow.Locked, flow.CodeOf(outcomes[0].Err))
+	require.Len(t, w.list("batch", "jobs"), 1, "it is not ours to remove")
+}
+
+// The answer to the making of a Job may get lost.
+func TestCleanKnowsItsOwnJob(t *testing.T) {
+	t.Parallel()
+	w, f, target := shelfWorld(t, Options{}, 1)
+	tasks := tasksOf(t, target)
+	lost := false
+	after := w.after
+	w.after = func(a asked) {
+		after(a)
+		if a.verb == "create" && a.resource == "jobs" && !lost {
+			lost = true
+			panic(http.ErrAbortHandler)
+		}
+	}
+	outcomes, err := target.Clean(t.Context(), tasks, (&progress{}).tell)
+	require.NoError(t, err)
+	require.NoError(t, outcomes[0].Err)
+	require.Len(t, f.made, 1)
+	require.Empty(t, w.list("batch", "jobs"))
+}
+
+func TestCleanIsInterrupted(t *testing.T) {
+	t.Parallel()
+	for _, dry := range []bool{false, true} {
+		for _, when := range []string{"at work", "not yet made"} {
+			t.Run(fmt.Sprint(when, dry), func(t *testing.T) {
+				t.Parallel()
+				w, f, target := shelfWorld(t, Options{}, 1)
+				tasks := tasksOf(t, target, func(c *ring.CleanTask) { c.DryRun = dry })
+				ctx, cancel := context.WithCancelCause(t.Context())
+				f.pod = runs
+				if when == "at work" {
+					f.log = func(string, int) podLog {
+						cancel(errors.New("enough"))
+						return podLog{text: "placing\n"}
+					}
+				} else {
+					w.refuse = func(a asked) *metav1.Status {
+						if a.resource == "jobs" {
+							cancel(errors.New("enough"))
+						}
+						return nil
+					}
+				}
+				outcomes, err := target.Clean(ctx, tasks, (&progress{}).tell)
+				require.NoError(t, err)
+				require.Error(t, outcomes[0].Err)
+				half := when == "at work" && !dry
+				require.Equal(t, half, flow.CodeOf(outcomes[0].Err) == flow.HalfWay, outcomes[0].Err.Error())
+				require.Equal(t, half, strings.Contains(outcomes[0].Err.Error(), "run it again"))
+				require.Empty(t, w.list("batch", "jobs"), "they end with us")
+				require.Empty(t, w.list("", "pods"))
+			})
+		}
+	}
+}
+
+// What cannot be removed may go on in the background.
+func TestCleanCannotRemove(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		name string
+		pod  func(*corev1.Pod)
+		code flow.Code
+	}{
+		{"done", ends(0, "", ""), flow.Done},
+		{"ended", ends(3, "", ""), flow.Precondition},
+		{"not started", waits("ImagePullBackOff", ""), flow.HalfWay},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			w, f, target := shelfWorld(t, Options{JobStart: 2 * time.Second}, 1)
+			f.pod = c.pod
+			w.refuse = forbid("delete batch/jobs")
+			outcomes, err := target.Clean(t.Context(), tasksOf(t, target), (&progress{}).tell)
+			require.NoError(t, err)
+			require.Equal(t, c.code, flow.CodeOf(outcomes[0].Err), "%v", outcomes[0].Err)
+			if c.code == flow.Done {
+				require.Contains(t, w.noticed()[0], "delete the Job "+firstJob+" by hand: the service account may not delete jobs")
+				return
+			}
+			require.ErrorContains(t, outcomes[0].Err, "the cleaner's Job is still there: the service account may not delete jobs")
+		})
+	}
+}

@@ -1,0 +1,154 @@
+package kube
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+
+	"github.com/casshook/casshook/pkg/flow"
+)
+
+// undoPrefix begins the names of volume snapshots of what a restore replaces; their time
+// and the claim's name follow.
+const (
+	undoPrefix = ownPrefix + "undo-"
+	undoTime   = "20060102t150405z"
+)
+
+// errorStays is how long an error of a volume snapshot must stay until it is believed:
+// the snapshot controller tries again, and says so of mere conflicts of its own writes.
+const errorStays = 20 * time.Second
+
+// SnapshotVolumes makes a volume snapshot of each of the ring's claims and waits until
+// all of them are ready to use. It returns the names of those that were made, also with
+// an error. Claims that are not bound have nothing to save.
+func (t *Target) SnapshotVolumes(ctx context.Context, limit time.Duration, progress func(string)) ([]string, error) {
+	claims, err := t.ringClaims(ctx)
+	if err != nil {
+		return nil, flow.Fail(flow.Precondition, err)
+	}
+	var made []string
+	at := t.client.Now().UTC().Format(undoTime)
+	for i := range claims {
+		if claims[i].Spec.VolumeName == "" {
+			progress("the volume claim " + claims[i].Name + " is not bound: there is nothing to save")
+			continue
+		}
+		o := t.undo(&claims[i], at)
+		if err := t.client.createSnapshot(ctx, o); err != nil {
+			return made, fmt.Errorf("save the volume claim %s: %w", claims[i].Name, err)
+		}
+		made = append(made, o.GetName())
+	}
+	return made, t.awaitSnapshots(ctx, made, limit, progress)
+}
+
+// ringClaims are the claims of the ring's StatefulSets, and all with its label, by name.
+func (t *Target) ringClaims(ctx context.Context) ([]corev1.PersistentVolumeClaim, error) {
+	o, err := t.objects(ctx)
+	if err != nil {
+		return nil, err
+	}
+	var found []corev1.PersistentVolumeClaim
+	for _, name := range slices.Sorted(maps.Keys(o.claims)) {
+		claim := o.claims[name]
+		if claim.Labels[clusterLabel] == cleanLabel(t.cluster) || o.setOf(name) != nil {
+			found = append(found, claim)
+		}
+	}
+	return found, nil
+}
+
+// undo is a VolumeSnapshot (snapshot.storage.k8s.io/v1). The claim's labels are
+// annotations of it, so that nobody takes it for a part of the ring.
+func (t *Target) undo(claim *corev1.PersistentVolumeClaim, at string) *unstructured.Unstructured {
+	spec := map[string]any{"source": map[string]any{"persistentVolumeClaimName": claim.Name}}
+	if class := t.client.opts.SnapshotClass; class != "" {
+		spec["volumeSnapshotClassName"] = class
+	}
+	o := &unstructured.Unstructured{Object: map[string]any{"apiVersion": "snapshot.storage.k8s.io/v1", "kind": "VolumeSnapshot", "spec": spec}}
+	o.SetNamespace(claim.Namespace)
+	o.SetName(shortName(undoPrefix+at+"-", claim.Name))
+	o.SetLabels(OwnLabels())
+	notes := map[string]string{}
+	for _, label := range []string{clusterLabel, datacenterLabel, rackLabel} {
+		if value := claim.Labels[label]; value != "" {
+			notes[label] = value
+		}
+	}
+	o.SetAnnotations(notes)
+	return o
+}
+
+func (c *Client) createSnapshot(ctx context.Context, o *unstructured.Unstructured) error {
+	err := c.do(ctx, request{"create", "volumesnapshots", o.GetNamespace(), o.GetName()}, func(ctx context.Context) error {
+		_, err := c.dynamic.Resource(snapshotResource()).Namespace(o.GetNamespace()).Create(ctx, o, metav1.CreateOptions{})
+		return err
+	})
+	switch {
+	case apierrors.IsAlreadyExists(err): // made, though its answer was lost
+		return nil
+	case absent(err):
+		return flow.Failf(flow.Precondition, "this Kubernetes knows no VolumeSnapshots: save the volumes otherwise, and leave this out: %w", err)
+	}
+	return err
+}
+
+func (t *Target) awaitSnapshots(ctx context.Context, names []string, limit time.Duration, progress func(string)) error {
+	failing := map[string]time.Time{}
+	wait := await{limit: limit, every: snapshotPoll, what: "the volume snapshots are ready to use", progress: progress}
+	return t.client.until(ctx, wait, func(ctx context.Context) (waiting []string, err error) {
+		list, err := t.snapshots(ctx)
+		if err != nil {
+			return nil, err
+		}
+		var problems []error
+		for _, name := range names {
+			i := slices.IndexFunc(list, func(o unstructured.Unstructured) bool { return o.GetName() == name })
+			if i < 0 {
+				problems = append(problems, fmt.Errorf("the volume snapshot %s is gone: somebody deleted it", name))
+				continue
+			}
+			f := fields{list[i].Object}
+			if f.flag("status", "readyToUse") {
+				continue
+			}
+			message := strings.TrimSpace(f.text("status", "error", "message"))
+			waiting = append(waiting, strings.TrimSpace(name+" "+message))
+			if len(f.object("status", "error")) == 0 {
+				delete(failing, name)
+			} else if since, ok := failing[name]; !ok {
+				failing[name] = t.client.clock.Now()
+			} else if t.client.clock.Now().Sub(since) >= errorStays {
+				problems = append(problems, fmt.Errorf("the volume snapshot %s failed: %s", name, message))
+			}
+		}
+		return waiting, errors.Join(problems...)
+	})
+}
+
+// snapshots lists the VolumeSnapshots of the namespace; none where Kubernetes does not
+// know them.
+func (t *Target) snapshots(ctx context.Context) ([]unstructured.Unstructured, error) {
+	var list *unstructured.UnstructuredList
+	err := t.client.do(ctx, request{"list", "volumesnapshots", t.namespace, ""}, func(ctx context.Context) (err error) {
+		list, err = t.client.dynamic.Resource(snapshotResource()).Namespace(t.namespace).List(ctx, metav1.ListOptions{})
+		return err
+	})
+	if absent(err) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	return list.Items, nil
+}

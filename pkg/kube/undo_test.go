@@ -1,0 +1,156 @@
+package kube
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/util/validation"
+
+	"github.com/casshook/casshook/pkg/flow"
+)
+
+// snap sets the status of all volume snapshots whose name ends so.
+func (w *world) snap(suffix string, status map[string]any) {
+	for _, o := range w.list(snapshotGroup, "volumesnapshots") {
+		name := in(o, "metadata")["name"].(string)
+		if strings.HasSuffix(name, suffix) {
+			w.edit(snapshotGroup, "volumesnapshots", name, func(o map[string]any) { o["status"] = status })
+		}
+	}
+}
+
+func undoWorld(t *testing.T, opts Options) *world {
+	t.Helper()
+	w := newWorld(t, opts)
+	w.still("prod", "d", 2, []string{"r"})
+	w.claim("more", func(c *corev1.PersistentVolumeClaim) {
+		c.Labels = map[string]string{clusterLabel: "prod", datacenterLabel: "d", rackLabel: "r", "team": "x"}
+	})
+	w.claim("foreign")
+	w.claim("server-data-other-sts-0")
+	return w
+}
+
+func TestSnapshotVolumes(t *testing.T) {
+	t.Parallel()
+	for _, class := range []string{"", "fast"} {
+		w := undoWorld(t, Options{SnapshotClass: class})
+		w.claim("server-data-d-r-sts-1", unbound)
+		onWait(w, map[int]func(){
+			1: func() {
+				w.snap("more", map[string]any{"readyToUse": false, "error": map[string]any{"message": "the object has been modified"}})
+			},
+			2: func() { w.snap("more", map[string]any{"readyToUse": true}) },
+			3: func() { w.snap("-0", map[string]any{"readyToUse": true, "error": map[string]any{"message": "old"}}) },
+		})
+		var told []string
+		made, err := w.ring().SnapshotVolumes(t.Context(), time.Minute, func(m string) { told = append(told, m) })
+		require.NoError(t, err)
+		more, data := "casshook-undo-20261121t100000z-more", "casshook-undo-20261121t100000z-server-data-d-r-sts-0"
+		require.Equal(t, []string{more, data}, made)
+		require.Equal(t, []string{
+			"the volume claim server-data-d-r-sts-1 is not bound: there is nothing to save",
+			"waiting until the volume snapshots are ready to use: " + more + "; " + data,
+			"waiting until the volume snapshots are ready to use: " + more + " the object has been modified; " + data,
+			"waiting until the volume snapshots are ready to use: " + data,
+		}, told)
+		all := w.list(snapshotGroup, "volumesnapshots")
+		require.Len(t, all, 2)
+		first := all[0]
+		spec := map[string]any{"source": map[string]any{"persistentVolumeClaimName": "more"}}
+		if class != "" {
+			spec["volumeSnapshotClassName"] = class
+		}
+		require.Equal(t, spec, first["spec"])
+		require.Equal(t, "VolumeSnapshot", first["kind"])
+		require.Equal(t, map[string]any{"app.kubernetes.io/managed-by": "casshook"}, in(first, "metadata")["labels"])
+		require.Equal(t, map[string]any{clusterLabel: "prod", datacenterLabel: "d", rackLabel: "r"}, in(first, "metadata")["annotations"], "what is no label does not belong to the ring")
+	}
+}
+
+func TestSnapshotVolumesFails(t *testing.T) {
+	t.Parallel()
+	const one, two = "casshook-undo-20261121t100000z-more", "casshook-undo-20261121t100000z-server-data-d-r-sts-0"
+	for _, c := range []struct {
+		name string
+		edit func(w *world)
+		made int
+		code flow.Code
+		want string
+	}{
+		{"never ready", func(*world) {}, 3, flow.Precondition, "waited 30s until the volume snapshots are ready to use: " + one + "; " + two},
+		{"an error that stays", func(w *world) {
+			onWait(w, map[int]func(){1: func() { w.snap("more", map[string]any{"error": map[string]any{"message": "no space"}}) }})
+		}, 3, flow.Failed, "the volume snapshot " + one + " failed: no space"},
+		{"errors that go", func(w *world) {
+			clockOf(w.client).onWait = func() {
+				if w.client.Now().Second()%10 == 0 {
+					w.snap("more", map[string]any{})
+				} else {
+					w.snap("more", map[string]any{"error": map[string]any{"message": "no space"}})
+				}
+			}
+		}, 3, flow.Precondition, "waited 30s"},
+		{"deleted", func(w *world) {
+			onWait(w, map[int]func(){1: func() { w.remove(snapshotGroup, "volumesnapshots", one) }})
+		}, 3, flow.Failed, "the volume snapshot " + one + " is gone"},
+		{"forbidden", func(w *world) { w.refuse = forbid("create snapshot.storage.k8s.io/volumesnapshots") }, 0, flow.Failed, "save the volume claim more: the service account may not create volumesnapshots"},
+		{"unknown", func(w *world) { w.absent["volumesnapshots"] = true }, 0, flow.Precondition, "this Kubernetes knows no VolumeSnapshots"},
+		{"half of them", func(w *world) {
+			creates := 0
+			w.refuse = func(a asked) *metav1.Status {
+				if a.verb == "create" {
+					if creates++; creates == 2 {
+						return forbid(a.rule())(a)
+					}
+				}
+				return nil
+			}
+		}, 1, flow.Failed, "save the volume claim server-data-d-r-sts-0"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			w := undoWorld(t, Options{})
+			target := w.ring()
+			c.edit(w)
+			made, err := target.SnapshotVolumes(t.Context(), 30*time.Second, func(string) {})
+			require.ErrorContains(t, err, c.want)
+			require.Equal(t, c.code, flow.CodeOf(err))
+			require.Len(t, made, c.made)
+		})
+	}
+}
+
+func TestSnapshotVolumesThatAreThere(t *testing.T) {
+	t.Parallel()
+	w := undoWorld(t, Options{})
+	w.after = func(a asked) {
+		if a.verb == "create" {
+			w.snap(a.name, map[string]any{"readyToUse": true})
+		}
+	}
+	target := w.ring()
+	for range 2 { // as if the answers were lost
+		made, err := target.SnapshotVolumes(t.Context(), 0, func(string) {})
+		require.NoError(t, err)
+		require.Len(t, made, 3)
+	}
+}
+
+func TestUndoName(t *testing.T) {
+	t.Parallel()
+	target := newWorld(t, Options{}).client.target([]*Datacenter{{}})
+	seen := map[string]bool{}
+	for i := range 3 {
+		claim := &corev1.PersistentVolumeClaim{ObjectMeta: metav1.ObjectMeta{Name: fmt.Sprintf("server-data-a-long-cluster-of-datacenters.rack-sts-%d", i)}}
+		name := target.undo(claim, "20261121t100000z").GetName()
+		require.Empty(t, validation.IsDNS1123Label(name), name)
+		require.False(t, seen[name])
+		seen[name] = true
+	}
+}

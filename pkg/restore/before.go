@@ -1,0 +1,72 @@
+package restore
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/casshook/casshook/pkg/cluster"
+	"github.com/casshook/casshook/pkg/flow"
+	"github.com/casshook/casshook/pkg/ring"
+)
+
+// Way is how before-restore makes room.
+type Way string
+
+// Ways.
+const (
+	// WayStop stops the datacenters; volumes can then be cleaned in place.
+	WayStop Way = "stop"
+	// WayDelete deletes them with their volumes, WayDeleteKeepVolumes without.
+	WayDelete            Way = "delete"
+	WayDeleteKeepVolumes Way = "delete-keep-volumes"
+)
+
+// Room is what before-restore did.
+type Room struct {
+	Way Way `json:"way"`
+	// Undo are volume snapshots that were taken before anything was deleted.
+	Undo []string `json:"undo,omitempty"`
+}
+
+// Before makes room for a restore. Before it deletes anything it stops all nodes,
+// so that nothing is written any more, and takes snapshots of the volumes, which it
+// names.
+func Before(ctx context.Context, target ring.Retirer, way Way, snapshotTimeout time.Duration, observer flow.Observer) (*Room, error) {
+	room := &Room{Way: way}
+	var held ring.Held
+	unlock := func(ctx context.Context) error {
+		if held == nil {
+			return nil
+		}
+		return held.Release(ctx)
+	}
+	steps := []flow.Step{
+		{Name: "taking the lock", Undo: unlock, Do: func(ctx context.Context) (err error) {
+			held, err = target.Acquire(ctx, nil, ring.Claim{Holder: cluster.Holder(), Operation: "before-restore"})
+			return err
+		}},
+		{Name: "stopping the nodes", Do: func(ctx context.Context) error {
+			return flow.Fail(flow.HalfWay, target.Stop(ctx, observer.Progress))
+		}},
+	}
+	if way != WayStop {
+		steps = append(steps,
+			flow.Step{Name: "taking volume snapshots as an undo", Do: func(ctx context.Context) (err error) {
+				room.Undo, err = target.SnapshotVolumes(ctx, snapshotTimeout, observer.Progress)
+				return flow.Fail(flow.HalfWay, err)
+			}},
+			flow.Step{Name: "deleting", Do: func(ctx context.Context) error {
+				err := target.Delete(ctx, way == WayDeleteKeepVolumes, observer.Progress)
+				if err != nil {
+					err = fmt.Errorf("%w (the volumes are in the volume snapshots %v)", err, room.Undo)
+				}
+				return flow.Fail(flow.HalfWay, err)
+			}})
+	}
+	steps = append(steps, flow.Step{Name: "giving the lock back", Do: unlock})
+	if err := flow.Run(ctx, steps, observer); err != nil {
+		return nil, err
+	}
+	return room, nil
+}
