@@ -13,6 +13,9 @@ import (
 type Step struct {
 	// Name is what people read, in the present participle: "taking snapshots".
 	Name string
+	// Skip passes over the step, unseen, when what came before it left nothing to
+	// do; nil never does.
+	Skip func() bool
 	Do   func(ctx context.Context) error
 	// Undo reverses Do after a later step failed, or after Do itself failed
 	// half-way. Nil says that the step changes nothing or needs no undo.
@@ -35,7 +38,12 @@ const undoTimeout = 2 * time.Minute
 // Run runs the steps in order. When one fails, the undos of it and of all steps
 // before run in reverse, under a context of their own; their errors are joined.
 func Run(ctx context.Context, steps []Step, observer Observer) error {
-	for i, step := range steps {
+	var run []Step
+	for _, step := range steps {
+		if step.Skip != nil && step.Skip() {
+			continue
+		}
+		run = append(run, step)
 		observer.Begin(step.Name)
 		started := time.Now()
 		err := ctx.Err()
@@ -47,7 +55,7 @@ func Run(ctx context.Context, steps []Step, observer Observer) error {
 		}
 		observer.End(step.Name, time.Since(started), err)
 		if err != nil {
-			return undo(ctx, steps[:i+1], observer, err)
+			return undo(ctx, run, observer, err)
 		}
 	}
 	return nil

@@ -71,6 +71,20 @@ func (r *recorder) steps(fails string, err error) []Step {
 	return steps
 }
 
+func TestSkippedStepsAreNeitherSeenNorUndone(t *testing.T) {
+	t.Parallel()
+	var r recorder
+	broken := errors.New("broken")
+	steps := r.steps("d", broken)
+	ran := false
+	steps[0].Do = func(context.Context) error { ran = true; return nil }
+	steps[1].Skip = func() bool { return ran } // asked when its turn comes
+	steps[2].Skip = func() bool { return !ran }
+	require.Same(t, broken, Run(t.Context(), steps, &r))
+	require.Equal(t, []string{"a", "c", "d"}, r.only("begin "))
+	require.Equal(t, []string{"d", "a"}, r.only("undo "))
+}
+
 func TestRunWithAFailureAtEachStep(t *testing.T) {
 	t.Parallel()
 	tests := []struct {

@@ -65,9 +65,9 @@ func (o *online) loadSteps() []flow.Step {
 // there and never truncate or drop.
 func (o *online) endSteps() []flow.Step {
 	return []flow.Step{
-		{Name: "building views", Do: o.unlessDone(o.journalled("building views", o.createViews))},
-		{Name: "restoring grants", Do: o.unlessDone(o.journalled("restoring grants", o.restoreGrants))},
-		{Name: "verifying", Do: o.unlessDone(o.verify)},
+		{Name: "building views", Skip: o.isDone, Do: o.journalled("building views", o.createViews)},
+		{Name: "restoring grants", Skip: o.isDone, Do: o.journalled("restoring grants", o.restoreGrants)},
+		{Name: "verifying", Skip: o.isDone, Do: o.verify},
 		{Name: "removing what the restore left", Do: o.end},
 		{Name: "giving the lock back", Do: o.Unlock},
 	}
@@ -76,12 +76,7 @@ func (o *online) endSteps() []flow.Step {
 // step is a step of the load: journalled before it starts and after it ends, and
 // half-way when it fails.
 func (o *online) step(name string, do func(context.Context) error) flow.Step {
-	return flow.Step{Name: name, Do: func(ctx context.Context) error {
-		if o.earlier.done || o.earlier.loaded || o.earlier.cleaned {
-			return nil
-		}
-		return o.journalled(name, do)(ctx)
-	}}
+	return flow.Step{Name: name, Skip: o.isLoaded, Do: o.journalled(name, do)}
 }
 
 func (o *online) journalled(name string, do func(context.Context) error) func(context.Context) error {

@@ -47,20 +47,16 @@ func MakePlan(ctx context.Context, target ring.Target, opts Options, observer fl
 func (r *run) prepare() []flow.Step {
 	return []flow.Step{
 		{Name: "reading the documents", Do: r.readDocuments},
-		{Name: "comparing the schemas", Do: r.unlessDone(r.makePlan)},
-		{Name: "verifying the files", Do: r.unlessDone(r.verifyFiles)},
+		{Name: "comparing the schemas", Skip: r.isDone, Do: r.makePlan},
+		{Name: "verifying the files", Skip: r.isLoaded, Do: r.verifyFiles},
 	}
 }
 
-// unlessDone passes over a step when an earlier run ended the restore.
-func (r *run) unlessDone(do func(context.Context) error) func(context.Context) error {
-	return func(ctx context.Context) error {
-		if r.earlier.done {
-			return nil
-		}
-		return do(ctx)
-	}
-}
+// isDone tells whether an earlier run ended the restore.
+func (r *run) isDone() bool { return r.earlier.done }
+
+// isLoaded tells whether all data is in place: then nothing is loaded any more.
+func (r *run) isLoaded() bool { return r.earlier.done || r.earlier.loaded || r.earlier.cleaned }
 
 func (r *run) names() []string { return r.View.Names }
 
@@ -163,9 +159,6 @@ func (r *run) scope() []wire.TableName {
 
 // verifyFiles compares every file in scope with what the backup recorded.
 func (r *run) verifyFiles(ctx context.Context) error {
-	if r.earlier.loaded || r.earlier.cleaned {
-		return nil // nothing is loaded any more
-	}
 	args := wire.VerifyArgs{BackupID: r.source.id, Full: r.opts.Full, Tables: r.scope()}
 	results, err := ring.CallProgress[wire.VerifyResult](ctx, r.Sessions, wire.OpVerify, func(int) any { return args }, r.progress("verified %d of %d tables"))
 	if err != nil {
