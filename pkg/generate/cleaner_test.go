@@ -186,6 +186,7 @@ var fieldPath = regexp.MustCompile(`^[A-Za-z]+[A-Za-z0-9.\[\]/_-]*$`)
 func FuzzCleaner(f *testing.F) {
 	for _, name := range append(hostile(), "/a", "/a/b", "/", "//", "/a/../b", "casshook-20261121T101530Z-4f2a", dataClaim+"a.b") {
 		f.Add(name, "a", "/a", "z", int64(1))
+		f.Add(name, name, name, name, int64(1))
 		f.Add("a", name, "/a", "z", int64(-1))
 		f.Add(dataClaim+"a", "a", name, "z", int64(1<<31))
 		f.Add("a", "a", "/a", name, int64(0))
