@@ -71,9 +71,16 @@ func TestStoppedNodesWaits(t *testing.T) {
 			})
 		},
 		3: set(0, 1),
-		4: set(0, 0),
-		5: func() { w.remove("", "pods", "set-gone-0") },
-		6: func() { w.remove("", "pods", "set-dc1-1") },
+		4: func() {
+			require.Len(t, w.noticed(), 3, "the last pod of it is still there")
+			set(1, 0)()
+		},
+		5: func() {
+			require.Len(t, w.noticed(), 3, "it is to make one")
+			set(0, 0)()
+		},
+		6: func() { w.remove("", "pods", "set-gone-0") },
+		7: func() { w.remove("", "pods", "set-dc1-1") },
 	})
 	nodes, err := w.ring().StoppedNodes(t.Context())
 	require.NoError(t, err)
@@ -85,6 +92,15 @@ func TestStoppedNodesWaits(t *testing.T) {
 		"waiting until the ring is stopped: pod set-dc1-1 is still there; pod set-gone-0 is still there",
 		"waiting until the ring is stopped: pod set-dc1-1 is still there",
 	}, w.noticed())
+}
+
+// Old versions of cass-operator labelled pods by Cassandra's name of the datacenter.
+func TestPodsOfADatacenter(t *testing.T) {
+	t.Parallel()
+	d := &Datacenter{Name: "dc1", CassandraName: "East Side"}
+	for label, want := range map[string]bool{"dc1": true, "EastSide": true, "East Side": false, "": false, "dc2": false} {
+		require.Equal(t, want, d.has(&corev1.Pod{ObjectMeta: metav1.ObjectMeta{Labels: map[string]string{datacenterLabel: label}}}, nil), label)
+	}
 }
 
 func TestStoppedNodesEnds(t *testing.T) {

@@ -195,6 +195,20 @@ func TestStopThroughK8ssandraEnds(t *testing.T) {
 	require.ErrorContains(t, err, "the service account may not get k8ssandraclusters in namespace ops")
 }
 
+// A member without a namespace is in that of its cluster.
+func TestStopThroughK8ssandraBesideIt(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, Options{})
+	w.still("prod", "dc1", 1, []string{"r1"})
+	w.put("k8ssandra.io", "k8ssandraclusters", made("k8ssandra.io/v1alpha1", "K8ssandraCluster", "db", "kc", map[string]any{
+		"spec": map[string]any{"cassandra": map[string]any{"datacenters": list(memberOf("dc1", "", false))}}}))
+	editDatacenter(w, func(o map[string]any) {
+		in(o, "metadata")["ownerReferences"] = list(map[string]any{"kind": "K8ssandraCluster", "name": "kc"})
+	})
+	require.NoError(t, w.ring().Stop(t.Context(), func(string) {}))
+	require.Equal(t, true, memberStopped(w, 0))
+}
+
 // A label of a cluster that is not there, or of a Kubernetes without k8ssandra-operator.
 func TestStopWithoutOwner(t *testing.T) {
 	t.Parallel()

@@ -91,7 +91,7 @@ func (d *demo) run(ctx context.Context) (err error) {
 	if err := d.disaster(ctx); err != nil {
 		return err
 	}
-	d.say("Restore: volumes, objects, and after-restore once the datacenter is ready")
+	d.say("Restore: volumes, objects with the datacenter stopped, and after-restore: a cleaner on every volume, then the start")
 	action := *d.kasten.Catalog.RestoreActions[0]
 	action.Spec.Subject.Name = results[0].RestorePoint
 	if _, err := d.kasten.Restore(ctx, &action); err != nil {
@@ -159,7 +159,7 @@ func (d *demo) fill(ctx context.Context) (zoo.Digests, error) {
 
 // protect does what the README's quick start does, the files of Kasten going to the stand-in.
 func (d *demo) protect(ctx context.Context) error {
-	d.say("casshook generate: Blueprint, Policy, RestoreAction, RBAC")
+	d.say("casshook generate: Blueprint, Policy, RestoreAction, TransformSet, RBAC")
 	out := filepath.Join(d.work, "casshook")
 	if err := d.casshook(ctx, "generate", "all", "--namespace", d.datacenter.Namespace, "--image", d.image, "--profile", "none", "--out", out); err != nil {
 		return err
@@ -178,7 +178,7 @@ func (d *demo) protect(ctx context.Context) error {
 		}
 	}
 	catalog, err := kastenstandin.LoadCatalog(filepath.Join(out, "blueprints", "policy-hooks", "blueprint.yaml"),
-		filepath.Join(out, "examples", "policy-hooks", "policy.yaml"), filepath.Join(out, "examples", "policy-hooks", "restore-"+d.datacenter.Namespace+".yaml"))
+		filepath.Join(out, "blueprints", "transforms", "create-stopped.yaml"), filepath.Join(out, "examples", "policy-hooks", "policy.yaml"), filepath.Join(out, "examples", "policy-hooks", "restore-"+d.datacenter.Namespace+".yaml"))
 	if err != nil {
 		return err
 	}
