@@ -5,7 +5,6 @@ package e2e
 import (
 	"context"
 	"fmt"
-	"strings"
 	"testing"
 
 	gocql "github.com/apache/cassandra-gocql-driver/v2"
@@ -17,40 +16,6 @@ import (
 	"github.com/casshook/casshook/test/lab/site"
 	"github.com/casshook/casshook/test/lab/zoo"
 )
-
-// boundHooks is a Blueprint that is bound to CassandraDatacenters, as for each of them alone.
-const boundHooks = `apiVersion: cr.kanister.io/v1alpha1
-kind: Blueprint
-metadata: {name: bound, namespace: kasten-io}
-actions:
-  backupPrehook:
-    phases:
-    - func: KubeTask
-      name: beforeBackup
-      args:
-        image: IMAGE
-        podOverride: {serviceAccountName: ACCOUNT}
-        command: [/casshook/casshook, before-backup, "--namespace={{ .Object.metadata.namespace }}", "--datacenter={{ .Object.metadata.name }}", --output=kanister]
----
-apiVersion: config.kio.kasten.io/v1alpha1
-kind: BlueprintBinding
-metadata: {name: bound, namespace: kasten-io}
-spec:
-  blueprintRef: {name: bound, namespace: kasten-io}
-  resources:
-    matchAll:
-    - type: {operator: In, values: [{group: cassandra.datastax.com, resource: cassandradatacenters}]}
----
-apiVersion: config.kio.kasten.io/v1alpha1
-kind: Policy
-metadata: {name: cassandra, namespace: kasten-io}
-spec:
-  frequency: '@onDemand'
-  selector: {matchExpressions: [{key: k10.kasten.io/appNamespace, operator: In, values: [NAMESPACE]}]}
-  actions:
-  - action: backup
-    backupParameters: {profile: {name: none, namespace: kasten-io}}
-`
 
 // TestRingOfTwoDatacenters has a ring of two datacenters, which is backed up and restored as one and refused for one of them
 // alone; and then a third in another namespace, with which it is refused altogether.
@@ -72,7 +37,7 @@ func TestRingOfTwoDatacenters(t *testing.T) {
 	want := digest(t, session)
 	stop()
 
-	k := w.protect(t, nil)
+	k := w.protect(t, policyHooks)
 	point := backup(t, k)
 	w.damage(t, dc1, 2)
 	for _, d := range both {
@@ -87,9 +52,9 @@ func TestRingOfTwoDatacenters(t *testing.T) {
 
 	alone := `datacenter ` + w.namespace + `/dc1 is one of the ring "wide" together with dc2`
 	w.refused(t, 3, run{args: []string{"before-backup", "--datacenter=dc1"}}, alone)
-	bound := w.kasten(t, file(t, strings.NewReplacer("IMAGE", image(), "ACCOUNT", hookAccount, "NAMESPACE", w.namespace).Replace(boundHooks)))
+	bound := w.protect(t, resourceBound)
 	bound.Attempts = 1
-	results, err := bound.RunPolicy(t.Context(), bound.Catalog.Policies["cassandra"])
+	results, err := bound.RunPolicy(t.Context(), onlyPolicy(t, bound))
 	require.ErrorContains(t, err, "casshook: "+alone)
 	require.Equal(t, kastenstandin.Failed, results[0].State)
 	w.reachOut(t, dc1)

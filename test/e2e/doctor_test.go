@@ -43,8 +43,7 @@ func doctorWorld(t *testing.T) *world {
 		for _, err := range []error{
 			s.Core.RbacV1().ClusterRoleBindings().Delete(ctx, doctorRole, metav1.DeleteOptions{}),
 			s.Core.RbacV1().ClusterRoles().Delete(ctx, doctorRole, metav1.DeleteOptions{}),
-			s.Dynamic.Resource(schema.GroupVersionResource{Group: "snapshot.storage.k8s.io", Version: "v1", Resource: "volumesnapshotclasses"}).
-				Delete(ctx, doctorRole, metav1.DeleteOptions{}),
+			w.dropSnapshotClass(ctx, doctorRole),
 		} {
 			require.True(t, err == nil || apierrors.IsNotFound(err), err)
 		}
@@ -55,37 +54,13 @@ func doctorWorld(t *testing.T) *world {
 		defer cancel()
 		clean(ctx)
 	})
-	for kind, plural := range map[string]string{"BlueprintBinding": "blueprintbindings", "Policy": "policies", "Profile": "profiles"} {
-		w.define(t, kind, plural)
+	for _, kind := range []kind{bindings(), policies(), profiles()} {
+		w.define(t, kind)
 	}
 	for _, namespace := range []string{doctorNamespace, doctorKasten} {
 		require.NoError(t, s.Namespace(t.Context(), namespace))
 	}
 	return w
-}
-
-// define makes a kind of Kasten's, if it is not there, for as long as the test runs.
-func (w *world) define(t *testing.T, kind, plural string) {
-	t.Helper()
-	definitions := w.Dynamic.Resource(schema.GroupVersionResource{Group: "apiextensions.k8s.io", Version: "v1", Resource: "customresourcedefinitions"})
-	name := plural + ".config.kio.kasten.io"
-	_, err := definitions.Get(t.Context(), name, metav1.GetOptions{})
-	if err == nil {
-		return
-	}
-	require.True(t, apierrors.IsNotFound(err), err)
-	require.NoError(t, w.Apply(t.Context(), fmt.Sprintf(`apiVersion: apiextensions.k8s.io/v1
-kind: CustomResourceDefinition
-metadata: {name: %s}
-spec:
-  group: config.kio.kasten.io
-  scope: Namespaced
-  names: {kind: %s, plural: %s, singular: %s}
-  versions: [{name: v1alpha1, served: true, storage: true, schema: {openAPIV3Schema: {type: object, x-kubernetes-preserve-unknown-fields: true}}}]
-`, name, kind, plural, strings.ToLower(kind))))
-	t.Cleanup(func() {
-		_ = definitions.Delete(context.WithoutCancel(t.Context()), name, metav1.DeleteOptions{})
-	})
 }
 
 // diagnose runs doctor and returns what it found.
@@ -129,9 +104,9 @@ func TestDoctor(t *testing.T) {
 	w := doctorWorld(t)
 	w.ill(t, "datacenter", "account", "rbac")
 	w.create(t, site.Datacenter{Name: "dc1", Cluster: "doc", Size: 1})
-	if w.Lab { // its class is not annotated for Kasten
+	if !w.snapshotsByKasten(t) { // as in the lab
 		w.ill(t, "snapshots", "account", "rbac")
-		w.snapshotClass(t)
+		w.snapshotClass(t, doctorRole)
 	}
 	w.ill(t, "account", "rbac")
 	w.generated(t, "rbac")
@@ -171,15 +146,6 @@ func TestDoctor(t *testing.T) {
 		}
 	}
 	w.ill(t, "rbac")
-}
-
-// snapshotClass is one for the lab's driver with Kasten's annotation; not the default.
-func (w *world) snapshotClass(t *testing.T) {
-	t.Helper()
-	class, err := w.Core.StorageV1().StorageClasses().Get(t.Context(), w.StorageClass, metav1.GetOptions{})
-	require.NoError(t, err)
-	require.NoError(t, w.Apply(t.Context(), fmt.Sprintf("apiVersion: snapshot.storage.k8s.io/v1\nkind: VolumeSnapshotClass\n"+
-		"metadata: {name: %s, annotations: {k10.kasten.io/is-snapshot-class: 'true'}}\ndriver: %s\ndeletionPolicy: Delete\n", doctorRole, class.Provisioner)))
 }
 
 // doctorsRights: without any right everything is unknown; with just those that are declared doctor sees what an administrator sees.

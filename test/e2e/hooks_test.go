@@ -4,133 +4,29 @@ package e2e
 
 import (
 	"bufio"
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
-	"os"
 	"slices"
 	"strings"
 	"testing"
-	"text/template"
 
 	"github.com/stretchr/testify/require"
 	corev1 "k8s.io/api/core/v1"
-	rbacv1 "k8s.io/api/rbac/v1"
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
-	"github.com/casshook/casshook/pkg/kube"
 	kastenstandin "github.com/casshook/casshook/test/lab/kasten-standin"
 	"github.com/casshook/casshook/test/lab/kasten-standin/kanister"
 	"github.com/casshook/casshook/test/lab/site"
 )
 
-// hookAccount is the service account of the hook pods: it may do what kube.Rules says, and nothing else.
+// hookAccount is the service account of the hook pods: it may do what the generated Role says, and nothing else.
 const hookAccount = "casshook"
-
-// image is casshook's own.
-func image() string {
-	if name := os.Getenv("CASSHOOK_IMAGE"); name != "" {
-		return name
-	}
-	return "casshook.lab/casshook:e2e"
-}
-
-// policyHooks is a Blueprint for hooks of a policy and a restore, about the namespace, with both of these.
-const policyHooks = `apiVersion: cr.kanister.io/v1alpha1
-kind: Blueprint
-metadata: {name: cassandra-hooks, namespace: kasten-io}
-actions:
-{{- range $hook, $phase := .Hooks }}
-  {{ $hook }}:
-    kind: Namespace
-    phases:
-    - func: KubeTask
-      name: {{ $phase }}
-      args:
-        image: {{ $.Image }}
-        podOverride: {serviceAccountName: {{ $.Account }}}
-        command: [/casshook/casshook, {{ $hook }}, "--namespace={{ "{{ .Namespace.Name }}" }}", --output=kanister{{ range $.Flags }}, {{ . }}{{ end }}]
-{{- end }}
----
-apiVersion: config.kio.kasten.io/v1alpha1
-kind: Policy
-metadata: {name: cassandra, namespace: kasten-io}
-spec:
-  frequency: '@onDemand'
-  selector: {matchExpressions: [{key: k10.kasten.io/appNamespace, operator: In, values: [{{ .Namespace }}]}]}
-  actions:
-  - action: backup
-    backupParameters:
-      profile: {name: none, namespace: kasten-io}
-      filters:
-        excludeResources: [{group: apps, resource: statefulsets}{{ if not .KeepOwn }}, {matchLabels: {app.kubernetes.io/managed-by: casshook}}{{ end }}]
-      hooks:
-        preHook: {blueprint: cassandra-hooks, actionName: before-backup}
-        onSuccess: {blueprint: cassandra-hooks, actionName: after-backup}
-        onFailure: {blueprint: cassandra-hooks, actionName: on-failure}
----
-apiVersion: actions.kio.kasten.io/v1alpha1
-kind: RestoreAction
-metadata: {generateName: restore-, namespace: {{ .Namespace }}}
-spec:
-  subject: {apiVersion: apps.kio.kasten.io/v1alpha1, kind: RestorePoint, name: newest, namespace: {{ .Namespace }}}
-  targetNamespace: {{ .Namespace }}
-  filters: {excludeResources: [{group: apps, resource: statefulsets}]}
-  hooks:
-    onSuccess: {blueprint: cassandra-hooks, actionName: after-restore}
-`
-
-// hooks are the values of policyHooks.
-type hooks struct {
-	Image, Account, Namespace string
-	Hooks                     map[string]string
-	Flags                     []string
-	// KeepOwn lets our own Lease and ConfigMap into the restore point.
-	KeepOwn bool
-}
-
-// protect makes a Kasten that backs the namespace up with casshook's hooks, in pods that may do just what kube.Rules says.
-func (w *world) protect(t *testing.T, change func(*hooks)) *kastenstandin.Kasten {
-	t.Helper()
-	w.account(t)
-	h := hooks{Image: image(), Account: hookAccount, Namespace: w.namespace, Hooks: map[string]string{
-		"before-backup": "beforeBackup", "after-backup": "afterBackup", "on-failure": "onFailure", "after-restore": "afterRestore",
-	}}
-	if change != nil {
-		change(&h)
-	}
-	var text bytes.Buffer
-	require.NoError(t, template.Must(template.New("hooks").Parse(policyHooks)).Execute(&text, h))
-	return w.kasten(t, file(t, text.String()))
-}
-
-// account makes the hooks' service account in Kasten's namespace and gives it a role in the test's, made of kube.Rules.
-func (w *world) account(t *testing.T) {
-	t.Helper()
-	account := &corev1.ServiceAccount{ObjectMeta: metav1.ObjectMeta{Name: hookAccount}}
-	_, err := w.Core.CoreV1().ServiceAccounts(kastenNamespace).Create(t.Context(), account, metav1.CreateOptions{})
-	if err != nil && !apierrors.IsAlreadyExists(err) {
-		require.NoError(t, err)
-	}
-	role := &rbacv1.Role{ObjectMeta: metav1.ObjectMeta{Name: hookAccount}}
-	for _, r := range kube.Rules() {
-		role.Rules = append(role.Rules, rbacv1.PolicyRule{APIGroups: []string{r.APIGroup}, Resources: []string{r.Resource}, Verbs: r.Verbs})
-	}
-	_, err = w.Core.RbacV1().Roles(w.namespace).Create(t.Context(), role, metav1.CreateOptions{})
-	require.NoError(t, err)
-	binding := &rbacv1.RoleBinding{ObjectMeta: metav1.ObjectMeta{Name: hookAccount},
-		RoleRef:  rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "Role", Name: hookAccount},
-		Subjects: []rbacv1.Subject{{Kind: "ServiceAccount", Name: hookAccount, Namespace: kastenNamespace}}}
-	_, err = w.Core.RbacV1().RoleBindings(w.namespace).Create(t.Context(), binding, metav1.CreateOptions{})
-	require.NoError(t, err)
-}
 
 // backup runs the policy and returns the name of the restore point.
 func backup(t *testing.T, k *kastenstandin.Kasten) string {
 	t.Helper()
-	results, err := k.RunPolicy(t.Context(), k.Catalog.Policies["cassandra"])
+	results, err := k.RunPolicy(t.Context(), onlyPolicy(t, k))
 	require.NoError(t, err)
 	require.Len(t, results, 1)
 	require.Equal(t, kastenstandin.Complete, results[0].State)
@@ -140,6 +36,7 @@ func backup(t *testing.T, k *kastenstandin.Kasten) string {
 // restore runs the RestoreAction about a restore point, with changes of its spec.
 func restore(t *testing.T, k *kastenstandin.Kasten, point string, changes ...func(*kastenstandin.RestoreSpec)) (*kastenstandin.Result, error) {
 	t.Helper()
+	require.Len(t, k.Catalog.RestoreActions, 1)
 	action := *k.Catalog.RestoreActions[0]
 	action.Spec.Subject.Name = point
 	for _, change := range changes {

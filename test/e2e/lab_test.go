@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"strconv"
+	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -57,8 +58,23 @@ spec:
   ingress:
   - from:
     - podSelector: {matchExpressions: [{key: cassandra.datastax.com/cluster, operator: Exists}]}
-    - namespaceSelector: {matchLabels: {kubernetes.io/metadata.name: cass-operator}}
-`, d.Namespace)))
+    - namespaceSelector: {matchLabels: {kubernetes.io/metadata.name: %s}}
+`, d.Namespace, w.operatorNamespace(t))))
+}
+
+// operatorNamespace is where cass-operator runs: by itself, or beside k8ssandra-operator.
+func (w *world) operatorNamespace(t *testing.T) string {
+	t.Helper()
+	deployments, err := w.Core.AppsV1().Deployments(metav1.NamespaceAll).List(t.Context(), metav1.ListOptions{})
+	require.NoError(t, err)
+	for _, d := range deployments.Items {
+		for _, c := range d.Spec.Template.Spec.Containers {
+			if strings.Contains(c.Image, "cass-operator") {
+				return d.Namespace
+			}
+		}
+	}
+	return "cass-operator"
 }
 
 // watchHooks looks at all connections of the lab until connected is called, which wants those that hook pods began to go to the

@@ -79,7 +79,7 @@ func (w *world) byMistake(t *testing.T, d site.Datacenter) {
 // hookPodLost is a restore by Kasten whose hook's pod is deleted without grace in the middle of the work: the next attempt of
 // Kasten goes on. Its backup shows on the way that hooks connect to nothing but the API server.
 func (w *world) hookPodLost(t *testing.T, d site.Datacenter) {
-	k := w.protect(t, nil)
+	k := w.protect(t, policyHooks, online(t))
 	w.denyPodToPod(t, d)
 	connected := w.watchHooks(t, d)
 	point := backup(t, k)

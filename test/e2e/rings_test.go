@@ -30,7 +30,8 @@ func TestTwoRings(t *testing.T) {
 	both := []site.Datacenter{alpha, beta}
 	w.createAll(t, both)
 	wantAlpha, wantBeta := w.shop(t, alpha, 2), w.shop(t, beta, 3)
-	k := w.protect(t, func(h *hooks) { h.KeepOwn = true })
+	k := w.protect(t, policyHooks, online(t))
+	keepOwn(t, k)
 
 	w.must(t, "before-backup", "--datacenter=a1")
 	require.NotEmpty(t, w.leftovers(t, alpha))

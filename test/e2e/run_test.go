@@ -51,20 +51,23 @@ func build(m *testing.M) int {
 			return 1
 		}
 	}
-	if err := removeHooks(); err != nil {
-		fmt.Fprintln(os.Stderr, "remove hook pods of an earlier run:", err)
+	if err := prepare(); err != nil {
+		fmt.Fprintln(os.Stderr, "e2e:", err)
 		return 1
 	}
 	return m.Run()
 }
 
-// removeHooks removes the hook pods that a run left which was killed: tests would take them for their own.
-func removeHooks() error {
+// prepare removes the hook pods that a run left which was killed: tests would take them for their own.
+func prepare() error {
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
 	s, err := site.Open(ctx)
 	if err != nil {
 		return err
+	}
+	if !s.Lab && os.Getenv("CASSHOOK_IMAGE") == "" {
+		return fmt.Errorf("set CASSHOOK_IMAGE to casshook's image where the cluster of %s finds it: only the lab has %s", s.Kubeconfig, labImage)
 	}
 	none := int64(0)
 	return s.Core.CoreV1().Pods(kastenNamespace).DeleteCollection(ctx, metav1.DeleteOptions{GracePeriodSeconds: &none},

@@ -55,7 +55,9 @@ func same(t *testing.T, want, got zoo.Digests, d site.Datacenter) {
 func TestThreeNodes(t *testing.T) {
 	w := open(t, "three")
 	d := w.create(t, site.Datacenter{Name: "dc1", Cluster: "prod", Racks: []string{"r1", "r2", "r3"}, Size: 3})
-	k := w.protect(t, nil)
+	k := w.protect(t, policyHooks, "--config="+file(t, "apiVersion: casshook.io/v1\nkind: GenerateConfig\n"+
+		"restore: {offline: false}\nhooks: {afterRestore: {flags: {ready-timeout: 15m}}}\n")) // the nodes start one after the other
+	require.Contains(t, k.Catalog.Blueprints["casshook-policy-hooks"].Actions["after-restore"].Phases[0].Args["command"], "--ready-timeout=15m")
 	session, stop := w.session(t, d)
 	_, err := zoo.Create(t.Context(), w.zooOptions(t, d, session))
 	require.NoError(t, err)

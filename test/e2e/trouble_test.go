@@ -74,8 +74,7 @@ const restrictedAccount = "restricted"
 // restricted makes a service account without any right, and a kubeconfig with a token of it.
 func (w *world) restricted(t *testing.T) string {
 	t.Helper()
-	accounts := w.Core.CoreV1().ServiceAccounts(w.namespace)
-	_, err := accounts.Create(t.Context(), &corev1.ServiceAccount{ObjectMeta: metav1.ObjectMeta{Name: restrictedAccount}}, metav1.CreateOptions{})
+	_, err := w.Core.CoreV1().ServiceAccounts(w.namespace).Create(t.Context(), &corev1.ServiceAccount{ObjectMeta: metav1.ObjectMeta{Name: restrictedAccount}}, metav1.CreateOptions{})
 	require.NoError(t, err)
 	meta := metav1.ObjectMeta{Name: restrictedAccount}
 	_, err = w.Core.RbacV1().Roles(w.namespace).Create(t.Context(), &rbacv1.Role{ObjectMeta: meta}, metav1.CreateOptions{})
@@ -84,16 +83,21 @@ func (w *world) restricted(t *testing.T) string {
 		RoleRef:  rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "Role", Name: restrictedAccount},
 		Subjects: []rbacv1.Subject{{Kind: "ServiceAccount", Name: restrictedAccount, Namespace: w.namespace}}}, metav1.CreateOptions{})
 	require.NoError(t, err)
-	token, err := accounts.CreateToken(t.Context(), restrictedAccount, &authenticationv1.TokenRequest{}, metav1.CreateOptions{})
-	require.NoError(t, err)
+	return w.kubeconfigOf(t, w.namespace, restrictedAccount)
+}
 
+// kubeconfigOf writes a kubeconfig with a token of a service account.
+func (w *world) kubeconfigOf(t *testing.T, namespace, account string) string {
+	t.Helper()
+	token, err := w.Core.CoreV1().ServiceAccounts(namespace).CreateToken(t.Context(), account, &authenticationv1.TokenRequest{}, metav1.CreateOptions{})
+	require.NoError(t, err)
 	config, err := clientcmd.LoadFromFile(w.Kubeconfig)
 	require.NoError(t, err)
-	config.AuthInfos = map[string]*clientcmdapi.AuthInfo{}
+	require.NoError(t, clientcmdapi.FlattenConfig(config), "files that it names beside itself")
+	config.AuthInfos = map[string]*clientcmdapi.AuthInfo{account: {Token: token.Status.Token}}
 	for _, c := range config.Contexts {
-		c.AuthInfo = restrictedAccount
+		c.AuthInfo = account
 	}
-	config.AuthInfos[restrictedAccount] = &clientcmdapi.AuthInfo{Token: token.Status.Token}
 	path := filepath.Join(t.TempDir(), "kubeconfig")
 	require.NoError(t, clientcmd.WriteToFile(*config, path))
 	return path
@@ -116,7 +120,7 @@ func (w *world) allowAllBut(t *testing.T, group, resource, verb string) {
 	require.NoError(t, err)
 	for _, r := range kube.Rules() {
 		for _, v := range r.Verbs {
-			w.awaitRight(t, r.APIGroup, r.Resource, v, allows(role, r.APIGroup, r.Resource, v))
+			w.awaitRight(t, right{w.namespace, restrictedAccount, r.APIGroup, r.Resource, v}, allows(role, r.APIGroup, r.Resource, v))
 		}
 	}
 }
@@ -130,15 +134,18 @@ func allows(role *rbacv1.Role, group, resource, verb string) bool {
 	return false
 }
 
+// right is one that a service account may have in the test's namespace.
+type right struct{ accountNamespace, account, group, resource, verb string }
+
 // awaitRight waits until the API server has taken note.
-func (w *world) awaitRight(t *testing.T, group, resource, verb string, allowed bool) {
+func (w *world) awaitRight(t *testing.T, r right, allowed bool) {
 	t.Helper()
-	name, subresource, _ := strings.Cut(resource, "/")
-	soon(t, "the right to "+verb+" "+resource, func(ctx context.Context) error {
+	name, subresource, _ := strings.Cut(r.resource, "/")
+	soon(t, "the right of "+r.account+" to "+r.verb+" "+r.resource, func(ctx context.Context) error {
 		review, err := w.Core.AuthorizationV1().SubjectAccessReviews().Create(ctx, &authorizationv1.SubjectAccessReview{Spec: authorizationv1.SubjectAccessReviewSpec{
-			User: "system:serviceaccount:" + w.namespace + ":" + restrictedAccount,
+			User: "system:serviceaccount:" + r.accountNamespace + ":" + r.account,
 			ResourceAttributes: &authorizationv1.ResourceAttributes{
-				Namespace: w.namespace, Group: group, Resource: name, Subresource: subresource, Verb: verb}}}, metav1.CreateOptions{})
+				Namespace: w.namespace, Group: r.group, Resource: name, Subresource: subresource, Verb: r.verb}}}, metav1.CreateOptions{})
 		if err == nil && review.Status.Allowed != allowed {
 			err = fmt.Errorf("allowed is %v", review.Status.Allowed)
 		}

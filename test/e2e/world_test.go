@@ -18,6 +18,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime/schema"
 
 	kastenstandin "github.com/casshook/casshook/test/lab/kasten-standin"
 	"github.com/casshook/casshook/test/lab/site"
@@ -44,7 +45,7 @@ func open(t *testing.T, name string) *world {
 	s, err := site.Open(t.Context())
 	require.NoError(t, err)
 	w := &world{Site: s, namespace: "casshook-e2e-" + name}
-	require.NoError(t, s.RemoveNamespace(t.Context(), w.namespace, removeLimit), "what an earlier run left")
+	require.NoError(t, w.remove(t.Context()), "what an earlier run left")
 	require.NoError(t, s.Namespace(t.Context(), w.namespace))
 	t.Cleanup(func() {
 		if t.Failed() {
@@ -53,14 +54,35 @@ func open(t *testing.T, name string) *world {
 				return
 			}
 		}
-		ctx, cancel := context.WithTimeout(context.WithoutCancel(t.Context()), removeLimit)
-		defer cancel()
-		require.NoError(t, s.RemoveNamespace(ctx, w.namespace, removeLimit))
+		require.NoError(t, w.remove(context.WithoutCancel(t.Context())))
 	})
 	if err := s.Namespace(t.Context(), kastenNamespace); !apierrors.IsAlreadyExists(err) {
 		require.NoError(t, err)
 	}
 	return w
+}
+
+// remove removes the namespace, and then what its restore points keep of the storage, as they do of a namespace that is lost.
+func (w *world) remove(ctx context.Context) error {
+	if err := w.RemoveNamespace(ctx, w.namespace, removeLimit); err != nil {
+		return err
+	}
+	contents := w.Dynamic.Resource(schema.GroupVersionResource{Group: "snapshot.storage.k8s.io", Version: "v1", Resource: "volumesnapshotcontents"})
+	return site.Wait(ctx, removeLimit, "the end of the snapshots of "+w.namespace, func(ctx context.Context) error {
+		list, err := contents.List(ctx, metav1.ListOptions{LabelSelector: kastenstandin.SnapshotLabel + "=" + w.namespace})
+		if err != nil || len(list.Items) == 0 {
+			return err
+		}
+		for _, content := range list.Items {
+			if err := w.Patch(ctx, &content, `{"spec": {"deletionPolicy": "Delete"}}`); err != nil && !apierrors.IsNotFound(err) {
+				return err
+			}
+			if err := contents.Delete(ctx, content.GetName(), metav1.DeleteOptions{}); err != nil && !apierrors.IsNotFound(err) {
+				return err
+			}
+		}
+		return fmt.Errorf("%d are still there", len(list.Items))
+	})
 }
 
 // tell prints what is in the namespace: a test that failed takes it away.
@@ -143,10 +165,11 @@ func (w *world) kasten(t *testing.T, files ...string) *kastenstandin.Kasten {
 	return k
 }
 
-// logWriter writes lines to the test's log.
+// logWriter writes lines to the test's log, and looks for hooks that lack a permission.
 type logWriter struct{ t *testing.T }
 
 func (l logWriter) Write(p []byte) (int, error) {
+	permitted(l.t, string(p))
 	l.t.Log(strings.TrimRight(string(p), "\n"))
 	return len(p), nil
 }
