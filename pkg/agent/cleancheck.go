@@ -191,14 +191,14 @@ func (c *cleaner) checkEarlier(context.Context) error {
 	}
 	c.id = cleanID(c.backup.Node.BackupID, c.identity)
 	c.result.RestoreID = c.id
+	restores = slices.DeleteFunc(restores, func(r wire.RestoreSummary) bool { return c.identity == "" || r.Volume != c.identity })
+	own := slices.IndexFunc(restores, func(r wire.RestoreSummary) bool { return r.ID == c.id && r.Cleaned != nil })
+	if own >= 0 && !c.Again { // whether or not after-restore verified it since
+		return c.settled(restores[own].Cleaned)
+	}
 	for _, r := range restores {
-		if c.identity == "" || r.Volume != c.identity {
-			continue
-		}
 		this := r.BackupID == c.backup.Node.BackupID
 		switch {
-		case r.ID == c.id && r.Cleaned != nil && !c.Again:
-			return c.settled(r.Cleaned)
 		case this && r.Done && !c.Again:
 			return refuse("backup %s was restored on this volume by restore %s, which is done: to clean it all the same and lose what was written since, say --again", r.BackupID, r.ID)
 		case this && r.Loaded && !c.Again:

@@ -208,6 +208,20 @@ func TestCleanLosesTheMachine(t *testing.T) {
 	}
 }
 
+// What ended may have lost the statuses of its containers.
+func TestCleanEndsWithoutStatus(t *testing.T) {
+	t.Parallel()
+	w, f, target := shelfWorld(t, Options{}, 1)
+	f.pod = runs
+	f.log = func(string, int) podLog {
+		f.change(firstPod, failed("NodeShutdown", "Pod was terminated"))
+		return podLog{text: "placing\n"}
+	}
+	o, _ := cleanOne(t, w, target, false)
+	require.ErrorContains(t, o.Err, "its pod failed on the machine m1: NodeShutdown: Pod was terminated; it said last: placing")
+	require.Equal(t, flow.HalfWay, flow.CodeOf(o.Err))
+}
+
 func TestCleanPodVanishes(t *testing.T) {
 	t.Parallel()
 	for _, replaced := range []bool{false, true} {
@@ -273,7 +287,7 @@ func TestCleanJobFailsWithoutPod(t *testing.T) {
 	}{
 		{"failed", func(w *world) {
 			w.edit("batch", "jobs", firstJob, func(o map[string]any) {
-				in(o, "status")["conditions"] = []any{map[string]any{"type": "Suspended", "status": "False"}, map[string]any{"type": "Failed", "status": "True", "message": "quota"}}
+				in(o, "status")["conditions"] = []any{map[string]any{"type": "Suspended", "status": "True", "message": "another"}, map[string]any{"type": "Failed", "status": "True", "message": "quota"}}
 			})
 		}, flow.Failed, "the Job " + firstJob + " failed before it had a pod: quota"},
 		{"deleted", func(w *world) { w.remove("batch", "jobs", firstJob) }, flow.HalfWay, "somebody deleted the Job " + firstJob},

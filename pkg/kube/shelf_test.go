@@ -110,7 +110,8 @@ func TestCleanAsCassandra(t *testing.T) {
 	w, f, target := shelfWorld(t, Options{PullSecrets: []string{"ours", "shared"}}, 1, func(s *appsv1.StatefulSet) {
 		s.Spec.VolumeClaimTemplates = append([]corev1.PersistentVolumeClaim{{ObjectMeta: metav1.ObjectMeta{Name: "logs"}}}, s.Spec.VolumeClaimTemplates...)
 		spec := &s.Spec.Template.Spec
-		spec.Volumes = append(spec.Volumes, corev1.Volume{Name: "logs"}) // the claim's wins
+		spec.Volumes = append(spec.Volumes, corev1.Volume{Name: "logs", VolumeSource: corev1.VolumeSource{ // the template's wins
+			PersistentVolumeClaim: &corev1.PersistentVolumeClaimVolumeSource{ClaimName: "another"}}})
 		cassandra := &spec.Containers[1]
 		cassandra.VolumeMounts = append([]corev1.VolumeMount{{Name: "logs", MountPath: "/commit"}}, cassandra.VolumeMounts...)
 		spec.ServiceAccountName, spec.NodeSelector, spec.Tolerations = "cassandra", map[string]string{"disk": "ssd"}, []corev1.Toleration{{Key: "db"}}
@@ -325,6 +326,17 @@ func TestCleanLeavesOthersJobs(t *testing.T) {
 	require.ErrorContains(t, outcomes[0].Err, "another run made the Job "+firstJob+" meanwhile")
 	require.Equal(t, flow.Locked, flow.CodeOf(outcomes[0].Err))
 	require.Len(t, w.list("batch", "jobs"), 1, "it is not ours to remove")
+}
+
+func TestCleanMayNotMakeJobs(t *testing.T) {
+	t.Parallel()
+	w, f, target := shelfWorld(t, Options{}, 1)
+	w.refuse = forbid("create batch/jobs")
+	outcomes, err := target.Clean(t.Context(), tasksOf(t, target), (&progress{}).tell)
+	require.NoError(t, err)
+	require.ErrorContains(t, outcomes[0].Err, "the service account may not create jobs in namespace db")
+	require.Equal(t, flow.Failed, flow.CodeOf(outcomes[0].Err), "nothing began")
+	require.Empty(t, f.made)
 }
 
 // The answer to the making of a Job may get lost.

@@ -16,13 +16,14 @@ import (
 func TestStoppedNodes(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, Options{})
-	w.still("My Prod", "dc1", 3, []string{"r1", "Rack 2"})
+	w.still("My Prod", "dc1", 3, []string{"s", "Rack 2"})
 	w.still("My Prod", "dc2", 1, []string{"default"})
 	w.still("other", "dc3", 1, []string{"default"})
 	editDatacenter(w, func(o map[string]any) { in(o, "spec")["datacenterName"] = "East Side" })
-	w.claim("server-data-dc1-r1-sts-1", unbound)
-	w.put("", "pods", userOf("server-data-dc1-r1-sts-0", corev1.PodSucceeded, nil))
-	w.put("", "pods", userOf("server-data-dc1-r1-sts-1", corev1.PodRunning, map[string]string{"app.kubernetes.io/managed-by": "casshook", "job-name": "casshook-clean-x"}))
+	w.claim("server-data-dc1-s-sts-1", unbound)
+	w.put("", "pods", userOf("server-data-dc1-s-sts-0", corev1.PodSucceeded, nil))
+	w.put("", "pods", userOf("server-data-dc1-s-sts-1", corev1.PodRunning, map[string]string{"app.kubernetes.io/managed-by": "casshook", "job-name": "casshook-clean-x"}))
+	w.put("", "pods", userOf("server-data-dc1-rack-sts-0", corev1.PodFailed, nil))
 	w.put("", "pods", userOf("another", corev1.PodRunning, nil))
 	targets, err := w.client.Rings(t.Context(), Selection{})
 	require.NoError(t, err)
@@ -33,10 +34,10 @@ func TestStoppedNodes(t *testing.T) {
 		claim := "server-data-" + name
 		return ring.StoppedNode{Name: name, Datacenter: datacenter, Rack: rack, Volume: claim, Identity: "pvc/uid-" + claim + "/pv-" + claim}
 	}
-	second := node("dc1-r1-sts-1", "East Side", "r1")
+	second := node("dc1-s-sts-1", "East Side", "s")
 	second.Identity = ""
 	require.Equal(t, []ring.StoppedNode{
-		node("dc1-r1-sts-0", "East Side", "r1"), second, node("dc1-rack-sts-0", "East Side", "Rack2"), node("dc2-default-sts-0", "dc2", "default"),
+		node("dc1-rack-sts-0", "East Side", "Rack2"), node("dc1-s-sts-0", "East Side", "s"), second, node("dc2-default-sts-0", "dc2", "default"),
 	}, nodes)
 	require.Empty(t, w.noticed())
 }

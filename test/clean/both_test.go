@@ -1,0 +1,139 @@
+//go:build clean
+
+package clean
+
+import (
+	"bytes"
+	"context"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/casshook/casshook/pkg/agent"
+	"github.com/casshook/casshook/pkg/agent/wire"
+	"github.com/casshook/casshook/pkg/cli"
+	"github.com/casshook/casshook/test/lab/cassandra"
+	"github.com/casshook/casshook/test/lab/zoo"
+)
+
+// TestBothWays restores through the running node and by the cleaner, one after the other in either order, each twice and each after
+// the other stopped half-way. The end is always what was backed up.
+func TestBothWays(t *testing.T) {
+	w := start(t, cassandra.Options{Version: "5.0.9"}, zoo.Small)
+	want := w.digest(t)
+	const late = "42424242-0000-4000-8000-000000000000"
+	w.hook(t, "before-backup")
+	_, err := zoo.Damage(t.Context(), w.zoo)
+	require.NoError(t, err)
+
+	// The hook stops after it truncated. The cleaner takes over, and the hook ends it.
+	w.interrupted(t, "✓ truncating", "after-restore", "--in-place")
+	w.kill(t)
+	r := w.must(t, "--in-place")
+	require.Equal(t, wire.StateCleaned, r.State)
+	require.Len(t, r.Supersedes, 1, "the journal says what was left")
+	require.Equal(t, wire.StateUnchanged, w.must(t, "--in-place").State)
+	w.start(t)
+	w.same(t, want)
+	w.write(t, "INSERT INTO zoo.simple (id, v) VALUES (" + late + ", 'late')")
+	out := w.hook(t, "after-restore", "--in-place", "--keep-backup")
+	require.NotContains(t, out, "nothing was done")
+	require.Contains(t, w.hook(t, "after-restore", "--in-place", "--keep-backup"), "nothing was done")
+	require.Equal(t, 1, w.rows(t, "SELECT id FROM zoo.simple WHERE id = "+late), "what a client wrote after the restore stays")
+
+	// What is done is not done again by accident, and is when it is asked for.
+	w.kill(t)
+	require.Equal(t, wire.StateUnchanged, w.must(t, "--in-place").State)
+	require.Equal(t, wire.StateCleaned, w.must(t, "--in-place", "--again").State)
+	w.start(t)
+	w.same(t, want)
+	require.NotContains(t, w.hook(t, "after-restore", "--in-place"), "nothing was done", "it is verified anew")
+	require.Empty(t, glob(t, w.node.VolumeRoot, "casshook", "casshook-*"))
+
+	// The cleaner stops half-way. No hook does anything before it has ended its work.
+	w.hook(t, "before-backup")
+	_, err = zoo.Damage(t.Context(), w.zoo)
+	require.NoError(t, err)
+	w.kill(t)
+	w.killedHalfWay(t)
+	require.Equal(t, 3, w.fails(t, "after-restore", "--in-place"), "no Cassandra runs")
+	require.Equal(t, wire.StateCleaned, w.must(t, "--in-place").State)
+	w.start(t)
+	w.same(t, want)
+	w.hook(t, "after-restore", "--in-place")
+	w.kill(t)
+	code, _, reason := w.clean(t, "--in-place")
+	require.Equal(t, agent.ExitPrecondition, code)
+	require.Contains(t, reason, "no backup on the volume", "the hook removed it when it was done")
+	w.start(t)
+	w.same(t, want)
+}
+
+// interrupted runs casshook and interrupts it when it has printed a text.
+func (w *world) interrupted(t *testing.T, after string, args ...string) {
+	t.Helper()
+	ctx, stop := context.WithCancel(t.Context())
+	defer stop()
+	stderr := &until{text: after, then: stop}
+	code := cli.Run(ctx, append(args, "--inventory", w.ring.InventoryFile(), "--agent", binary), &bytes.Buffer{}, stderr)
+	require.NotZero(t, code, stderr.String())
+	require.Contains(t, stderr.String(), after)
+}
+
+// until keeps what is written, and does something when a text is in it.
+type until struct {
+	bytes.Buffer
+	text string
+	then func()
+}
+
+func (u *until) Write(p []byte) (int, error) {
+	n, err := u.Buffer.Write(p)
+	if strings.Contains(u.String(), u.text) {
+		u.then()
+	}
+	return n, err
+}
+
+// fails runs casshook and returns its exit code, which is not 0.
+func (w *world) fails(t *testing.T, args ...string) int {
+	t.Helper()
+	var stderr bytes.Buffer
+	code := cli.Run(t.Context(), append(args, "--inventory", w.ring.InventoryFile(), "--agent", binary), &bytes.Buffer{}, &stderr)
+	require.NotZero(t, code, stderr.String())
+	return code
+}
+
+// killedHalfWay kills the cleaner as soon as its journal is there, until that was before its end.
+func (w *world) killedHalfWay(t *testing.T) {
+	t.Helper()
+	journal := filepath.Join(w.node.VolumeRoot, "casshook", "restore-*", "journal.jsonl")
+	known := len(glob(t, journal))
+	cmd := w.command(t.Context(), "--in-place")
+	require.NoError(t, cmd.Start())
+	for deadline := time.Now().Add(time.Minute); len(glob(t, journal)) == known && time.Now().Before(deadline); {
+		time.Sleep(time.Millisecond)
+	}
+	require.NoError(t, cmd.Process.Kill())
+	require.Error(t, cmd.Wait())
+	for _, path := range glob(t, journal) {
+		if _, err := os.Stat(filepath.Join(filepath.Dir(path), "cleaned.json")); os.IsNotExist(err) {
+			return
+		}
+	}
+	t.Fatal("the cleaner had ended its work when it was killed")
+}
+
+func (w *world) write(t *testing.T, statement string) {
+	t.Helper()
+	require.NoError(t, w.session.Query(statement).ExecContext(t.Context()))
+}
+
+func (w *world) rows(t *testing.T, query string) int {
+	t.Helper()
+	return w.session.Query(query).IterContext(t.Context()).NumRows()
+}
