@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/casshook/casshook/pkg/cluster"
 	"github.com/casshook/casshook/pkg/flow"
 	"github.com/casshook/casshook/pkg/ring"
 )
@@ -34,22 +33,9 @@ type Room struct {
 // names.
 func Before(ctx context.Context, target ring.Retirer, way Way, snapshotTimeout time.Duration, observer flow.Observer) (*Room, error) {
 	room := &Room{Way: way}
-	var held ring.Held
-	unlock := func(ctx context.Context) error {
-		if held == nil {
-			return nil
-		}
-		return held.Release(ctx)
-	}
-	steps := []flow.Step{
-		{Name: "taking the lock", Undo: unlock, Do: func(ctx context.Context) (err error) {
-			held, err = target.Acquire(ctx, nil, ring.Claim{Holder: cluster.Holder(), Operation: "before-restore"})
-			return err
-		}},
-		{Name: "stopping the nodes", Do: func(ctx context.Context) error {
-			return flow.Fail(flow.HalfWay, target.Stop(ctx, observer.Progress))
-		}},
-	}
+	steps := []flow.Step{{Name: "stopping the nodes", Do: func(ctx context.Context) error {
+		return flow.Fail(flow.HalfWay, target.Stop(ctx, observer.Progress))
+	}}}
 	if way != WayStop {
 		steps = append(steps,
 			flow.Step{Name: "taking volume snapshots as an undo", Do: func(ctx context.Context) (err error) {
@@ -64,8 +50,7 @@ func Before(ctx context.Context, target ring.Retirer, way Way, snapshotTimeout t
 				return flow.Fail(flow.HalfWay, err)
 			}})
 	}
-	steps = append(steps, flow.Step{Name: "giving the lock back", Do: unlock})
-	if err := flow.Run(ctx, steps, observer); err != nil {
+	if err := flow.Run(ctx, locked(target, "before-restore", "", steps...), observer); err != nil {
 		return nil, err
 	}
 	return room, nil

@@ -3,7 +3,6 @@ package restore
 import (
 	"context"
 
-	"github.com/casshook/casshook/pkg/cluster"
 	"github.com/casshook/casshook/pkg/flow"
 	"github.com/casshook/casshook/pkg/ring"
 )
@@ -12,7 +11,6 @@ import (
 type offline struct {
 	shelf
 	target ring.Offline
-	lock   ring.Held
 }
 
 func newOffline(target ring.Offline, opts Options, observer flow.Observer) *offline {
@@ -28,13 +26,11 @@ func Offline(ctx context.Context, target ring.Offline, opts Options, observer fl
 		return nil, flow.Failf(flow.Usage, "a restore of a part needs the running ring: set stopped to false and wait until it is up, or leave --include and --exclude out")
 	}
 	o := newOffline(target, opts, observer)
-	err := flow.Run(ctx, []flow.Step{
-		{Name: "taking the lock", Do: o.takeLock, Undo: o.unlock},
-		{Name: "looking at the volumes", Do: o.look},
-		{Name: "putting the backup in place", Do: o.clean},
-		{Name: "starting the nodes", Do: o.start},
-		{Name: "giving the lock back", Do: o.unlock},
-	}, observer)
+	err := flow.Run(ctx, locked(target, "after-restore", opts.Backup,
+		flow.Step{Name: "looking at the volumes", Do: o.look},
+		flow.Step{Name: "putting the backup in place", Do: o.clean},
+		flow.Step{Name: "starting the nodes", Do: o.start},
+	), observer)
 	if err != nil {
 		return nil, err
 	}
@@ -45,18 +41,6 @@ func Offline(ctx context.Context, target ring.Offline, opts Options, observer fl
 // changing anything.
 func MakeOfflinePlan(ctx context.Context, target ring.Offline, opts Options, observer flow.Observer) (*Cleaned, error) {
 	return CleanVolumes(ctx, Volumes{Shelf: target, Cluster: target.ClusterName(), Place: target.Placed()}, true, opts, observer)
-}
-
-func (o *offline) takeLock(ctx context.Context) (err error) {
-	o.lock, err = o.target.Acquire(ctx, nil, ring.Claim{Holder: cluster.Holder(), Operation: "after-restore", BackupID: o.opts.Backup})
-	return err
-}
-
-func (o *offline) unlock(ctx context.Context) error {
-	if o.lock == nil {
-		return nil
-	}
-	return o.lock.Release(ctx)
 }
 
 // start starts the nodes, of which every one was cleaned.

@@ -9,7 +9,6 @@ import (
 	"strings"
 
 	"github.com/casshook/casshook/pkg/agent/wire"
-	"github.com/casshook/casshook/pkg/cluster"
 	"github.com/casshook/casshook/pkg/flow"
 	"github.com/casshook/casshook/pkg/ring"
 )
@@ -243,23 +242,12 @@ type Volumes struct {
 // CleanVolumes puts a backup in place on volumes, or looks whether it could.
 func CleanVolumes(ctx context.Context, volumes Volumes, dry bool, opts Options, observer flow.Observer) (*Cleaned, error) {
 	s := &shelf{volumes: volumes.Shelf, opts: opts, observer: observer, cluster: volumes.Cluster, place: volumes.Place, part: volumes.Part}
-	var held ring.Held
-	unlock := func(ctx context.Context) error {
-		if held == nil {
-			return nil
-		}
-		return held.Release(ctx)
-	}
 	steps := []flow.Step{{Name: "looking at the volumes", Do: s.look}}
 	if !dry {
 		steps = append(steps, flow.Step{Name: "putting the backup in place", Do: s.clean})
 	}
 	if locker, ok := volumes.Shelf.(ring.Locker); ok && !dry {
-		lock := func(ctx context.Context) (err error) {
-			held, err = locker.Acquire(ctx, nil, ring.Claim{Holder: cluster.Holder(), Operation: "clean", BackupID: opts.Backup})
-			return err
-		}
-		steps = slices.Concat([]flow.Step{{Name: "taking the lock", Do: lock, Undo: unlock}}, steps, []flow.Step{{Name: "giving the lock back", Do: unlock}})
+		steps = locked(locker, "clean", opts.Backup, steps...)
 	}
 	if err := flow.Run(ctx, steps, observer); err != nil {
 		return nil, err
