@@ -30,7 +30,7 @@ func refreshed(t *testing.T, w *world, name string) string {
 func usersWorld(t *testing.T) *world {
 	t.Helper()
 	w := newWorld(t, Options{})
-	users := []any{map[string]any{"secretName": "app"}, map[string]any{"secretName": "prod-superuser"}}
+	users := []any{map[string]any{"secretName": "app"}, map[string]any{"secretName": "app"}}
 	w.datacenter("prod", "dc1", 1, func(o map[string]any) { in(o, "spec")["users"] = users })
 	w.datacenter("prod", "dc2", 1, func(o map[string]any) {
 		in(o, "spec")["users"] = []any{map[string]any{"secretName": "copy"}}

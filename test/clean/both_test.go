@@ -39,7 +39,7 @@ func TestBothWays(t *testing.T) {
 	require.Equal(t, wire.StateUnchanged, w.must(t, "--in-place").State)
 	w.start(t)
 	w.same(t, want)
-	w.write(t, "INSERT INTO zoo.simple (id, v) VALUES (" + late + ", 'late')")
+	w.write(t, "INSERT INTO zoo.simple (id, v) VALUES ("+late+", 'late')")
 	out := w.hook(t, "after-restore", "--in-place", "--keep-backup")
 	require.NotContains(t, out, "nothing was done")
 	require.Contains(t, w.hook(t, "after-restore", "--in-place", "--keep-backup"), "nothing was done")

@@ -9,8 +9,10 @@ import (
 	"debug/elf"
 	"errors"
 	"io"
+	"maps"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -33,8 +35,11 @@ func TestImage(t *testing.T) {
 	machines := map[string]elf.Machine{"amd64": elf.EM_X86_64, "arm64": elf.EM_AARCH64}
 	for arch, machine := range machines {
 		files := imageFiles(t, filepath.Join(root, "bin", "image", "casshook-e2e-"+arch+".tar"))
-		require.Len(t, files, 3, "the program and two agents, no shell: %v", files)
+		require.Equal(t, []string{
+			"casshook/agents/casshook-agent-linux-amd64", "casshook/agents/casshook-agent-linux-arm64", "casshook/casshook", "casshook/casshook-agent",
+		}, slices.Sorted(maps.Keys(files)), "the program and agents, no shell")
 		requireStatic(t, files["casshook/casshook"], machine)
+		requireStatic(t, files["casshook/casshook-agent"], machine) // what the cleaner's Jobs run
 		for of, agent := range machines {
 			requireStatic(t, files["casshook/agents/casshook-agent-linux-"+of], agent)
 		}
