@@ -92,10 +92,28 @@ func stoppedIn(cluster *unstructured.Unstructured) (bool, error) {
 	return stopped, err
 }
 
-// TestOwned goes back in place in a datacenter that a K8ssandraCluster owns: what stops and starts it is written there.
+// twoVolumes is a storage configuration with a volume for the commit log alone, at /commitlog.
+func twoVolumes(storageClass string) map[string]any {
+	claim := func(size string) map[string]any {
+		return map[string]any{"storageClassName": storageClass, "accessModes": []any{"ReadWriteOnce"},
+			"resources": map[string]any{"requests": map[string]any{"storage": size}}}
+	}
+	return map[string]any{"storageConfig": map[string]any{
+		"cassandraDataVolumeClaimSpec": claim("2Gi"),
+		"additionalVolumes":            []any{map[string]any{"name": "commitlog", "mountPath": "/commitlog", "pvcSpec": claim("1Gi")}},
+	}}
+}
+
+// TestOwned goes back in place in a datacenter that a K8ssandraCluster owns: what stops and starts it is written there. Its nodes
+// have two volumes, which the cleaner works on together.
 func TestOwned(t *testing.T) {
 	w := open(t, "owned")
-	d := w.create(t, site.Datacenter{Name: "dc1", Cluster: "owned", Size: 1})
+	d := w.create(t, site.Datacenter{Name: "dc1", Cluster: "owned", Size: 1, Spec: twoVolumes(w.StorageClass), YAML: map[string]any{"commitlog_directory": "/commitlog"}})
+	pods, err := w.Pods(t.Context(), d)
+	require.NoError(t, err)
+	segments, err := w.Exec(t.Context(), w.namespace, pods[0], "cassandra", "ls", "/commitlog")
+	require.NoError(t, err)
+	require.Contains(t, segments, "CommitLog-")
 	w.own(t, d, "shop")
 	want := w.shop(t, d, 3)
 	w.must(t, "before-backup")
