@@ -147,3 +147,12 @@ func TestCleanerName(t *testing.T) {
 	}
 	require.Equal(t, "casshook-clean-"+long, cleanerName(long), "63 characters fit")
 }
+
+func TestConfiguredDirectories(t *testing.T) {
+	t.Parallel()
+	yaml := map[string]any{"hints_directory": "/h", "saved_caches_directory": "/s", "commitlog_directory": "/l", "cdc_raw_directory": "/c"}
+	want := Config{Hints: "/h", SavedCaches: "/s", CommitLog: "/l", CQLPort: 9042}
+	require.Equal(t, want, readConfig(map[string]any{"cassandra-yaml": yaml}), "Cassandra makes no directory for what is off")
+	yaml["cdc_enabled"], want.CDC = true, "/c"
+	require.Equal(t, want, readConfig(map[string]any{"cassandra-yaml": yaml}))
+}

@@ -94,6 +94,22 @@ func TestDeleteRefuses(t *testing.T) {
 	}
 }
 
+// What took the place of the datacenter is not deleted.
+func TestDeleteOfAnother(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, Options{})
+	w.still("prod", "dc1", 1, []string{"r1"})
+	target := w.ring()
+	w.after = func(a asked) {
+		if a.verb == "list" && a.resource == "persistentvolumeclaims" {
+			editDatacenter(w, func(o map[string]any) { in(o, "metadata")["uid"] = "new" })
+		}
+	}
+	err := target.Delete(t.Context(), false, func(string) {})
+	require.ErrorContains(t, err, "datacenter db/dc1 was made again")
+	require.Len(t, w.list(cassandraGroup, "cassandradatacenters"), 1)
+}
+
 // Somebody else was faster.
 func TestDeleteOfWhatIsGone(t *testing.T) {
 	t.Parallel()

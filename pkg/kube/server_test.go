@@ -274,7 +274,7 @@ func (s *server) serve(a asked, body map[string]any) (int, any) {
 		return http.StatusConflict, status(http.StatusConflict, metav1.StatusReasonAlreadyExists, a.name+" already exists")
 	case a.verb != "create" && !exists:
 		return http.StatusNotFound, status(http.StatusNotFound, metav1.StatusReasonNotFound, a.resource+" \""+a.name+"\" not found")
-	case a.verb == "update" && stale(old, body["metadata"]), a.verb == "delete" && stale(old, body["preconditions"]):
+	case a.verb == "update" && stale(old, body["metadata"]), a.verb == "delete" && (stale(old, body["preconditions"]) || another(old, body["preconditions"])):
 		return http.StatusConflict, status(http.StatusConflict, metav1.StatusReasonConflict, "the object has been modified")
 	case a.verb == "delete":
 		delete(s.objects, key(a))
@@ -318,6 +318,13 @@ func stale(old map[string]any, sent any) bool {
 	meta, _ := sent.(map[string]any)
 	want, _ := meta["resourceVersion"].(string)
 	return want != "" && want != old["metadata"].(map[string]any)["resourceVersion"]
+}
+
+// another tells whether an object is not the one that is to be deleted.
+func another(old map[string]any, sent any) bool {
+	preconditions, _ := sent.(map[string]any)
+	want, _ := preconditions["uid"].(string)
+	return want != "" && want != old["metadata"].(map[string]any)["uid"]
 }
 
 func (s *server) selected(a asked) map[string]any {

@@ -3,6 +3,7 @@ package restore
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/casshook/casshook/pkg/flow"
@@ -37,6 +38,7 @@ func Before(ctx context.Context, target ring.Retirer, way Way, snapshotTimeout t
 		return flow.Fail(flow.HalfWay, target.Stop(ctx, observer.Progress))
 	}}}
 	if way != WayStop {
+		steps = slices.Concat([]flow.Step{{Name: "looking at the datacenters", Do: target.Deletable}}, steps)
 		steps = append(steps,
 			flow.Step{Name: "taking volume snapshots as an undo", Do: func(ctx context.Context) (err error) {
 				room.Undo, err = target.SnapshotVolumes(ctx, snapshotTimeout, observer.Progress)

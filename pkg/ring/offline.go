@@ -77,6 +77,8 @@ type Retirer interface {
 	Locker
 	// Stop stops all nodes and waits until none runs.
 	Stop(ctx context.Context, progress func(string)) error
+	// Deletable says why the datacenters cannot be deleted, before anything is done.
+	Deletable(ctx context.Context) error
 	// SnapshotVolumes takes a snapshot of every volume, waits until all can be
 	// restored, and names them.
 	SnapshotVolumes(ctx context.Context, limit time.Duration, progress func(string)) ([]string, error)

@@ -242,14 +242,12 @@ spec:
 	require.Empty(t, w.leftovers(t, d))
 }
 
-// cleanByHand is the story of examples/cleaner: generated Jobs that a person applies, by the commands of its README; then the
-// launcher, which knows the volumes' identities and so cleans them as its own.
+// cleanByHand is the story of examples/cleaner: generated Jobs that a person applies, by the commands of its README.
 func (w *world) cleanByHand(t *testing.T, claims []string) {
 	t.Helper()
 	dir := t.TempDir()
 	w.generate(t, "all", "--claim="+strings.Join(claims, ","), "--out="+dir)
 	s := w.shell(t, dir)
-	s.env = append(s.env, "CASSHOOK_IMAGE="+image())
 	steps := blocks(t, filepath.Join(dir, "examples", "cleaner", "README.md"), "Run them", "console")
 	require.Len(t, steps, 5)
 	require.Contains(t, s.run(t, commands(steps[0])[0]...).stderr, "no CassandraDatacenter")
@@ -258,10 +256,6 @@ func (w *world) cleanByHand(t *testing.T, claims []string) {
 		said += s.must(t, words...)
 	}
 	require.Equal(t, len(claims), strings.Count(said, `"state":"cleaned"`), said)
-	for _, claim := range claims {
-		require.Contains(t, s.must(t, "hooks/clean-up-launcher.sh", claim, w.namespace), "is in place on 1 volumes")
-		require.Contains(t, s.must(t, "hooks/clean-up-launcher.sh", claim, w.namespace), "unchanged")
-	}
 }
 
 // TestClone restores into another namespace while the original runs: the rings never meet.

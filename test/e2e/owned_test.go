@@ -7,6 +7,8 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -92,6 +94,24 @@ func stoppedIn(cluster *unstructured.Unstructured) (bool, error) {
 	return stopped, err
 }
 
+// launch cleans the volumes by the script that users know. after-restore then finds them as they should be.
+func (w *world) launch(t *testing.T, d site.Datacenter) {
+	t.Helper()
+	dir := t.TempDir()
+	w.generate(t, "all", "--out="+dir)
+	s := w.shell(t, dir)
+	s.env = append(s.env, "CASSHOOK_IMAGE="+image())
+	claims, err := w.Claims(t.Context(), d)
+	require.NoError(t, err)
+	require.Len(t, claims, 2)
+	claims = slices.DeleteFunc(claims, func(claim string) bool { return !strings.HasPrefix(claim, "server-data-") })
+	require.Len(t, claims, 1)
+	launcher := []string{"hooks/clean-up-launcher.sh", claims[0], w.namespace, "--in-place"}
+	require.Contains(t, s.must(t, append(launcher, "--dry-run")...), "nothing was changed")
+	require.Contains(t, s.must(t, launcher...), "is in place on 1 volumes")
+	require.Contains(t, s.must(t, launcher...), "unchanged")
+}
+
 // twoVolumes is a storage configuration with a volume for the commit log alone, at /commitlog.
 func twoVolumes(storageClass string) map[string]any {
 	claim := func(size string) map[string]any {
@@ -121,6 +141,7 @@ func TestOwned(t *testing.T) {
 	image := "--image=" + image()
 
 	w.refused(t, 3, run{args: []string{"before-restore", "--delete", "--yes"}}, "K8ssandraCluster")
+	w.ready(t, d) // it was not even stopped
 	w.must(t, "before-restore", "--stop", "--yes")
 	cluster, err := w.Dynamic.Resource(k8ssandraClusters()).Namespace(w.namespace).Get(t.Context(), "shop", metav1.GetOptions{})
 	require.NoError(t, err)
@@ -128,6 +149,7 @@ func TestOwned(t *testing.T) {
 	require.NoError(t, err)
 	require.True(t, stopped)
 	w.refused(t, 3, run{args: []string{"after-restore", image}}, "say --in-place")
+	w.launch(t, d)
 	w.must(t, "after-restore", "--in-place", image)
 	cluster, err = w.Dynamic.Resource(k8ssandraClusters()).Namespace(w.namespace).Get(t.Context(), "shop", metav1.GetOptions{})
 	require.NoError(t, err)
