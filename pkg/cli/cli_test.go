@@ -210,6 +210,8 @@ func TestStatus(t *testing.T) {
 	v.Lock = &wire.Lock{Holder: "h-1", Operation: "before-backup", Since: since, Parked: true}
 	v.Backups = append(v.Backups, wire.BackupSummary{ID: "b2", Volume: "v0", Problem: "torn"})
 	v.Restores = []wire.RestoreSummary{
+		{ID: "r5", BackupID: "b2", Volume: "v1", Offline: true, Cleaned: &wire.Cleaned{Time: since}, Steps: []wire.JournalEntry{{Step: "x"}}},
+		{ID: "r6", BackupID: "b2", Volume: "v1", Offline: true, Steps: []wire.JournalEntry{{Step: "x"}}},
 		{ID: "r1", BackupID: "b2"}, {ID: "r2", BackupID: "b2", Steps: []wire.JournalEntry{{Step: "staging"}, {Step: "loading"}}},
 		{ID: "r3", BackupID: "b2", Loaded: true}, {ID: "r4", BackupID: "b2", Loaded: true, Done: true},
 	}
@@ -217,7 +219,8 @@ func TestStatus(t *testing.T) {
 	writeStatus(&out, []backup.NodeStatus{{Name: "n1", Volume: v}})
 	for _, want := range []string{
 		"v1                              1.0 GiB of 2.0 GiB free", "parked by h-1 since 2026-11-21T10:15:30Z", "4f2a  complete\n",
-		"not complete, of another volume, torn", "begun (backup b2)", "stopped at: loading (backup b2)", "loaded, not verified (backup b2)", "done (backup b2)",
+		"not complete, of another volume, torn", "begun, of another volume (backup b2)", "stopped at: loading, of another volume (backup b2)", "loaded, not verified, of", "done, of another volume",
+		"put in place by the cleaner at 2026-11-21T10:15:30Z (backup b2)", "half cleaned: start no node, clean again (backup b2)",
 	} {
 		require.Contains(t, out.String(), want)
 	}

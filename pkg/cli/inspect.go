@@ -9,6 +9,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/casshook/casshook/pkg/agent/wire"
 	"github.com/casshook/casshook/pkg/backup"
 	"github.com/casshook/casshook/pkg/flow"
 	"github.com/casshook/casshook/pkg/report"
@@ -61,20 +62,31 @@ func writeStatus(w io.Writer, nodes []backup.NodeStatus) {
 			t.Add(n.Name, "backup", b.ID, state)
 		}
 		for _, r := range n.Restores {
-			state := "begun"
-			if len(r.Steps) > 0 {
-				state = "stopped at: " + r.Steps[len(r.Steps)-1].Step
-			}
-			if r.Loaded {
-				state = "loaded, not verified"
-			}
-			if r.Done {
-				state = "done"
+			state := restoreState(r)
+			if r.Volume != n.Identity {
+				state += ", of another volume"
 			}
 			t.Add(n.Name, "restore", r.ID, state+" (backup "+r.BackupID+")")
 		}
 	}
 	t.Write(w)
+}
+
+// restoreState says how far a restore of a volume came.
+func restoreState(r wire.RestoreSummary) string {
+	switch {
+	case r.Done:
+		return "done"
+	case r.Cleaned != nil:
+		return "put in place by the cleaner at " + r.Cleaned.Time.UTC().Format(time.RFC3339)
+	case r.Offline && len(r.Steps) > 0:
+		return "half cleaned: start no node, clean again"
+	case r.Loaded:
+		return "loaded, not verified"
+	case len(r.Steps) > 0:
+		return "stopped at: " + r.Steps[len(r.Steps)-1].Step
+	}
+	return "begun"
 }
 
 func (a *app) list() *cobra.Command {
