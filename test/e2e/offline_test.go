@@ -101,7 +101,7 @@ func TestOffline(t *testing.T) {
 const wreck = `set -e; cd /var/lib/cassandra
 for f in data/system_schema/*-*/*-Data.db data/system/local-*/*-Data.db; do head -c 64 "$f" > "$f.half"; mv -f "$f.half" "$f"; done
 for f in commitlog/*.log; do { head -c 4096 "$f"; head -c 4096 /dev/urandom; tail -c +8193 "$f"; } > "$f.half"; mv -f "$f.half" "$f"; done
-for d in data/shop/*-*; do printf 'REMOVE:[' > "$d/nb_txn_compaction_5f9a5f20-c6f2-11f0-8b2a-1d2e3f4a5b6c.log"; echo mine > "$d/notes.txt"; done
+for d in data/zoo/*-*; do printf 'REMOVE:[' > "$d/nb_txn_compaction_5f9a5f20-c6f2-11f0-8b2a-1d2e3f4a5b6c.log"; echo mine > "$d/notes.txt"; done
 sync`
 
 // without leaves out of a restore what it would do by the generated files but restoring.
@@ -114,11 +114,16 @@ func without(spec *kastenstandin.RestoreSpec) {
 func TestOfflineDamaged(t *testing.T) {
 	w := open(t, "damaged")
 	d := w.create(t, site.Datacenter{Name: "dc1", Cluster: "damaged", Size: 1})
-	want := w.shop(t, d, 4)
+	session, stop := w.session(t, d)
+	_, err := zoo.Create(t.Context(), w.zooOptions(t, d, session))
+	require.NoError(t, err)
+	want := digest(t, session)
 	k := w.protect(t, policyHooks)
 	onlyPolicy(t, k).Spec.Actions[0].BackupParameters.Hooks = kastenstandin.Hooks{} // by hand, since something happens in between
 	w.must(t, "before-backup")
-	w.damage(t, d, 4)
+	_, err = zoo.Damage(t.Context(), w.zooOptions(t, d, session))
+	require.NoError(t, err)
+	stop()
 	pods, err := w.Pods(t.Context(), d)
 	require.NoError(t, err)
 	_, err = w.Exec(t.Context(), w.namespace, pods[0], "cassandra", "sh", "-c", wreck)
@@ -143,7 +148,7 @@ func TestOfflineDamaged(t *testing.T) {
 	w.same(t, d, want)
 	require.Empty(t, w.leftovers(t, d))
 	w.noJobs(t)
-	kept, err := w.Exec(t.Context(), w.namespace, pods[0], "cassandra", "sh", "-c", "cat /var/lib/cassandra/data/shop/*/notes.txt")
+	kept, err := w.Exec(t.Context(), w.namespace, pods[0], "cassandra", "sh", "-c", "cat /var/lib/cassandra/data/zoo/*/notes.txt")
 	require.NoError(t, err)
 	require.Contains(t, kept, "mine")
 
