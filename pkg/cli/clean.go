@@ -19,7 +19,7 @@ import (
 func (a *app) offlineFlags(f *pflag.FlagSet, opts *restore.Options) {
 	f.StringVar(&a.place.image, "image", "", "image of casshook that the cleaner's Jobs run, where Cassandra is stopped")
 	f.StringSliceVar(&a.place.pullSecrets, "image-pull-secret", nil, "secret in the datacenter's namespace that the Jobs pull the image with; beside those of its pods")
-	f.BoolVar(&opts.Again, "again", false, "put the backup in place although that was done before: what was written since is lost")
+	f.BoolVar(&opts.Again, "again", false, "where the cleaner put the backup in place before, do it once more: what was written since is lost")
 	f.Var(&peers{&opts.Peers}, "peers", "what stopped nodes remember of the others: keep, forget, or auto, which forgets in another namespace than the backup's")
 	opts.Peers = restore.PeersAuto
 }

@@ -42,6 +42,9 @@ func Before(ctx context.Context, target ring.Retirer, way Way, snapshotTimeout t
 		steps = append(steps,
 			flow.Step{Name: "taking volume snapshots as an undo", Do: func(ctx context.Context) (err error) {
 				room.Undo, err = target.SnapshotVolumes(ctx, snapshotTimeout, observer.Progress)
+				if err != nil && len(room.Undo) > 0 {
+					err = fmt.Errorf("%w (begun, and left: the volume snapshots %v)", err, room.Undo)
+				}
 				return flow.Fail(flow.HalfWay, err)
 			}},
 			flow.Step{Name: "deleting", Do: func(ctx context.Context) error {

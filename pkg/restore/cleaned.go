@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/casshook/casshook/pkg/agent/wire"
 	"github.com/casshook/casshook/pkg/flow"
@@ -57,7 +58,7 @@ func (r *run) readCleaned() error {
 		return flow.Failf(flow.Precondition, "backup %s was put in place on the volumes of %s, and not on those of %s, whose newer schema and data have spread: "+
 			"stop the ring and run after-restore --again", r.source.id, strings.Join(done, ", "), strings.Join(not, ", "))
 	}
-	r.earlier.cleaned = len(done) > 0 && !r.opts.partial()
+	r.earlier.cleaned = len(done) > 0 && !r.opts.partial() && !r.opts.Again
 	return nil
 }
 
@@ -77,6 +78,19 @@ func (o *online) lookCleaned(ctx context.Context) error {
 		return nil
 	}
 	return flow.Fail(flow.HalfWay, renewer.RenewPasswords(ctx, o.observer.Progress))
+}
+
+// cleanedAt is when the cleaner ended on the last of the volumes.
+func (r *run) cleanedAt() time.Time {
+	var last time.Time
+	for _, v := range r.volumes {
+		for _, s := range v.Restores {
+			if s.Cleaned != nil && s.BackupID == r.source.id && s.Volume == v.Identity && s.Cleaned.Time.After(last) {
+				last = s.Cleaned.Time
+			}
+		}
+	}
+	return last
 }
 
 // freshlyCleaned tells a volume whose cleaning no after-restore has ended since.

@@ -34,6 +34,7 @@ func Offline(ctx context.Context, target ring.Offline, opts Options, observer fl
 	if err != nil {
 		return nil, err
 	}
+	opts.Again = false // it is in place now
 	return Online(ctx, target, opts, observer)
 }
 

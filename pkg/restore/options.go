@@ -14,8 +14,8 @@ type Options struct {
 	Backup string
 	// InPlace allows the volumes that the backup was made on.
 	InPlace bool
-	// Again puts the backup in place once more where the cleaner did it before;
-	// what was written since is lost.
+	// Again puts the backup in place once more, or loads it, where the cleaner put
+	// it in place before; what was written since is lost.
 	Again bool
 	// Peers of the nodes of a ring that is stopped.
 	Peers Peers

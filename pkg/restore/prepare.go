@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/casshook/casshook/pkg/agent/wire"
 	"github.com/casshook/casshook/pkg/cluster"
@@ -113,6 +114,10 @@ func (r *run) makePlan(ctx context.Context) error {
 	}
 	if missing := r.cmp.missingRoles(r.source); len(missing) > 0 {
 		p.Warnings = append(p.Warnings, fmt.Sprintf("roles that have permissions in the backup and do not exist: %s", strings.Join(missing, ", ")))
+	}
+	if r.earlier.cleaned {
+		p.Warnings = append(p.Warnings, fmt.Sprintf("the cleaner put the backup in place at %s: it is verified and not loaded, and what was written since stays (--again loads it)",
+			r.cleanedAt().UTC().Format(time.RFC3339)))
 	}
 	var views []string
 	for _, t := range p.Tables {

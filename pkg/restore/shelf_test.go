@@ -317,6 +317,9 @@ func TestBeforeTakesAnUndoFirst(t *testing.T) {
 		require.Equal(t, what != "deletable", flow.HalfWay == flow.CodeOf(err))
 		require.Equal(t, want, s.did, "nothing is deleted without its undo")
 		require.False(t, s.held)
+		if what == "snapshot" {
+			require.ErrorContains(t, err, "left: the volume snapshots [undo-1 undo-2]")
+		}
 		if what == "delete" {
 			require.ErrorContains(t, err, "undo-1 undo-2")
 		}
@@ -353,6 +356,7 @@ func TestReadCleaned(t *testing.T) {
 		"all":                {[]cleanState{cleaned, cleaned, cleaned}, Options{}, true, ""},
 		"none":               {[]cleanState{untouched, untouched, untouched}, Options{}, false, ""},
 		"a part of all":      {[]cleanState{cleaned, cleaned, cleaned}, Options{Include: []string{"a.*"}}, false, ""},
+		"all, once more":     {[]cleanState{cleaned, cleaned, cleaned}, Options{Again: true}, false, ""},
 		"one not":            {[]cleanState{cleaned, untouched, cleaned}, Options{}, false, "of n1, n3, and not on those of n2"},
 		"one half":           {[]cleanState{cleaned, halfCleaned, cleaned}, Options{}, false, "the volumes of n2 are half cleaned"},
 		"half and untouched": {[]cleanState{untouched, halfCleaned, untouched}, Options{}, false, "the volumes of n2 are half cleaned"},

@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"os/exec"
 	"path/filepath"
 	"slices"
@@ -266,7 +267,7 @@ func (w *world) cleanByHand(t *testing.T, claims []string) {
 // TestClone restores into another namespace while the original runs: the rings never meet.
 func TestClone(t *testing.T) {
 	w := open(t, "original")
-	d := w.create(t, site.Datacenter{Name: "dc1", Cluster: "prod", Size: 1})
+	d := w.create(t, site.Datacenter{Name: "dc1", Cluster: "prod", Size: 2})
 	want := w.shop(t, d, 3)
 	there := open(t, "clone")
 	config := "--config=" + file(t, "apiVersion: casshook.io/v1\nkind: GenerateConfig\nclone: {namespace: "+there.namespace+"}\n")
@@ -290,12 +291,32 @@ func TestClone(t *testing.T) {
 	clone.Namespace = there.namespace
 	there.same(t, clone, want)
 	w.same(t, d, later)
-	for _, ring := range []struct {
-		*world
-		site.Datacenter
-	}{{w, d}, {there, clone}} {
-		session, stop := ring.session(t, ring.Datacenter)
-		require.Zero(t, count(t, session, "system.peers_v2"), "it knows itself only")
-		stop()
+	w.knowsItsOwn(t, d)
+	there.knowsItsOwn(t, clone)
+	pods, err := there.Pods(t.Context(), clone)
+	require.NoError(t, err)
+	for _, pod := range pods {
+		marker, err := there.Exec(t.Context(), there.namespace, pod, "cassandra", "sh", "-c", "cat /var/lib/cassandra/casshook/restore-*/cleaned.json")
+		require.NoError(t, err)
+		require.Regexp(t, `"peersForgotten": *true`, marker, "%s: by the namespace alone, which before-backup recorded", pod)
 	}
+}
+
+// knowsItsOwn wants a ring of two nodes to know each other and nobody else.
+func (w *world) knowsItsOwn(t *testing.T, d site.Datacenter) {
+	t.Helper()
+	pods, err := w.Core.CoreV1().Pods(d.Namespace).List(t.Context(), metav1.ListOptions{LabelSelector: "cassandra.datastax.com/datacenter=" + d.Name})
+	require.NoError(t, err)
+	require.Len(t, pods.Items, 2)
+	session, stop := w.session(t, d)
+	defer stop()
+	var known []string
+	var peer net.IP
+	rows := session.Query("SELECT peer FROM system.peers_v2").IterContext(t.Context())
+	for rows.Scan(&peer) {
+		known = append(known, peer.String())
+	}
+	require.NoError(t, rows.Close())
+	require.Len(t, known, 1)
+	require.Contains(t, []string{pods.Items[0].Status.PodIP, pods.Items[1].Status.PodIP}, known[0])
 }
