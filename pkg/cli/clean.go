@@ -7,43 +7,12 @@ import (
 	"strings"
 
 	"github.com/spf13/cobra"
-	"github.com/spf13/pflag"
 
 	"github.com/casshook/casshook/pkg/agent/wire"
 	"github.com/casshook/casshook/pkg/flow"
 	"github.com/casshook/casshook/pkg/report"
 	"github.com/casshook/casshook/pkg/restore"
 )
-
-// offlineFlags are for what puts a backup in place while Cassandra is stopped.
-func (a *app) offlineFlags(f *pflag.FlagSet, opts *restore.Options) {
-	f.StringVar(&a.place.image, "image", "", "image of casshook that the cleaner's Jobs run, where Cassandra is stopped")
-	f.StringSliceVar(&a.place.pullSecrets, "image-pull-secret", nil, "secret in the datacenter's namespace that the Jobs pull the image with; beside those of its pods")
-	f.BoolVar(&opts.Again, "again", false, "where the cleaner put the backup in place before, do it once more: what was written since is lost")
-	f.Var(&peers{&opts.Peers}, "peers", "what stopped nodes remember of the others: keep, forget, or auto, which forgets in another namespace than the backup's")
-	opts.Peers = restore.PeersAuto
-}
-
-// peers is a flag of three words.
-type peers struct{ value *restore.Peers }
-
-func (p *peers) String() string {
-	if p.value == nil || *p.value == "" {
-		return string(restore.PeersAuto)
-	}
-	return string(*p.value)
-}
-
-func (p *peers) Type() string { return "string" }
-
-func (p *peers) Set(word string) error {
-	switch w := restore.Peers(word); w {
-	case restore.PeersAuto, restore.PeersKeep, restore.PeersForget:
-		*p.value = w
-		return nil
-	}
-	return fmt.Errorf("%q: auto, keep or forget", word)
-}
 
 func (a *app) clean() *cobra.Command {
 	var opts restore.Options

@@ -7,11 +7,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"strings"
 
 	"github.com/spf13/cobra"
-	"github.com/spf13/pflag"
 
 	"github.com/casshook/casshook/pkg/flow"
 	"github.com/casshook/casshook/pkg/report"
@@ -86,9 +84,8 @@ func (a *app) root() *cobra.Command {
 	f := root.PersistentFlags()
 	a.place.flags(f)
 	f.StringVarP(&a.output, "output", "o", report.FormatTable, "format of results: table, json, yaml, or kanister for the outputs of a Kanister phase; one document per ring")
-	root.AddCommand(a.beforeBackup(), a.afterBackup("after-backup", "Remove what before-backup left, once the volume snapshots are cut"),
-		a.afterBackup("on-failure", "Remove what before-backup left, after the volume snapshots failed"),
-		a.beforeRestore(), a.afterRestore(), a.planCommand(), a.clean(), a.verify(), a.status(), a.list(), a.doctor(), a.generate(), a.version())
+	root.AddCommand(a.beforeBackup(), a.afterBackup(), a.onFailure(), a.beforeRestore(), a.afterRestore(), a.planCommand(), a.clean(),
+		a.verify(), a.status(), a.list(), a.doctor(), a.generate(), a.version())
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return flow.Fail(flow.Usage, err) })
 	root.InitDefaultHelpCmd()
 	root.InitDefaultCompletionCmd()
@@ -114,41 +111,6 @@ func usageErrors(cmd *cobra.Command) {
 	}
 }
 
-const environmentPrefix = "CASSHOOK_"
-
-func environmentName(flag string) string {
-	return environmentPrefix + strings.ToUpper(strings.ReplaceAll(flag, "-", "_"))
-}
-
-// documentEnvironment names every flag's variable in its help.
-func documentEnvironment(cmd *cobra.Command) {
-	name := func(f *pflag.Flag) {
-		if !strings.Contains(f.Usage, environmentPrefix) {
-			f.Usage += " [$" + environmentName(f.Name) + "]"
-		}
-	}
-	cmd.PersistentFlags().VisitAll(name)
-	cmd.LocalFlags().VisitAll(name)
-	for _, child := range cmd.Commands() {
-		documentEnvironment(child)
-	}
-}
-
-// fromEnvironment sets flags that were not given from their variables.
-func fromEnvironment(flags *pflag.FlagSet) error {
-	var problems []error
-	flags.VisitAll(func(f *pflag.Flag) {
-		value, ok := os.LookupEnv(environmentName(f.Name))
-		if f.Changed || !ok || f.Name == "help" {
-			return
-		}
-		if err := flags.Set(f.Name, value); err != nil {
-			problems = append(problems, fmt.Errorf("%s: %w", environmentName(f.Name), err))
-		}
-	})
-	return flow.Fail(flow.Usage, errors.Join(problems...))
-}
-
 func (a *app) steps() *report.Steps { return report.NewSteps(a.stderr) }
 
 // print prints one document; those of several rings follow one another.
@@ -169,14 +131,4 @@ func (a *app) printWith(err error, value any, table func(io.Writer)) error {
 		return errors.Join(err, printErr)
 	}
 	return err
-}
-
-func (a *app) version() *cobra.Command {
-	return &cobra.Command{
-		Use: "version", Short: "Print the version", Args: cobra.NoArgs,
-		RunE: func(*cobra.Command, []string) error {
-			_, err := fmt.Fprintln(a.stdout, Release)
-			return err
-		},
-	}
 }

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -82,33 +81,4 @@ func writeBackup(w io.Writer, r *backup.Result) {
 	t.Write(w)
 	fmt.Fprintf(w, "backup %s: %d tables, skew %.2f ms between the nodes' starts, %.2f ms from the first start to the last end\n",
 		r.BackupID, r.Tables, r.Skew.StartMS, r.Skew.TotalMS)
-}
-
-func (a *app) afterBackup(name, short string) *cobra.Command {
-	opts := backup.AfterOptions{Operation: name}
-	cmd := &cobra.Command{
-		Use: name, Short: short, Args: cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			return a.each(cmd, work{operation: name, running: true, do: func(ctx context.Context, s *subject, observer flow.Observer) (string, error) {
-				removed, err := backup.After(ctx, s.Target, opts, observer)
-				if err != nil {
-					return "", err
-				}
-				return strings.Join(removed.Backups, ", "), a.print(removed, func(w io.Writer) { writeRemoved(w, removed) })
-			}})
-		},
-	}
-	if name == "after-backup" {
-		cmd.Flags().DurationVar(&opts.SnapshotTimeout, "volume-snapshot-timeout", 15*time.Minute,
-			"how long VolumeSnapshots are waited for that are not cut yet (Kubernetes)")
-	}
-	return cmd
-}
-
-func writeRemoved(w io.Writer, removed *backup.Removed) {
-	if len(removed.Backups) == 0 {
-		fmt.Fprintln(w, "nothing to remove")
-		return
-	}
-	fmt.Fprintf(w, "removed %s: %d snapshot directories\n", strings.Join(removed.Backups, ", "), removed.Snapshots)
 }

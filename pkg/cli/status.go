@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -87,60 +86,4 @@ func restoreState(r wire.RestoreSummary) string {
 		return "stopped at: " + r.Steps[len(r.Steps)-1].Step
 	}
 	return "begun"
-}
-
-func (a *app) list() *cobra.Command {
-	return &cobra.Command{
-		Use: "list", Short: "List the backups on the volumes", Args: cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			return a.statuses(cmd, "list", func(nodes []backup.NodeStatus) error {
-				list := backup.List(nodes)
-				return a.print(list, func(w io.Writer) {
-					t := report.Table{Header: []string{"BACKUP", "COMPLETE", "NODES", "VOLUMES", "PROBLEMS"}}
-					for _, l := range list {
-						t.Add(l.ID, l.Complete, len(l.Nodes), l.Volumes, strings.Join(l.Problems, "; "))
-					}
-					t.Write(w)
-				})
-			})
-		},
-	}
-}
-
-func (a *app) verify() *cobra.Command {
-	id, full := "", false
-	cmd := &cobra.Command{
-		Use:   "verify",
-		Short: "Verify a backup on its volumes: documents, files, checksums",
-		Long:  "verify needs no running Cassandra. Without --full it compares names, sizes, digest\nfiles and the checksums of small files; --full reads every byte of data and is\nwhat finds a flipped bit.",
-		Args:  cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			return a.each(cmd, work{operation: "verify", running: true, silent: true, do: func(ctx context.Context, s *subject, observer flow.Observer) (string, error) {
-				v, err := backup.Verify(ctx, s.Target, id, full, observer)
-				if v == nil {
-					return "", err
-				}
-				return id, a.printWith(err, v, func(w io.Writer) { writeVerified(w, v) })
-			}})
-		},
-	}
-	cmd.Flags().StringVar(&id, "backup", "", "id of the backup; the newest when left out")
-	cmd.Flags().BoolVar(&full, "full", false, "read every Data.db and compare it with its digest")
-	return cmd
-}
-
-func writeVerified(w io.Writer, v *backup.Verified) {
-	for i, name := range v.Nodes {
-		fmt.Fprintf(w, "node %s: %d tables verified\n", name, v.Tables[i])
-	}
-	for _, p := range v.Problems {
-		fmt.Fprintf(w, "problem: %s\n", p)
-	}
-	if len(v.Problems) == 0 {
-		how := "documents, names, sizes and digest files"
-		if v.Full {
-			how = "documents and every byte"
-		}
-		fmt.Fprintf(w, "backup %s is whole: %s agree\n", v.BackupID, how)
-	}
 }

@@ -1,0 +1,44 @@
+package cli
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/casshook/casshook/pkg/backup"
+	"github.com/casshook/casshook/pkg/flow"
+)
+
+func (a *app) afterBackup() *cobra.Command {
+	opts := backup.AfterOptions{Operation: "after-backup"}
+	cmd := &cobra.Command{
+		Use: opts.Operation, Short: "Remove what before-backup left, once the volume snapshots are cut", Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error { return a.runAfter(cmd, opts) },
+	}
+	cmd.Flags().DurationVar(&opts.SnapshotTimeout, "volume-snapshot-timeout", 15*time.Minute,
+		"how long VolumeSnapshots are waited for that are not cut yet (Kubernetes)")
+	return cmd
+}
+
+// runAfter removes the backups of all rings; one that fails does not keep the others from it.
+func (a *app) runAfter(cmd *cobra.Command, opts backup.AfterOptions) error {
+	return a.each(cmd, work{operation: opts.Operation, running: true, do: func(ctx context.Context, s *subject, observer flow.Observer) (string, error) {
+		removed, err := backup.After(ctx, s.Target, opts, observer)
+		if err != nil {
+			return "", err
+		}
+		return strings.Join(removed.Backups, ", "), a.print(removed, func(w io.Writer) { writeRemoved(w, removed) })
+	}})
+}
+
+func writeRemoved(w io.Writer, removed *backup.Removed) {
+	if len(removed.Backups) == 0 {
+		fmt.Fprintln(w, "nothing to remove")
+		return
+	}
+	fmt.Fprintf(w, "removed %s: %d snapshot directories\n", strings.Join(removed.Backups, ", "), removed.Snapshots)
+}

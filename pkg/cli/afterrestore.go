@@ -1,0 +1,77 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"path/filepath"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/casshook/casshook/pkg/flow"
+	"github.com/casshook/casshook/pkg/restore"
+)
+
+func (a *app) afterRestore() *cobra.Command {
+	var opts restore.Options
+	dryRun, page := false, ""
+	cmd := &cobra.Command{
+		Use:     "after-restore",
+		Aliases: []string{"restore"},
+		Short:   "Bring the ring back to the backup on its restored volumes",
+		Long: "after-restore compares the running ring with the backup on its volumes, verifies\n" +
+			"every file, then truncates and loads what is the same and recreates what\n" +
+			"differs. In Kubernetes, where the ring is stopped, it puts the backup in place on all\n" +
+			"volumes by a Job for each, starts the nodes, and verifies the result.\n" +
+			"Kill it and run it again: it goes on where it stopped.",
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if dryRun {
+				return a.runPlan(cmd, opts)
+			}
+			return a.runRestore(cmd, opts, page)
+		},
+	}
+	restoreFlags(cmd.Flags(), &opts)
+	a.offlineFlags(cmd.Flags(), &opts)
+	cmd.Flags().StringVar(&page, "report", "", "write a report in one HTML file")
+	cmd.Flags().BoolVar(&dryRun, "dry-run", false, "print the plan and change nothing")
+	return cmd
+}
+
+// runRestore restores all rings; one that fails does not keep the others from it.
+func (a *app) runRestore(cmd *cobra.Command, opts restore.Options, page string) error {
+	var results []*restore.Report
+	end := func(result *restore.Report, err error) (string, error) {
+		if result == nil {
+			return "", err
+		}
+		results = append(results, result)
+		if page != "" {
+			err = errors.Join(err, writePage(pageOf(page, len(results)), result))
+		}
+		return result.BackupID, a.printWith(err, result, func(w io.Writer) { writeReport(w, result) })
+	}
+	err := a.each(cmd, work{operation: "after-restore",
+		offline: func(ctx context.Context, s *subject, observer flow.Observer) (string, error) {
+			return end(restore.Offline(ctx, s.kube, opts, observer))
+		},
+		do: func(ctx context.Context, s *subject, observer flow.Observer) (string, error) {
+			return end(restore.Online(ctx, s.Target, opts, observer))
+		}})
+	if noDatacenter(err) {
+		err = fmt.Errorf("%w; where volumes came back before the datacenter, casshook clean puts the backup in place on them", err)
+	}
+	return errors.Join(err, a.outputs(restoreOutputs(results)))
+}
+
+// pageOf is the page's name for the first ring, with a number for those after it.
+func pageOf(page string, n int) string {
+	if n == 1 {
+		return page
+	}
+	ext := filepath.Ext(page)
+	return fmt.Sprintf("%s-%d%s", strings.TrimSuffix(page, ext), n, ext)
+}

@@ -1,0 +1,29 @@
+package cli
+
+import (
+	"io"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/casshook/casshook/pkg/backup"
+	"github.com/casshook/casshook/pkg/report"
+)
+
+func (a *app) list() *cobra.Command {
+	return &cobra.Command{
+		Use: "list", Short: "List the backups on the volumes", Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return a.statuses(cmd, "list", func(nodes []backup.NodeStatus) error {
+				list := backup.List(nodes)
+				return a.print(list, func(w io.Writer) {
+					t := report.Table{Header: []string{"BACKUP", "COMPLETE", "NODES", "VOLUMES", "PROBLEMS"}}
+					for _, l := range list {
+						t.Add(l.ID, l.Complete, len(l.Nodes), l.Volumes, strings.Join(l.Problems, "; "))
+					}
+					t.Write(w)
+				})
+			})
+		},
+	}
+}
