@@ -3,6 +3,7 @@ package flow
 import (
 	"errors"
 	"fmt"
+	"slices"
 )
 
 // Code is the exit code of a command. The codes are API: they stand in every
@@ -42,14 +43,40 @@ type coded struct {
 func (c *coded) Error() string { return c.err.Error() }
 func (c *coded) Unwrap() error { return c.err }
 
+// severity orders codes where several errors are joined, as those of several rings
+// or nodes: the worst one wins. Failed, which is also the code of errors without
+// one, says least.
+func severity(code Code) int {
+	return slices.Index([]Code{Done, Failed, Usage, Precondition, Corrupt, Locked, Differences, HalfWay, Interrupted}, code)
+}
+
+// codeIn is the code that an error was given. Of a chain it is the outermost, of
+// joined errors the worst.
+func codeIn(err error) (code Code, given bool) {
+	for err != nil {
+		if c, ok := err.(*coded); ok { //nolint:errorlint // the loop unwraps
+			return c.code, true
+		}
+		if joined, ok := err.(interface{ Unwrap() []error }); ok { //nolint:errorlint // the same
+			for _, e := range joined.Unwrap() {
+				if c, ok := codeIn(e); ok && (!given || severity(c) > severity(code)) {
+					code, given = c, true
+				}
+			}
+			return code, given
+		}
+		err = errors.Unwrap(err)
+	}
+	return Failed, false
+}
+
 // Fail gives an error an exit code. An error that has one keeps the code that it
 // was given first, which is nearest to the cause.
 func Fail(code Code, err error) error {
 	if err == nil {
 		return nil
 	}
-	var c *coded
-	if errors.As(err, &c) {
+	if _, given := codeIn(err); given {
 		return err
 	}
 	return &coded{code, err}
@@ -68,14 +95,26 @@ func Failf(code Code, format string, args ...any) error {
 	return Fail(code, fmt.Errorf(format, args...))
 }
 
-// CodeOf is the exit code of an error: Failed where it has none.
+// CodeOf is the exit code of an error: Failed where it has none. Of joined errors it
+// is the worst: Interrupted, HalfWay, Differences, Locked, Corrupt, Precondition,
+// Usage, Failed, in this order.
 func CodeOf(err error) Code {
 	if err == nil {
 		return Done
 	}
-	var c *coded
-	if errors.As(err, &c) {
-		return c.code
+	code, given := codeIn(err)
+	if !given {
+		return Failed
 	}
-	return Failed
+	return code
+}
+
+// changed corrects the code of a run that left changes behind: none may say that
+// nothing was touched, or that all was undone.
+func changed(err error) error {
+	switch CodeOf(err) {
+	case Failed, Usage, Precondition, Corrupt, Locked:
+		return Recode(HalfWay, err)
+	}
+	return err
 }

@@ -29,7 +29,11 @@ func TestCodeOf(t *testing.T) {
 		{"of nothing", Fail(Locked, nil), Done},
 		{"anew of nothing", Recode(Locked, nil), Done},
 		{"joined", errors.Join(plain, locked), Locked},
-		{"joined, the first", errors.Join(Fail(Corrupt, plain), locked), Corrupt},
+		{"joined, the worst", errors.Join(Fail(Corrupt, plain), locked), Locked},
+		{"joined, the worst first", errors.Join(locked, Fail(Corrupt, plain)), Locked},
+		{"joined in a format", fmt.Errorf("rings: %w: %w", locked, Fail(HalfWay, plain)), HalfWay},
+		{"joined twice", errors.Join(locked, fmt.Errorf("nodes: %w", errors.Join(plain, Fail(Interrupted, plain)))), Interrupted},
+		{"joined with a chain, which has one code", errors.Join(Recode(Corrupt, Fail(HalfWay, plain)), Fail(Precondition, plain)), Corrupt},
 		{"joined, and given", Fail(HalfWay, errors.Join(plain, locked)), Locked},
 		{"joined, and given for the first time", Fail(HalfWay, errors.Join(plain, plain)), HalfWay},
 		{"joined of nothing", Fail(Locked, errors.Join(nil, nil)), Done},
@@ -43,6 +47,19 @@ func TestCodeOf(t *testing.T) {
 				require.Contains(t, tt.err.Error(), "plain")
 			}
 		})
+	}
+}
+
+// TestTheWorstCodeWins joins errors of all codes in pairs, as several rings do.
+func TestTheWorstCodeWins(t *testing.T) {
+	t.Parallel()
+	order := []Code{Failed, Usage, Precondition, Corrupt, Locked, Differences, HalfWay, Interrupted}
+	for i, better := range order {
+		for _, worse := range order[i:] {
+			a, b := Failf(better, "ring a"), Failf(worse, "ring b")
+			require.Equal(t, worse, CodeOf(errors.Join(a, b)), "%d and %d", better, worse)
+			require.Equal(t, worse, CodeOf(errors.Join(b, a)), "%d and %d", worse, better)
+		}
 	}
 }
 

@@ -20,6 +20,9 @@ type Step struct {
 	// Undo reverses Do after a later step failed, or after Do itself failed
 	// half-way. Nil says that the step changes nothing or needs no undo.
 	Undo func(ctx context.Context) error
+	// Destroys says that Do removes what no undo brings back. Once it has begun, no
+	// error of the run has a code that says "nothing was touched" or "undone".
+	Destroys bool
 }
 
 // Observer is told how a flow goes.
@@ -31,14 +34,17 @@ type Observer interface {
 	Progress(message string)
 }
 
-// undoTimeout bounds what is done after a failure, when the flow's own context
-// may be gone.
+// undoTimeout bounds each undo, which runs after a failure, when the flow's own
+// context may be gone.
 const undoTimeout = 2 * time.Minute
 
 // Run runs the steps in order. When one fails, the undos of it and of all steps
-// before run in reverse, under a context of their own; their errors are joined.
+// before run in reverse, each under a context of its own with its own deadline; their
+// errors are joined. An undo that fails leaves something behind, as a step that
+// destroys does: then codes that deny it become HalfWay.
 func Run(ctx context.Context, steps []Step, observer Observer) error {
 	var run []Step
+	destroyed := false
 	for _, step := range steps {
 		if step.Skip != nil && step.Skip() {
 			continue
@@ -48,10 +54,14 @@ func Run(ctx context.Context, steps []Step, observer Observer) error {
 		started := time.Now()
 		err := ctx.Err()
 		if err == nil {
+			destroyed = destroyed || step.Destroys
 			err = step.Do(ctx)
 		}
 		if err != nil && ctx.Err() != nil {
-			err = Fail(Interrupted, fmt.Errorf("%s: interrupted: %w", step.Name, err))
+			err = interrupted(fmt.Errorf("%s: interrupted: %w", step.Name, err), destroyed)
+		}
+		if err != nil && destroyed {
+			err = changed(err)
 		}
 		observer.End(step.Name, time.Since(started), err)
 		if err != nil {
@@ -61,10 +71,17 @@ func Run(ctx context.Context, steps []Step, observer Observer) error {
 	return nil
 }
 
+// interrupted gives an interruption its code: what counts more than that is a run that
+// was stopped half-way, which must be run again.
+func interrupted(err error, destroyed bool) error {
+	if destroyed {
+		return Fail(HalfWay, err)
+	}
+	return Fail(Interrupted, err)
+}
+
 func undo(ctx context.Context, steps []Step, observer Observer, err error) error {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), undoTimeout)
-	defer cancel()
-	errs := []error{Fail(CodeOf(err), err)} // an undo's code must not become the flow's
+	errs := []error{err}
 	for i := len(steps) - 1; i >= 0; i-- {
 		if steps[i].Undo == nil {
 			continue
@@ -72,7 +89,7 @@ func undo(ctx context.Context, steps []Step, observer Observer, err error) error
 		name := "undoing: " + steps[i].Name
 		observer.Begin(name)
 		started := time.Now()
-		undoErr := steps[i].Undo(ctx)
+		undoErr := undoOne(ctx, steps[i])
 		observer.End(name, time.Since(started), undoErr)
 		if undoErr != nil {
 			errs = append(errs, fmt.Errorf("undo of %s: %w", steps[i].Name, undoErr))
@@ -81,5 +98,16 @@ func undo(ctx context.Context, steps []Step, observer Observer, err error) error
 	if len(errs) == 1 {
 		return err
 	}
-	return errors.Join(errs...)
+	// An undo's own code must not become the flow's.
+	return changed(Recode(CodeOf(err), errors.Join(errs...)))
+}
+
+func undoOne(ctx context.Context, step Step) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), undoTimeout)
+	defer cancel()
+	err := step.Undo(ctx)
+	if err != nil && ctx.Err() != nil {
+		return fmt.Errorf("not done after %s: %w", undoTimeout, err)
+	}
+	return err
 }

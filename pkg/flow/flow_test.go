@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/require"
@@ -129,7 +130,75 @@ func TestUndoErrorsAreJoined(t *testing.T) {
 	err := Run(t.Context(), steps, &r)
 	require.EqualError(t, err, "broken\nundo of d: stuck\nundo of a: stuck")
 	require.Equal(t, []string{"d", "b", "a"}, r.only("undo "), "one that fails does not keep the others from running")
-	require.Equal(t, Locked, CodeOf(err))
+	require.Equal(t, HalfWay, CodeOf(err))
+}
+
+func TestAnUndoThatFailedIsNeitherUnchangedNorUndone(t *testing.T) {
+	t.Parallel()
+	for code, want := range map[Code]Code{
+		Failed: HalfWay, Usage: HalfWay, Precondition: HalfWay, Corrupt: HalfWay, Locked: HalfWay,
+		HalfWay: HalfWay, Differences: Differences, Interrupted: Interrupted,
+	} {
+		var r recorder
+		steps := r.steps("b", Failf(code, "broken"))
+		steps[0].Undo = func(context.Context) error { return Failf(Interrupted, "stuck") } // its code is not the run's
+		err := Run(t.Context(), steps, &r)
+		require.Equal(t, want, CodeOf(err), code)
+		require.EqualError(t, err, "broken\nundo of a: stuck")
+	}
+}
+
+// TestUndosHaveADeadlineEach: a slow one does not leave the lock behind.
+func TestUndosHaveADeadlineEach(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		var r recorder
+		steps := r.steps("d", errors.New("broken"))
+		steps[1].Undo = func(ctx context.Context) error { <-ctx.Done(); return ctx.Err() }
+		unlocked := errors.New("not called")
+		steps[0].Undo = func(ctx context.Context) error {
+			unlocked = ctx.Err()
+			deadline, _ := ctx.Deadline()
+			require.Equal(t, undoTimeout, time.Until(deadline))
+			return nil
+		}
+		err := Run(t.Context(), steps, &r)
+		require.NoError(t, unlocked)
+		require.EqualError(t, err, "broken\nundo of b: not done after 2m0s: context deadline exceeded")
+		require.Equal(t, HalfWay, CodeOf(err))
+	})
+}
+
+func TestAfterAStepThatDestroysNothingSaysUntouched(t *testing.T) {
+	t.Parallel()
+	codes := map[Code]Code{
+		Failed: HalfWay, Usage: HalfWay, Precondition: HalfWay, Corrupt: HalfWay, Locked: HalfWay,
+		HalfWay: HalfWay, Differences: Differences, Interrupted: Interrupted,
+	}
+	for code, destroyed := range codes {
+		for fails, want := range map[string]Code{"a": code, "b": destroyed, "c": destroyed, "d": destroyed} {
+			var r recorder
+			steps := r.steps(fails, Failf(code, "broken"))
+			steps[1].Destroys = true
+			err := Run(t.Context(), steps, &r)
+			require.Equal(t, want, CodeOf(err), "code %d at step %s", code, fails)
+			require.EqualError(t, err, "broken")
+		}
+	}
+}
+
+func TestInterruptedAfterAStepThatDestroys(t *testing.T) {
+	t.Parallel()
+	for i, want := range []Code{Interrupted, HalfWay, HalfWay} { // interrupted in this step
+		ctx, cancel := context.WithCancel(t.Context())
+		var r recorder
+		steps := r.steps("", nil)
+		steps[1].Destroys = true
+		steps[i].Do = func(context.Context) error { cancel(); return nil } // it ends the next one
+		err := Run(ctx, steps, &r)
+		require.ErrorIs(t, err, context.Canceled)
+		require.Equal(t, want, CodeOf(err), i)
+	}
 }
 
 func TestUndoHasAContextOfItsOwn(t *testing.T) {
@@ -187,20 +256,3 @@ func TestInterruptedKeepsTheCodeGivenFirst(t *testing.T) {
 	require.Equal(t, HalfWay, CodeOf(err))
 	require.EqualError(t, err, "c: interrupted: stopped")
 }
-
-// TestUndoKeepsTheCode keeps an undo that fails from giving the flow its code.
-func TestUndoKeepsTheCode(t *testing.T) {
-	t.Parallel()
-	err := Run(t.Context(), []Step{{
-		Name: "x", Do: func(context.Context) error { return errors.New("broken") },
-		Undo: func(context.Context) error { return Failf(Precondition, "cannot") },
-	}}, quietObserver{})
-	require.Equal(t, Failed, CodeOf(err))
-	require.ErrorContains(t, err, "cannot")
-}
-
-type quietObserver struct{}
-
-func (quietObserver) Begin(string)                     {}
-func (quietObserver) End(string, time.Duration, error) {}
-func (quietObserver) Progress(string)                  {}

@@ -1,0 +1,59 @@
+package flow
+
+import (
+	"context"
+	"fmt"
+	"time"
+)
+
+// Waiting describes a wait with a limit.
+type Waiting struct {
+	// For is the condition, as it reads after "waiting for": "all nodes to be up".
+	For string
+	// Limit ends the wait with an error; 0 looks once. Every is the pause between
+	// two looks.
+	Limit, Every time.Duration
+	// Code of the error at the limit; Failed when 0.
+	Code Code
+	// Progress is told what is still missing, whenever that changes; may be nil.
+	Progress func(message string)
+}
+
+// Wait looks until nothing is missing. The look returns what is missing in words,
+// "" when the condition holds; an error of the look ends the wait and is returned as
+// it is. The last look is at the limit. At the limit the error says what was still
+// missing, and after the end of the context also its cause.
+//
+// The limit is no deadline for a look: one that may hang needs its own.
+func Wait(ctx context.Context, w Waiting, look func(context.Context) (missing string, err error)) error {
+	started, told := time.Now(), ""
+	for {
+		missing, err := look(ctx)
+		if err != nil || missing == "" {
+			return err
+		}
+		left := w.Limit - time.Since(started)
+		if left <= 0 {
+			return Fail(max(w.Code, Failed), fmt.Errorf("waited %s for %s: %s", w.Limit, w.For, missing))
+		}
+		if missing != told && w.Progress != nil {
+			w.Progress("waiting for " + w.For + ": " + missing)
+			told = missing
+		}
+		if err := Sleep(ctx, min(w.Every, left)); err != nil {
+			return fmt.Errorf("waiting for %s: %w: %s", w.For, err, missing)
+		}
+	}
+}
+
+// Sleep pauses, or returns the cause of the context's end.
+func Sleep(ctx context.Context, d time.Duration) error {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}
