@@ -7,6 +7,10 @@ DEMO ?=
 ARCH ?= amd64
 STAGE ?= bin/stage/$(ARCH)
 E2E ?=
+# The tests are a module of their own, so that the product's go.mod has only what the product uses.
+TESTS := go -C test
+TAGS := ring,kube,clean,debian,btrfs
+LAB := $(TESTS) run ./lab/cmd/lab
 
 .PHONY: build stage image lab-up lab-down lab-status lab-purge lab-image e2e test-lab test-clean demo-k8s test test-unit test-ring lint demo demo-clean bench reference
 
@@ -25,64 +29,70 @@ stage: build ## root of the image for ARCH in STAGE
 image: ## OCI and docker archives of the image for both architectures in bin/image/, without Docker
 	rm -rf bin/stage bin/image
 	for arch in amd64 arm64; do $(MAKE) --no-print-directory stage ARCH=$$arch STAGE=bin/stage/$$arch || exit 1; done
-	go run ./images/pack -version $(VERSION)
+	$(TESTS) run ./pack -version $(VERSION) -stage $(CURDIR)/bin/stage -out $(CURDIR)/bin/image
 
 test: test-unit test-ring ## everything but the demo; needs Go, Java 17, Maven
 
 test-unit: ## seconds, no Cassandra
-	go test ./...
+	go test -race ./...
+	$(TESTS) test -race ./...
 
 test-ring: ## real Cassandra rings, one package after the other
-	go test -tags ring -p 1 -timeout 40m -count 1 ./test/...
+	$(TESTS) test -tags ring -p 1 -timeout 40m -count 1 ./...
 
 lint:
-	@test -z "$$(gofmt -l cmd pkg test images)" || { gofmt -l cmd pkg test images; echo "gofmt would change these files"; exit 1; }
+	@test -z "$$(gofmt -l cmd pkg test)" || { gofmt -l cmd pkg test; echo "gofmt would change these files"; exit 1; }
+	go mod tidy -diff
+	$(TESTS) mod tidy -diff
 	go vet ./...
-	go vet -tags ring,kube,clean,debian,btrfs ./...
-	go run $(STATICCHECK) -tags ring,kube,clean,debian,btrfs ./...
-	cd test/lab/kube/modules/csi && go vet ./...
+	go vet -tags $(TAGS) ./...
+	$(TESTS) vet ./...
+	$(TESTS) vet -tags $(TAGS) ./...
+	go run $(STATICCHECK) -tags $(TAGS) ./...
+	$(TESTS) run $(STATICCHECK) -tags $(TAGS) ./...
+	go -C test/lab/kube/modules/csi vet ./...
 
 lab-up: ## a real single-node Kubernetes on this machine; needs root, Linux, Go, Java 17, Maven, Debian
-	go run ./test/lab/cmd/lab kube up
+	$(LAB) kube up
 
 lab-down: ## end it; its data and images stay
-	go run ./test/lab/cmd/lab kube down
+	$(LAB) kube down
 
 lab-status: ## its processes, node and pods
-	go run ./test/lab/cmd/lab kube status
+	$(LAB) kube status
 
 lab-purge: ## end it and remove its data and images; with ALL=1 the built programs, too
-	go run ./test/lab/cmd/lab kube purge $(if $(ALL),--all)
+	$(LAB) kube purge $(if $(ALL),--all)
 
 # The image that the tests' hook pods run; on another cluster $CASSHOOK_IMAGE names one that it can pull.
 lab-image:
 	$(MAKE) --no-print-directory stage ARCH=amd64 STAGE=bin/stage/amd64
-	go run ./images/pack -name casshook.lab/casshook -version e2e -arch amd64 -out bin/lab
-	go run ./test/lab/cmd/lab kube load bin/lab/casshook-e2e-amd64.tar
+	$(TESTS) run ./pack -name casshook.lab/casshook -version e2e -arch amd64 -stage $(CURDIR)/bin/stage -out $(CURDIR)/bin/lab
+	$(LAB) kube load $(CURDIR)/bin/lab/casshook-e2e-amd64.tar
 
 e2e: ## end to end in Kubernetes: in the lab, or where $KUBECONFIG points
 	$(if $(KUBECONFIG),,$(MAKE) --no-print-directory lab-up lab-image)
-	go test -tags kube -count 1 -timeout 60m -v ./test/e2e $(E2E)
+	$(TESTS) test -tags kube -count 1 -timeout 60m -v ./e2e $(E2E)
 
 test-lab: ## the lab itself: up, killed, down, what is left
-	cd test/lab/kube/modules/csi && go vet ./... && go test ./...
-	go test -tags kube -count 1 -timeout 30m -v ./test/lab/kube
+	go -C test/lab/kube/modules/csi test ./...
+	$(TESTS) test -tags kube -count 1 -timeout 30m -v ./lab/kube
 
 test-clean: ## the cleaner on real nodes, also killed at random times: minutes, and not part of test
-	go test -tags clean -p 1 -count 1 -timeout 40m -v ./test/clean
+	$(TESTS) test -tags clean -p 1 -count 1 -timeout 40m -v ./clean
 
 demo: build ## backup, disaster, restore and proof on a real ring of three nodes
-	go run ./test/demo -bin bin $(DEMO)
+	$(TESTS) run ./demo -bin $(CURDIR)/bin $(DEMO)
 
 demo-k8s: build ## the same in Kubernetes, with hooks in pods: in the lab, or where $KUBECONFIG points
 	$(if $(KUBECONFIG),,$(MAKE) --no-print-directory lab-up lab-image)
-	go run ./test/demo-k8s -bin bin $(if $(CASSHOOK_IMAGE),-image $(CASSHOOK_IMAGE)) $(DEMO)
+	$(TESTS) run ./demo-k8s -bin $(CURDIR)/bin $(if $(CASSHOOK_IMAGE),-image $(CASSHOOK_IMAGE)) $(DEMO)
 
 demo-clean: ## remove all that the demo left
-	go run ./test/demo -clean
+	$(TESTS) run ./demo -clean
 
 bench: build ## times of backup and restore with 100 tables on three nodes
-	go test -tags ring -run '^$$' -bench . -benchtime 1x -timeout 30m ./test/roundtrip
+	$(TESTS) test -tags ring -run '^$$' -bench . -benchtime 1x -timeout 30m ./roundtrip
 
 reference: ## regenerate docs/reference.md
 	go test ./pkg/cli -run TestReference -update

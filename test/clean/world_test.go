@@ -38,7 +38,8 @@ func build(m *testing.M) int {
 	}
 	defer os.RemoveAll(dir)
 	binary = filepath.Join(dir, "casshook-agent")
-	cmd := exec.Command("go", "build", "-o", binary, "github.com/casshook/casshook/cmd/casshook-agent")
+	cmd := exec.Command("go", "build", "-o", binary, "./cmd/casshook-agent")
+	cmd.Dir = "../.." // by the product's go.mod, not by that of the tests
 	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
 	if out, err := cmd.CombinedOutput(); err != nil {
 		fmt.Fprintf(os.Stderr, "build: %v\n%s", err, out)

@@ -40,12 +40,13 @@ func build(m *testing.M) int {
 	for arch, output := range map[string]string{"": "casshook", "amd64": "agents/casshook-agent-linux-amd64", "arm64": "agents/casshook-agent-linux-arm64"} {
 		program := "casshook"
 		cmd := exec.Command("go", "build", "-trimpath", "-o", filepath.Join(dir, output))
+		cmd.Dir = "../.." // by the product's go.mod, not by that of the tests
 		cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
 		if arch != "" {
 			program = "casshook-agent"
 			cmd.Env = append(cmd.Env, "GOOS=linux", "GOARCH="+arch)
 		}
-		cmd.Args = append(cmd.Args, "github.com/casshook/casshook/cmd/"+program)
+		cmd.Args = append(cmd.Args, "./cmd/"+program)
 		if out, err := cmd.CombinedOutput(); err != nil {
 			fmt.Fprintf(os.Stderr, "build %s: %v\n%s", program, err, out)
 			return 1

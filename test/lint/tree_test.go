@@ -8,6 +8,7 @@ import (
 	"os"
 	"path"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -16,9 +17,9 @@ import (
 
 const module = "github.com/casshook/casshook/"
 
-// file is one Go file of the module, whatever its build tags.
+// file is one Go file of the two modules, whatever its build tags.
 type file struct {
-	// path is relative to the root of the module, with slashes.
+	// path is relative to the root of the repository, with slashes.
 	path string
 	dir  string
 	test bool
@@ -56,20 +57,22 @@ func parse(t *testing.T, name, source string) *file {
 	return &file{path: name, dir: path.Dir(name), test: strings.HasSuffix(name, "_test.go"), ast: parsed, fset: fset}
 }
 
-// tree parses every Go file of the module but those of nested modules, hidden
-// directories and testdata.
+// tree parses every Go file of the product and of the tests, which are two modules, but those of the modules that the lab builds,
+// hidden directories and testdata.
 func tree(t *testing.T) []*file {
 	t.Helper()
 	const root = "../.."
+	modules := []string{root, filepath.Join(root, "test")}
 	var files []*file
 	err := filepath.WalkDir(root, func(p string, d fs.DirEntry, err error) error {
 		if err != nil {
 			return err
 		}
 		if d.IsDir() {
-			_, nested := os.Stat(filepath.Join(p, "go.mod"))
+			_, err := os.Stat(filepath.Join(p, "go.mod"))
+			other := err == nil && !slices.Contains(modules, p)
 			hidden := strings.HasPrefix(d.Name(), ".") && p != root
-			if hidden || d.Name() == "testdata" || (nested == nil && p != root) {
+			if hidden || d.Name() == "testdata" || other {
 				return filepath.SkipDir
 			}
 			return nil
@@ -89,6 +92,8 @@ func tree(t *testing.T) []*file {
 		return nil
 	})
 	require.NoError(t, err)
-	require.Greater(t, len(files), 50, "the walk has lost the module")
+	for _, dir := range []string{"pkg", "cmd", "test"} {
+		require.True(t, slices.ContainsFunc(files, func(f *file) bool { return f.under(dir) }), "the walk has lost %s", dir)
+	}
 	return files
 }

@@ -37,7 +37,8 @@ func build(m *testing.M) int {
 	}
 	defer os.RemoveAll(dir)
 	binaries = dir
-	cmd := exec.Command("go", "build", "-o", dir+"/", "github.com/casshook/casshook/cmd/...")
+	cmd := exec.Command("go", "build", "-o", dir+"/", "./cmd/...")
+	cmd.Dir = "../.." // by the product's go.mod, not by that of the tests
 	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
 	if out, err := cmd.CombinedOutput(); err != nil {
 		fmt.Fprintf(os.Stderr, "build: %v\n%s", err, out)

@@ -18,7 +18,7 @@ const kubernetesVersion = "v1.34.4"
 
 // build is one or more programs made from one module.
 type build struct {
-	// module is a directory below modules/; the project itself when empty.
+	// module is a directory below modules/; that of the tests when empty.
 	module   string
 	packages []string
 	ldflags  string
@@ -41,8 +41,8 @@ func builds() []build {
 		{module: "coredns", packages: []string{"github.com/coredns/coredns"}},
 		{module: "snapshotter", packages: []string{snapshotter + "snapshot-controller", snapshotter + "csi-snapshotter"}},
 		{module: "csi", packages: []string{"."}, sources: []string{"."}},
-		{packages: []string{"./test/lab/operator-standin/cmd/operator-standin"}, sources: []string{"test/lab/operator-standin"}},
-		{packages: []string{"./test/lab/kube/modules/pause"}, sources: []string{"test/lab/kube/modules/pause"}},
+		{packages: []string{"./lab/operator-standin/cmd/operator-standin"}, sources: []string{"lab/operator-standin"}},
+		{packages: []string{"./lab/kube/modules/pause"}, sources: []string{"lab/kube/modules/pause"}},
 	}
 }
 
@@ -99,7 +99,7 @@ func (l *Lab) program(ctx context.Context, b build, pkg, key string) error {
 
 func (l *Lab) moduleDir(b build) string {
 	if b.module == "" {
-		return l.Source
+		return filepath.Join(l.Source, "test")
 	}
 	return l.module(b.module)
 }

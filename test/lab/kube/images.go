@@ -77,7 +77,7 @@ func fileKey(path string) (string, error) {
 
 // cassandraKey covers the stand-in's sources, and what fetches and configures Cassandra.
 func (l *Lab) cassandraKey(version string) (string, error) {
-	key, err := l.buildKey(build{sources: []string{"test/lab/mgmtapi-standin", "test/lab/cassandra", "test/lab/image"}})
+	key, err := l.buildKey(build{sources: []string{"lab/mgmtapi-standin", "lab/cassandra", "lab/image"}})
 	return version + " " + strings.Join(image.JavaPackages(), " ") + " " + key, err
 }
 

@@ -73,7 +73,7 @@ func TestGolden(t *testing.T) {
 	}
 }
 
-// update rewrites the golden files: go test ./test/lab/mgmtapi-standin/nodeconfig -args -update
+// update rewrites the golden files: go -C test test ./lab/mgmtapi-standin/nodeconfig -args -update
 var update = flag.Bool("update", false, "rewrite the golden files")
 
 func golden(t *testing.T, name, text string) {

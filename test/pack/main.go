@@ -1,7 +1,7 @@
 // Command pack makes the image of casshook from staged files, for each architecture a docker archive, and one OCI archive
 // with all of them. The same files give the same bytes: no time, owner or order of the machine that packs is in them.
 //
-//	go run ./images/pack -version 1.2.3 -stage bin/stage -out bin/image
+//	go run ./pack -version 1.2.3 -stage bin/stage -out bin/image
 //
 // reads bin/stage/amd64 and bin/stage/arm64, each the root of an image, and writes
 // bin/image/casshook-1.2.3-{amd64,arm64}.tar (docker load, ctr images import) and bin/image/casshook-1.2.3.oci.tar.
