@@ -280,61 +280,14 @@ func TestHelpNamesVariablesAndExitCodes(t *testing.T) {
 		require.Zero(t, code)
 		require.Contains(t, help, flow.Codes, cmd.CommandPath())
 		for _, f := range flagsOf(cmd) {
-			require.Regexp(t, `--`+f.Name+`\b.*\[\$`+environmentName(f.Name)+`\]`, help)
+			variable := `\[\$` + environmentName(f.Name) + `\]`
+			if destroys(f.Name) {
+				variable = `\[flag only\]`
+			}
+			require.Regexp(t, `--`+f.Name+`\b.*`+variable, help)
 		}
 		require.Contains(t, help, "[$CASSHOOK_INVENTORY]")
 	}
-}
-
-func TestEnvironmentName(t *testing.T) {
-	t.Parallel()
-	require.Equal(t, "CASSHOOK_LOAD_TIMEOUT", environmentName("load-timeout"))
-}
-
-// The environment is the process's, so these do not run in parallel.
-func TestEnvironment(t *testing.T) {
-	t.Run("sets a flag", func(t *testing.T) {
-		t.Setenv("CASSHOOK_INVENTORY", "/from/environment")
-		code, _, reason := run(t, "list")
-		require.Equal(t, int(flow.Usage), code)
-		require.Contains(t, reason, "/from/environment")
-	})
-	t.Run("a flag wins", func(t *testing.T) {
-		t.Setenv("CASSHOOK_INVENTORY", "/from/environment")
-		_, _, reason := run(t, "list", "--inventory", "/from/flag")
-		require.Contains(t, reason, "/from/flag")
-	})
-	t.Run("a flag with the default as its value wins", func(t *testing.T) {
-		t.Setenv("CASSHOOK_OUTPUT", "xml")
-		code, _, _ := run(t, "version", "-o", "table")
-		require.Zero(t, code)
-	})
-	t.Run("bad values are all named", func(t *testing.T) {
-		t.Setenv("CASSHOOK_WORKERS", "many")
-		t.Setenv("CASSHOOK_LOAD_TIMEOUT", "long")
-		code, _, reason := run(t, "plan")
-		require.Equal(t, int(flow.Usage), code)
-		require.Contains(t, reason, "CASSHOOK_WORKERS: ")
-		require.Contains(t, reason, "CASSHOOK_LOAD_TIMEOUT: ")
-	})
-	t.Run("of another command", func(t *testing.T) {
-		t.Setenv("CASSHOOK_WORKERS", "many")
-		code, _, reason := run(t, "version")
-		require.Zero(t, code, reason)
-	})
-	t.Run("help is no variable", func(t *testing.T) {
-		t.Setenv("CASSHOOK_HELP", "please")
-		code, _, reason := run(t, "version")
-		require.Zero(t, code, reason)
-	})
-	t.Run("lists", func(t *testing.T) {
-		t.Setenv("CASSHOOK_INCLUDE", "a.*,b.t")
-		var opts restore.Options
-		flags := pflag.NewFlagSet("", pflag.ContinueOnError)
-		restoreFlags(flags, &opts)
-		require.NoError(t, fromEnvironment(flags))
-		require.Equal(t, []string{"a.*", "b.t"}, opts.Include)
-	})
 }
 
 func TestAgentFlag(t *testing.T) {

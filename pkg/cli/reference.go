@@ -19,7 +19,8 @@ func Reference() string {
 	out.WriteString("# Commands, flags and exit codes\n\n<!-- Generated: go test ./pkg/cli -run TestReference -update -->\n\n")
 	fmt.Fprintf(&out, "%s\n\n```text\n%s\n```\n\n", root.Long, flow.Codes)
 	out.WriteString("The last line on stderr of a command that failed is the reason. Results go to\nstdout, everything else to stderr. " +
-		"A flag on the command line wins over its\nvariable, which wins over the default.\n\n## Flags of all commands\n\n")
+		"A flag on the command line wins over its\nvariable, which wins over the default. Flags taken from variables are printed on\nstderr at the start of a run.\n\n" +
+		"Flags that allow a command to remove data have no variable. A run where such a\nvariable is set and the flag is not passed ends with 2 and does nothing.\n\n## Flags of all commands\n\n")
 	writeFlags(&out, root.PersistentFlags())
 	for _, cmd := range root.Commands() {
 		if cmd.IsAvailableCommand() {
@@ -69,8 +70,11 @@ func writeFlags(out *strings.Builder, flags *pflag.FlagSet) {
 		if preset != "" {
 			preset = "`" + preset + "`"
 		}
-		variable := environmentName(f.Name)
-		usage = strings.ReplaceAll(strings.TrimSuffix(usage, " [$"+variable+"]"), "|", `\|`)
-		fmt.Fprintf(out, "| `%s` | %s | `%s` | %s |\n", name, preset, variable, usage)
+		variable := "`" + environmentName(f.Name) + "`"
+		if destroys(f.Name) {
+			variable = "none"
+		}
+		usage = strings.TrimSuffix(strings.TrimSuffix(usage, " [$"+environmentName(f.Name)+"]"), flagOnly)
+		fmt.Fprintf(out, "| `%s` | %s | %s | %s |\n", name, preset, variable, strings.ReplaceAll(usage, "|", `\|`))
 	})
 }

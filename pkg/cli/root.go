@@ -72,7 +72,7 @@ func (a *app) root() *cobra.Command {
 		SilenceErrors: true,
 		Args:          cobra.NoArgs,
 		PersistentPreRunE: func(cmd *cobra.Command, _ []string) error {
-			if err := fromEnvironment(cmd.Flags()); err != nil {
+			if err := fromEnvironment(cmd.Flags(), a.stderr); err != nil {
 				return err
 			}
 			return flow.Fail(flow.Usage, report.CheckFormat(a.output))
