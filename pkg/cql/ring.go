@@ -76,24 +76,34 @@ func (s *Session) SchemaVersion(ctx context.Context) (string, error) {
 	return "", fmt.Errorf("the nodes disagree on the schema: %s", strings.Join(parts, "; "))
 }
 
-// agreementPoll is how often agreement is looked for.
-const agreementPoll = 100 * time.Millisecond
+const (
+	// agreementPoll is how often agreement is looked for.
+	agreementPoll = 100 * time.Millisecond
+	// lookTimeout is how long a node may take to answer when patience is at its end.
+	lookTimeout = 10 * time.Second
+)
 
-// WaitAgreement waits until all nodes have one schema version.
+// WaitAgreement waits until all nodes have one schema version; it looks at least
+// once.
 func (s *Session) WaitAgreement(ctx context.Context, patience time.Duration) (string, error) {
 	deadline := time.Now().Add(patience)
+	limit := patience + lookTimeout
+	look, cancel := context.WithTimeoutCause(ctx, limit, fmt.Errorf("no answer within %s", limit))
+	defer cancel()
 	for {
-		version, err := s.SchemaVersion(ctx)
-		if err == nil {
+		version, err := s.SchemaVersion(look)
+		switch {
+		case err == nil:
 			return version, nil
-		}
-		if time.Now().After(deadline) {
+		case look.Err() != nil:
+			return "", fmt.Errorf("wait for schema agreement: %w", err)
+		case time.Now().After(deadline):
 			return "", fmt.Errorf("after %s %w", patience, err)
 		}
 		select {
 		case <-time.After(agreementPoll):
 		case <-ctx.Done():
-			return "", ctx.Err()
+			return "", fmt.Errorf("wait for schema agreement: %w: %w", context.Cause(ctx), err)
 		}
 	}
 }

@@ -127,6 +127,10 @@ func literal(s string) string { return strings.ReplaceAll(s, "'", "''") }
 // Count runs a query for one number at CL ALL.
 func (s *Session) Count(ctx context.Context, query string) (int64, error) {
 	var n int64
-	err := s.rowsAt(ctx, gocql.All, query, []any{&n}, func() {})
+	rows := 0
+	err := s.rowsAt(ctx, gocql.All, query, []any{&n}, func() { rows++ })
+	if err == nil && rows != 1 {
+		err = fmt.Errorf("node %s: %s: %d rows in place of one", s.Node, brief(query), rows)
+	}
 	return n, err
 }

@@ -12,9 +12,6 @@ import (
 	"time"
 
 	"github.com/apache/cassandra-gocql-driver/v2"
-
-	"github.com/casshook/casshook/pkg/flow"
-	"github.com/casshook/casshook/pkg/ring"
 )
 
 // StatementTimeout is how long one statement may take: a DROP KEYSPACE of some
@@ -27,88 +24,14 @@ type Session struct {
 	Node       string
 	session    *gocql.Session
 	statements atomic.Int64
+	end        context.CancelFunc
 }
-
-// Connect logs in at a node.
-func Connect(ctx context.Context, dialer ring.Dialer, node ring.Node, credentials ring.Credentials) (*Session, error) {
-	cluster := gocql.NewCluster(node.Address)
-	cluster.Port = node.CQLPort
-	cluster.HostDialer = oneNode{dialer, node}
-	cluster.DisableInitialHostLookup = true
-	cluster.ProtoVersion = 4
-	cluster.NumConns = 1
-	cluster.Timeout, cluster.WriteTimeout = StatementTimeout, StatementTimeout
-	cluster.ConnectTimeout = 20 * time.Second
-	cluster.Consistency = gocql.Quorum
-	cluster.MaxWaitSchemaAgreement = time.Nanosecond // the flows wait, once a phase
-	cluster.Metadata.CacheMode = gocql.Disabled
-	cluster.Logger = quiet{}
-	if credentials.Username != "" {
-		cluster.Authenticator = gocql.PasswordAuthenticator{Username: credentials.Username, Password: credentials.Password}
-	}
-	session, err := connect(ctx, cluster)
-	if err != nil {
-		return nil, flow.Fail(flow.Precondition, fmt.Errorf("connect to node %s (%s port %d) with CQL as user %q: %w",
-			node.Name, node.Address, node.CQLPort, credentials.Username, plain(err)))
-	}
-	return &Session{Node: node.Name, session: session}, nil
-}
-
-// connect retries for a short while: a node that has just come up refuses.
-func connect(ctx context.Context, cluster *gocql.ClusterConfig) (*gocql.Session, error) {
-	const tries = 3
-	for i := 1; ; i++ {
-		session, err := cluster.CreateSession()
-		if err == nil || i == tries || isAuthentication(err) {
-			return session, err
-		}
-		select {
-		case <-time.After(time.Second):
-		case <-ctx.Done():
-			return nil, ctx.Err()
-		}
-	}
-}
-
-func isAuthentication(err error) bool {
-	text := err.Error()
-	return strings.Contains(text, "authenticat") || strings.Contains(text, "credentials") || strings.Contains(text, "password")
-}
-
-// plain takes the driver's decoration off an error.
-func plain(err error) error {
-	var req gocql.RequestError
-	if errors.As(err, &req) {
-		return errors.New(req.Message())
-	}
-	return err
-}
-
-type oneNode struct {
-	dialer ring.Dialer
-	node   ring.Node
-}
-
-// DialHost implements gocql.HostDialer: whatever host the driver asks for, the
-// connection goes to our node.
-func (d oneNode) DialHost(ctx context.Context, _ *gocql.HostInfo) (*gocql.DialedHost, error) {
-	conn, err := d.dialer.DialCQL(ctx, d.node)
-	if err != nil {
-		return nil, err
-	}
-	return &gocql.DialedHost{Conn: conn}, nil
-}
-
-// quiet drops the driver's log: what matters comes back as errors.
-type quiet struct{}
-
-func (quiet) Error(string, ...gocql.LogField)   {}
-func (quiet) Warning(string, ...gocql.LogField) {}
-func (quiet) Info(string, ...gocql.LogField)    {}
-func (quiet) Debug(string, ...gocql.LogField)   {}
 
 // Close ends the connection.
-func (s *Session) Close() { s.session.Close() }
+func (s *Session) Close() {
+	s.session.Close()
+	s.end()
+}
 
 // Statements is how many statements were sent.
 func (s *Session) Statements() int64 { return s.statements.Load() }
@@ -117,9 +40,17 @@ func (s *Session) Statements() int64 { return s.statements.Load() }
 func (s *Session) Exec(ctx context.Context, statement string) error {
 	s.statements.Add(1)
 	if err := s.session.Query(statement).Consistency(gocql.All).ExecContext(ctx); err != nil {
-		return fmt.Errorf("node %s: %s: %w", s.Node, brief(statement), plain(err))
+		return s.failed(ctx, statement, err)
 	}
 	return nil
+}
+
+// failed says which statement failed, and where ctx has ended, why.
+func (s *Session) failed(ctx context.Context, statement string, err error) error {
+	if errors.Is(err, ctx.Err()) {
+		err = context.Cause(ctx)
+	}
+	return fmt.Errorf("node %s: %s: %w", s.Node, brief(statement), plain(err))
 }
 
 // brief is a statement short enough for an error: function bodies may be long.
@@ -127,7 +58,7 @@ func brief(statement string) string {
 	const most = 160
 	line := strings.Join(strings.Fields(statement), " ")
 	if len(line) > most {
-		return line[:most] + "…"
+		return strings.ToValidUTF8(line[:most], "") + "…"
 	}
 	return line
 }
@@ -145,7 +76,7 @@ func (s *Session) rowsAt(ctx context.Context, c gocql.Consistency, query string,
 		row()
 	}
 	if err := iter.Close(); err != nil {
-		return fmt.Errorf("node %s: %s: %w", s.Node, brief(query), plain(err))
+		return s.failed(ctx, query, err)
 	}
 	return nil
 }
