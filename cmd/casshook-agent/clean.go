@@ -9,8 +9,8 @@ import (
 	"io"
 	"strings"
 
-	"github.com/casshook/casshook/pkg/agent"
 	"github.com/casshook/casshook/pkg/agent/wire"
+	"github.com/casshook/casshook/pkg/cleaner"
 )
 
 const cleanUsage = `casshook-agent clean puts the snapshot of a backup in place on the volumes of one
@@ -48,31 +48,31 @@ func clean(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	opts, output, err := parseClean(args, stderr)
 	switch {
 	case errors.Is(err, flag.ErrHelp):
-		return agent.ExitDone
+		return cleaner.ExitDone
 	case err != nil:
 		fmt.Fprintln(stderr, "casshook-agent:", err)
-		return agent.ExitUsage
+		return cleaner.ExitUsage
 	}
 	opts.Progress = func(message string) { fmt.Fprintln(stderr, message) }
-	result, err := agent.Clean(ctx, opts)
+	result, err := cleaner.Clean(ctx, opts)
 	if err == nil {
 		err = printClean(stdout, output, result)
 	}
 	if err != nil {
 		fmt.Fprintln(stderr, "casshook-agent:", strings.ReplaceAll(err.Error(), "\n", "; "))
 	}
-	return agent.ExitCode(err)
+	return cleaner.ExitCode(err)
 }
 
 func printClean(w io.Writer, output string, result *wire.CleanResult) error {
 	if output == "json" {
 		return json.NewEncoder(w).Encode(result)
 	}
-	_, err := io.WriteString(w, agent.CleanText(result))
+	_, err := io.WriteString(w, cleaner.Text(result))
 	return err
 }
 
-func parseClean(args []string, stderr io.Writer) (opts agent.CleanOptions, output string, err error) {
+func parseClean(args []string, stderr io.Writer) (opts cleaner.Options, output string, err error) {
 	f := flag.NewFlagSet("clean", flag.ContinueOnError)
 	f.SetOutput(io.Discard) // errors are printed once, by the caller
 	var peers string

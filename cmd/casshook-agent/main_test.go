@@ -9,6 +9,7 @@ import (
 
 	"github.com/casshook/casshook/pkg/agent"
 	"github.com/casshook/casshook/pkg/agent/wire"
+	"github.com/casshook/casshook/pkg/cleaner"
 )
 
 func TestParseClean(t *testing.T) {
@@ -20,7 +21,7 @@ func TestParseClean(t *testing.T) {
 	}, nil)
 	require.NoError(t, err)
 	require.Equal(t, "json", output)
-	require.Equal(t, agent.CleanOptions{
+	require.Equal(t, cleaner.Options{
 		Volume: "/v", Data: []string{"/v/a", "/v/b"}, CommitLog: "/c", Hints: "/h", SavedCaches: "/s", CDC: "/r",
 		Backup: "casshook-20261121T101530Z-4f2a", ForgetPeers: true, VolumeID: "pvc", HostID: "h1",
 		InPlace: true, Again: true, AssumeStopped: true, DryRun: true, Full: true,
@@ -28,7 +29,7 @@ func TestParseClean(t *testing.T) {
 	opts, output, err = parseClean([]string{"--volume", "/v"}, nil)
 	require.NoError(t, err)
 	require.Equal(t, "text", output)
-	require.Equal(t, agent.CleanOptions{Volume: "/v"}, opts)
+	require.Equal(t, cleaner.Options{Volume: "/v"}, opts)
 }
 
 func TestRun(t *testing.T) {

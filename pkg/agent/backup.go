@@ -7,10 +7,9 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-	"strings"
-	"syscall"
 	"time"
 
+	"github.com/casshook/casshook/pkg/agent/storage"
 	"github.com/casshook/casshook/pkg/agent/wire"
 	"github.com/casshook/casshook/pkg/document"
 	"github.com/casshook/casshook/pkg/sstable"
@@ -21,7 +20,7 @@ const pollEvery = 200 * time.Millisecond
 
 // begin records that a backup was begun on the volume, before anything of it is.
 func (n *node) begin(_ context.Context, _ call, args wire.BeginArgs) (none, error) {
-	identity, err := n.identity()
+	identity, err := n.Identity()
 	if err != nil {
 		return none{}, err
 	}
@@ -68,7 +67,7 @@ func (n *node) snapshot(ctx context.Context, c call, args wire.SnapshotArgs) (wi
 		return r, err
 	}
 	if missing := n.lacking(args); len(missing) > 0 {
-		return r, &wire.Error{Kind: wire.KindMissing, Message: fmt.Sprintf("snapshot %s lacks %d tables: %s", args.Tag, len(missing), brief(missing))}
+		return r, &wire.Error{Kind: wire.KindMissing, Message: fmt.Sprintf("snapshot %s lacks %d tables: %s", args.Tag, len(missing), storage.Brief(missing))}
 	}
 	return r, nil
 }
@@ -107,20 +106,11 @@ func (n *node) hasManifest(t document.TableRef, tag string) bool {
 	return false
 }
 
-// brief joins the first few of a long list.
-func brief(items []string) string {
-	const most = 5
-	if len(items) <= most {
-		return strings.Join(items, ", ")
-	}
-	return strings.Join(items[:most], ", ") + fmt.Sprintf(" and %d more", len(items)-most)
-}
-
 // write scans the snapshot, compares it with the tables that the schema has, and
 // writes the documents but for COMPLETE, reading each back.
 func (n *node) write(_ context.Context, _ call, args wire.WriteArgs) (wire.WriteResult, error) {
 	var r wire.WriteResult
-	identity, err := n.identity()
+	identity, err := n.Identity()
 	if err != nil {
 		return r, err
 	}
@@ -178,7 +168,7 @@ func onlyExpected(found []document.Table, expected []document.TableRef) ([]docum
 	}
 	if len(problems) > 0 {
 		slices.Sort(problems)
-		return nil, &wire.Error{Kind: wire.KindMissing, Message: brief(problems)}
+		return nil, &wire.Error{Kind: wire.KindMissing, Message: storage.Brief(problems)}
 	}
 	return found, nil
 }
@@ -201,7 +191,7 @@ func writeBack(path string, content []byte) error {
 // snapshot copies the block device. The documents are verified once more.
 func (n *node) complete(_ context.Context, _ call, args wire.CompleteArgs) (none, error) {
 	for _, dir := range append([]string{n.Volume}, n.DataDirs...) {
-		if err := syncfs(dir); err != nil {
+		if err := storage.Syncfs(dir); err != nil {
 			return none{}, err
 		}
 	}
@@ -212,20 +202,7 @@ func (n *node) complete(_ context.Context, _ call, args wire.CompleteArgs) (none
 	if _, err := document.Open(n.Volume, args.BackupID); err != nil {
 		return none{}, errors.Join(err, os.Remove(path))
 	}
-	return none{}, syncfs(n.Volume)
-}
-
-// syncfs makes the file system that holds dir durable; see syncfs(2).
-func syncfs(dir string) error {
-	d, err := os.Open(dir)
-	if err != nil {
-		return err
-	}
-	defer d.Close()
-	if _, _, errno := syscall.Syscall(sysSyncfs, d.Fd(), 0, 0); errno != 0 {
-		return fmt.Errorf("syncfs %s: %w", dir, errno)
-	}
-	return nil
+	return none{}, storage.Syncfs(n.Volume)
 }
 
 // clear removes backups: COMPLETE first, so that a half-removed one is no backup,

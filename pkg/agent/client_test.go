@@ -10,6 +10,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/casshook/casshook/pkg/agent/storage"
 	"github.com/casshook/casshook/pkg/agent/wire"
 )
 
@@ -175,7 +176,7 @@ func tree(t testing.TB, dir string) []string {
 			return err
 		}
 		name, err := filepath.Rel(dir, path)
-		if name != "." && filepath.Base(name) != flockFile {
+		if name != "." && filepath.Base(name) != storage.FlockFile {
 			found = append(found, name)
 		}
 		return err

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/casshook/casshook/pkg/agent/storage"
 	"github.com/casshook/casshook/pkg/agent/wire"
 	"github.com/casshook/casshook/pkg/document"
 	"github.com/casshook/casshook/pkg/sstable"
@@ -17,21 +18,21 @@ import (
 // removed, the documents among them, go last.
 func (n *node) finish(_ context.Context, _ call, args wire.FinishArgs) (wire.FinishResult, error) {
 	var r wire.FinishResult
-	dir, err := n.restoreDir(args.RestoreID)
+	dir, err := n.RestoreDir(args.RestoreID)
 	if err != nil {
 		return r, err
 	}
 	if err := n.beginRestore(dir, args.BackupID); err != nil {
 		return r, err
 	}
-	done := filepath.Join(dir, doneFile)
-	info := doneInfo{Version: document.Version, BackupID: args.BackupID, Time: time.Now().UTC(), Report: args.Report, KeepBackup: args.KeepBackup}
-	ended, err := readIfThere(done, &info)
+	done := filepath.Join(dir, storage.DoneFile)
+	info := storage.DoneInfo{Version: document.Version, BackupID: args.BackupID, Time: time.Now().UTC(), Report: args.Report, KeepBackup: args.KeepBackup}
+	ended, err := storage.ReadIfThere(done, &info)
 	if err != nil {
 		return r, err
 	}
 	if !ended {
-		if err := writeDocument(done, info); err != nil {
+		if err := storage.WriteDocument(done, info); err != nil {
 			return r, err
 		}
 	}
@@ -116,7 +117,7 @@ func removeDead(dirs, liveIDs []string) int {
 // removeStagesOf removes what unfinished restores of a backup staged, for example
 // of a part of it that the whole then took over.
 func (n *node) removeStagesOf(backup string) error {
-	restores, err := n.restores()
+	restores, err := n.Restores()
 	if err != nil {
 		return err
 	}

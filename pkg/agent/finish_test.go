@@ -9,6 +9,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/casshook/casshook/pkg/agent/storage"
 	"github.com/casshook/casshook/pkg/agent/wire"
 	"github.com/casshook/casshook/pkg/document"
 )
@@ -180,7 +181,7 @@ func TestFinishThatFailsIsCompletedByASecond(t *testing.T) {
 			mend := tt.stop(t, v)
 			_, err = ask[wire.FinishResult](c, wire.OpFinish, finishArgs())
 			require.Error(t, err)
-			require.FileExists(t, filepath.Join(restore(v), doneFile), "the marker comes first")
+			require.FileExists(t, filepath.Join(restore(v), storage.DoneFile), "the marker comes first")
 			mend()
 			_, err = ask[wire.FinishResult](c, wire.OpFinish, finishArgs())
 			require.NoError(t, err)
@@ -200,7 +201,7 @@ func TestJournal(t *testing.T) {
 		return e
 	}
 	first := entry("loading\n\"x\"", false)
-	path := filepath.Join(v.root, "casshook", "restore-"+restoreNo, journalFile)
+	path := filepath.Join(v.root, "casshook", "restore-"+restoreNo, storage.JournalFile)
 	f, err := os.OpenFile(path, os.O_APPEND|os.O_WRONLY, 0)
 	require.NoError(t, err)
 	_, err = f.WriteString(`{"time":"2026-11-2`) // killed while it wrote
@@ -218,7 +219,7 @@ func TestJournal(t *testing.T) {
 	s = restoreOf(c)
 	require.True(t, s.Loaded)
 	require.Equal(t, []wire.TableLoad{loadOf(3)}, s.Evidence)
-	for _, name := range []string{doneFile, loadedFile, restoreFile} {
+	for _, name := range []string{storage.DoneFile, storage.LoadedFile, storage.RestoreFile} {
 		v.write(filepath.Join(filepath.Dir(path), name), `{"version":2}`)
 		_, err = ask[wire.Volume](c, wire.OpInspect, none{})
 		require.ErrorContains(t, err, name+": document version 2 is not supported")
@@ -250,6 +251,6 @@ func TestFinishRemovesWhatOtherRestoresOfTheBackupStaged(t *testing.T) {
 	_, err := ask[wire.FinishResult](c, wire.OpFinish, finishArgs())
 	require.NoError(t, err)
 	require.NoDirExists(t, filepath.Join(v.root, "casshook", "restore-"+part, stageDir))
-	require.FileExists(t, filepath.Join(v.root, "casshook", "restore-"+part, restoreFile))
+	require.FileExists(t, filepath.Join(v.root, "casshook", "restore-"+part, storage.RestoreFile))
 	require.DirExists(t, filepath.Join(v.root, "casshook", "restore-"+foreign, stageDir), "of another backup")
 }

@@ -5,21 +5,9 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"strings"
-	"syscall"
 
-	"github.com/casshook/casshook/pkg/sstable"
+	"github.com/casshook/casshook/pkg/agent/storage"
 )
-
-// inode tells a file whatever its name: SSTables are renamed when they are taken.
-type inode struct {
-	dev, ino uint64
-}
-
-func inodeOf(info os.FileInfo) inode {
-	st, _ := info.Sys().(*syscall.Stat_t)
-	return inode{uint64(st.Dev), st.Ino} //nolint:unconvert // Dev differs between platforms
-}
 
 // eachFile calls f for every file of the directories; "" and missing ones, and
 // files that vanish meanwhile, are passed over.
@@ -44,16 +32,12 @@ func eachFile(dirs []string, f func(path string, info os.FileInfo)) error {
 	return nil
 }
 
-func isData(path string) bool {
-	return strings.HasSuffix(path, "-"+sstable.Data)
-}
-
 // inodesOf are the inodes of the Data.db files of directories.
-func inodesOf(dirs []string) (map[inode]bool, error) {
-	found := map[inode]bool{}
+func inodesOf(dirs []string) (map[storage.Inode]bool, error) {
+	found := map[storage.Inode]bool{}
 	err := eachFile(dirs, func(path string, info os.FileInfo) {
-		if isData(path) {
-			found[inodeOf(info)] = true
+		if storage.IsData(path) {
+			found[storage.InodeOf(info)] = true
 		}
 	})
 	return found, err
@@ -61,10 +45,10 @@ func inodesOf(dirs []string) (map[inode]bool, error) {
 
 // countInodes counts the Data.db files of live directories that are among the
 // inodes and have a name that Cassandra gave them.
-func countInodes(dirs []string, inodes map[inode]bool) (int, error) {
+func countInodes(dirs []string, inodes map[storage.Inode]bool) (int, error) {
 	count := 0
 	err := eachFile(dirs, func(path string, info os.FileInfo) {
-		if _, placed := placedName(filepath.Base(path)); isData(path) && !placed && inodes[inodeOf(info)] {
+		if _, placed := placedName(filepath.Base(path)); storage.IsData(path) && !placed && inodes[storage.InodeOf(info)] {
 			count++
 		}
 	})

@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/casshook/casshook/pkg/agent/storage"
 	"github.com/casshook/casshook/pkg/agent/wire"
 	"github.com/casshook/casshook/pkg/document"
 	"github.com/casshook/casshook/pkg/sstable"
@@ -86,8 +87,8 @@ func (n *node) sweep(args wire.LeftoverArgs) (wire.LeftoverResult, error) {
 		for _, dataDir := range n.DataDirs {
 			snapshots = append(snapshots, document.SnapshotDir(dataDir, t.Keyspace, t.Name, t.BackupID, args.Sweep))
 		}
-		ours := map[inode]bool{}
-		if err := eachFile(snapshots, func(_ string, info os.FileInfo) { ours[inodeOf(info)] = true }); err != nil {
+		ours := map[storage.Inode]bool{}
+		if err := eachFile(snapshots, func(_ string, info os.FileInfo) { ours[storage.InodeOf(info)] = true }); err != nil {
 			return r, err
 		}
 		removed, err := sweepDirs(n.tableDirs(t.Keyspace, t.Name, t.LiveID), ours)
@@ -99,7 +100,7 @@ func (n *node) sweep(args wire.LeftoverArgs) (wire.LeftoverResult, error) {
 	return r, nil
 }
 
-func sweepDirs(dirs []string, ours map[inode]bool) (int, error) {
+func sweepDirs(dirs []string, ours map[storage.Inode]bool) (int, error) {
 	torn := map[string]bool{}
 	var files []string
 	err := eachFile(dirs, func(path string, info os.FileInfo) {
@@ -108,7 +109,7 @@ func sweepDirs(dirs []string, ours map[inode]bool) (int, error) {
 			return
 		}
 		files = append(files, path)
-		if ours[inodeOf(info)] {
+		if ours[storage.InodeOf(info)] {
 			torn[filepath.Join(filepath.Dir(path), name.Base())] = true
 		}
 	})
@@ -189,13 +190,13 @@ func escapeGlob(path string) string {
 // killed run left stays, so that what that run caused is known to be ours; its
 // tables and this run's are taken together.
 func (n *node) autoBefore(_ context.Context, _ call, args wire.AutoArgs) (none, error) {
-	dir, err := n.restoreDir(args.RestoreID)
+	dir, err := n.RestoreDir(args.RestoreID)
 	if err != nil {
 		return none{}, err
 	}
 	path := filepath.Join(dir, autoBefore)
 	before := autoList{Version: document.Version}
-	killed, err := readIfThere(path, &before)
+	killed, err := storage.ReadIfThere(path, &before)
 	if err != nil {
 		return none{}, err
 	}
@@ -209,7 +210,7 @@ func (n *node) autoBefore(_ context.Context, _ call, args wire.AutoArgs) (none, 
 	}
 	slices.Sort(before.Tables)
 	before.Tables = slices.Compact(before.Tables)
-	return none{}, writeDocument(path, before)
+	return none{}, storage.WriteDocument(path, before)
 }
 
 // tableOf names the table that a snapshot directory belongs to.
@@ -222,15 +223,15 @@ func tableOf(snapshot string) string {
 // autoAfter records which automatic snapshots of the restore's tables came since
 // autoBefore.
 func (n *node) autoAfter(_ context.Context, _ call, args wire.AutoArgs) (none, error) {
-	dir, err := n.restoreDir(args.RestoreID)
+	dir, err := n.RestoreDir(args.RestoreID)
 	if err != nil {
 		return none{}, err
 	}
 	var before, caused autoList
-	if ok, err := readIfThere(filepath.Join(dir, autoBefore), &before); err != nil || !ok {
+	if ok, err := storage.ReadIfThere(filepath.Join(dir, autoBefore), &before); err != nil || !ok {
 		return none{}, err
 	}
-	if _, err := readIfThere(filepath.Join(dir, autoCaused), &caused); err != nil {
+	if _, err := storage.ReadIfThere(filepath.Join(dir, autoCaused), &caused); err != nil {
 		return none{}, err
 	}
 	known := map[string]bool{}
@@ -247,7 +248,7 @@ func (n *node) autoAfter(_ context.Context, _ call, args wire.AutoArgs) (none, e
 		}
 	}
 	caused.Version = document.Version
-	if err := writeDocument(filepath.Join(dir, autoCaused), caused); err != nil {
+	if err := storage.WriteDocument(filepath.Join(dir, autoCaused), caused); err != nil {
 		return none{}, err
 	}
 	return none{}, os.Remove(filepath.Join(dir, autoBefore))
@@ -257,7 +258,7 @@ func (n *node) autoAfter(_ context.Context, _ call, args wire.AutoArgs) (none, e
 // them. Their list stays, for the case that this is not the end of it.
 func (n *node) removeAuto(dir string) ([]string, error) {
 	var caused autoList
-	if _, err := readIfThere(filepath.Join(dir, autoCaused), &caused); err != nil {
+	if _, err := storage.ReadIfThere(filepath.Join(dir, autoCaused), &caused); err != nil {
 		return nil, err
 	}
 	for _, s := range caused.Snapshots {

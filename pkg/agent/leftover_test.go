@@ -8,6 +8,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/casshook/casshook/pkg/agent/storage"
 	"github.com/casshook/casshook/pkg/agent/wire"
 	"github.com/casshook/casshook/pkg/document"
 )
@@ -82,7 +83,7 @@ func TestSweepAfterATruncate(t *testing.T) {
 	snapshot := document.SnapshotDir(v.data[0], "ks", "a", tableOne, testID)
 	require.NoError(t, os.Link(filepath.Join(snapshot, "nb-1-big-Index.db"), filepath.Join(a[0], "nb-55-big-Index.db")))
 	require.NoError(t, os.Link(filepath.Join(snapshot, "nb-1-big-Index.db"), filepath.Join(b, "nb-55-big-Index.db")))
-	v.write(filepath.Join(a[0], "nb-55-big-TOC.txt"), "t") // a sibling, with an inode of its own
+	v.write(filepath.Join(a[0], "nb-55-big-TOC.txt"), "t") // a sibling, with an storage.Inode of its own
 	v.sstable(a[0], "nb-56-big")                           // written since
 	v.write(filepath.Join(a[0], "nb_txn_flush_x.log"), "")
 	v.write(filepath.Join(a[1], "nb-55-big-TOC.txt"), "t") // the same base in another directory
@@ -155,7 +156,7 @@ func TestAutoSnapshotsBelowAnyDirectoryName(t *testing.T) {
 	v.data[0] = filepath.Join(v.root, `d[a]*?\`)
 	dir := document.SnapshotDir(v.data[0], "ks", "a", tableOne, "dropped-1-a")
 	require.NoError(t, os.MkdirAll(dir, 0o755))
-	n := &node{Node: v.node("")}
+	n := &node{Volumes: storage.Volumes{Node: v.node("")}}
 	found, err := n.listAuto()
 	require.NoError(t, err)
 	require.Equal(t, []string{dir}, found)

@@ -9,6 +9,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/casshook/casshook/pkg/agent/storage"
 	"github.com/casshook/casshook/pkg/agent/wire"
 	"github.com/casshook/casshook/pkg/document"
 	"github.com/casshook/casshook/pkg/sstable"
@@ -251,7 +252,7 @@ func TestDataIsLinkedLast(t *testing.T) {
 	require.NoError(t, err)
 	require.Len(t, placed, 2)
 	for _, files := range placed {
-		require.True(t, isData(files[len(files)-1]), files)
+		require.True(t, storage.IsData(files[len(files)-1]), files)
 	}
 	inodes, err := inodesOf(job.staged)
 	require.NoError(t, err)

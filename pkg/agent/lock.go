@@ -15,7 +15,7 @@ import (
 
 const lockFile = "lock.json"
 
-func (n *node) lockPath() string { return filepath.Join(n.root(), lockFile) }
+func (n *node) lockPath() string { return filepath.Join(n.Dir(), lockFile) }
 
 // readLock reads the lock file; one that came along with a copy of the volume,
 // or that cannot be read, is nobody's.
@@ -31,7 +31,7 @@ func (n *node) readLock() (*wire.Lock, error) {
 	if err := json.Unmarshal(content, &l); err != nil {
 		return nil, nil //nolint:nilerr // written atomically: not ours
 	}
-	identity, err := n.identity()
+	identity, err := n.Identity()
 	if err != nil || l.Volume != identity {
 		return nil, err
 	}
@@ -53,13 +53,13 @@ func (n *node) writeLock(l wire.Lock) error {
 // The flock is kept only with the lock: an agent that was refused it, or gave it
 // back, may change nothing and is in nobody's way.
 func (n *node) lock(_ context.Context, _ call, args wire.LockArgs) (none, error) {
-	had := n.flock != nil
-	if err := n.holdVolume(); err != nil {
+	had := n.Held()
+	if err := n.Hold(); err != nil {
 		return none{}, err
 	}
 	keep, err := n.actOnLock(args, had)
 	if !keep {
-		n.close()
+		n.Close()
 	}
 	return none{}, err
 }
@@ -102,7 +102,7 @@ func (n *node) acquire(held *wire.Lock, args wire.LockArgs) error {
 			return err
 		}
 	}
-	identity, err := n.identity()
+	identity, err := n.Identity()
 	if err != nil {
 		return err
 	}

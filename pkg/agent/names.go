@@ -3,18 +3,10 @@ package agent
 import (
 	"errors"
 	"fmt"
-	"regexp"
 
+	"github.com/casshook/casshook/pkg/agent/storage"
 	"github.com/casshook/casshook/pkg/agent/wire"
 	"github.com/casshook/casshook/pkg/document"
-	"github.com/casshook/casshook/pkg/sstable"
-)
-
-// Names of keyspaces and tables, and table ids, as Cassandra has them (SchemaConstants.
-// PATTERN_WORD_CHARS); an id is empty where the table does not exist.
-var (
-	wordName = regexp.MustCompile(`^\w+$`)
-	tableID  = regexp.MustCompile(`^([0-9a-f]{32})?$`)
 )
 
 // checkNames refuses a request whose names cannot be what they stand for, before
@@ -65,7 +57,7 @@ func checkIDs(ids ...string) error {
 
 func checkRefs(tables []document.TableRef) error {
 	for _, t := range tables {
-		if err := checkTable(t.Keyspace, t.Name, t.ID); err != nil {
+		if err := storage.CheckTable(t.Keyspace, t.Name, t.ID); err != nil {
 			return err
 		}
 	}
@@ -74,17 +66,8 @@ func checkRefs(tables []document.TableRef) error {
 
 func checkLoads(tables []wire.TableLoad) error {
 	for _, t := range tables {
-		if err := checkTable(t.Keyspace, t.Name, t.LiveID, t.BackupID); err != nil {
+		if err := storage.CheckTable(t.Keyspace, t.Name, t.LiveID, t.BackupID); err != nil {
 			return err
-		}
-	}
-	return nil
-}
-
-func checkTable(keyspace, name string, ids ...string) error {
-	for _, id := range ids {
-		if !wordName.MatchString(keyspace) || !wordName.MatchString(name) || !tableID.MatchString(sstable.CompactID(id)) {
-			return fmt.Errorf("%q.%q with id %q is no table", keyspace, name, id)
 		}
 	}
 	return nil

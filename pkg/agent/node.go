@@ -9,28 +9,25 @@ import (
 	"strings"
 	"syscall"
 
+	"github.com/casshook/casshook/pkg/agent/storage"
 	"github.com/casshook/casshook/pkg/agent/wire"
 	"github.com/casshook/casshook/pkg/document"
 )
 
-// flockFile keeps two agents from changing one volume at once.
-const flockFile = ".agent-lock"
-
 // node is the node that the agent serves.
 type node struct {
-	wire.Node
+	storage.Volumes
 	cassandra cassandra
-	flock     *os.File
 }
 
 func newNode(h wire.Hello) (*node, error) {
-	n := &node{Node: h.Node}
+	n := &node{Volumes: storage.Volumes{Node: h.Node}}
 	for _, dir := range append([]string{n.Volume}, n.DataDirs...) {
 		if !filepath.IsAbs(dir) {
 			return nil, fmt.Errorf("node %s: %q is not an absolute path", n.Name, dir)
 		}
 		if info, err := os.Stat(dir); err != nil || !info.IsDir() {
-			return nil, fmt.Errorf("node %s: directory %s: %w", n.Name, dir, orNotDir(err))
+			return nil, fmt.Errorf("node %s: directory %s: %w", n.Name, dir, storage.OrNotDir(err))
 		}
 	}
 	if len(n.DataDirs) == 0 {
@@ -41,48 +38,10 @@ func newNode(h wire.Hello) (*node, error) {
 	return n, err
 }
 
-func orNotDir(err error) error {
-	if err == nil {
-		return errors.New("not a directory")
-	}
-	return err
-}
-
-// holdVolume takes the flock that an agent has while it may change a volume. A
-// dead agent has none, so a lock file without one has lost its holder.
-func (n *node) holdVolume() error {
-	if n.flock != nil {
-		return nil
-	}
-	if err := os.MkdirAll(n.root(), 0o750); err != nil {
-		return err
-	}
-	f, err := os.OpenFile(filepath.Join(n.root(), flockFile), os.O_RDWR|os.O_CREATE, 0o640)
-	if err != nil {
-		return err
-	}
-	if err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
-		f.Close()
-		return &wire.Error{Kind: wire.KindLocked, Message: "another agent works on " + n.Volume}
-	}
-	n.flock = f
-	return nil
-}
-
-func (n *node) close() {
-	if n.flock != nil {
-		n.flock.Close()
-		n.flock = nil
-	}
-}
-
-// root is casshook's directory on the volume.
-func (n *node) root() string { return filepath.Join(n.Volume, document.Root) }
-
 // exclusive refuses an operation that changes the volume without the lock.
 func (n *node) exclusive(h handler) handler {
 	return func(req wire.Request) (any, error) {
-		if n.flock == nil {
+		if !n.Held() {
 			return nil, fmt.Errorf("operation %q without the lock", req.Op)
 		}
 		return h(req)
@@ -137,14 +96,6 @@ func (n *node) flush(ctx context.Context, _ call, args wire.FlushArgs) (none, er
 	return none{}, n.cassandra.flush(ctx, args.Keyspaces)
 }
 
-// identity is the volume's identity: what the target says, or the id file's.
-func (n *node) identity() (string, error) {
-	if n.VolumeID != "" {
-		return n.VolumeID, nil
-	}
-	return document.VolumeIdentity(n.Volume)
-}
-
 func (n *node) inspect(ctx context.Context, _ call, _ none) (wire.Volume, error) {
 	var v wire.Volume
 	var st syscall.Statfs_t
@@ -153,7 +104,7 @@ func (n *node) inspect(ctx context.Context, _ call, _ none) (wire.Volume, error)
 	}
 	v.Free, v.Total = st.Bavail*uint64(st.Bsize), st.Blocks*uint64(st.Bsize)
 	var err error
-	if v.Identity, err = n.identity(); err != nil {
+	if v.Identity, err = n.Identity(); err != nil {
 		return v, err
 	}
 	if v.Lock, err = n.readLock(); err != nil {
@@ -166,7 +117,7 @@ func (n *node) inspect(ctx context.Context, _ call, _ none) (wire.Volume, error)
 	for _, id := range ids {
 		v.Backups = append(v.Backups, n.summary(id))
 	}
-	v.Restores, err = n.restores()
+	v.Restores, err = n.Restores()
 	return v, err
 }
 

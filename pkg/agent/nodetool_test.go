@@ -11,6 +11,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/casshook/casshook/pkg/agent/storage"
 	"github.com/casshook/casshook/pkg/agent/wire"
 	"github.com/casshook/casshook/pkg/sstable"
 )
@@ -22,7 +23,7 @@ const fakeNodetoolVar = "CASSHOOK_TEST_NODETOOL"
 func fakeNodetool(dir string, args []string) int {
 	line, err := json.Marshal(args)
 	if err == nil {
-		err = appendLine(filepath.Join(dir, "log"), line)
+		err = storage.AppendLine(filepath.Join(dir, "log"), line)
 	}
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)

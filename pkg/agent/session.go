@@ -116,7 +116,7 @@ type server struct {
 
 func (s *server) close() {
 	if s.node != nil {
-		s.node.close()
+		s.node.Close()
 	}
 }
 

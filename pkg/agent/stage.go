@@ -17,7 +17,7 @@ import (
 // file system, since a hard link cannot leave one. The last two components of a
 // staged table's path are <keyspace>/<table>-<32 hex>, as import demands.
 func (n *node) stageRoot(restore string, dir int) (string, error) {
-	base, err := n.restoreDir(restore)
+	base, err := n.RestoreDir(restore)
 	if err != nil {
 		return "", err
 	}
@@ -183,7 +183,7 @@ func (n *node) removeStage(restore string) error {
 		}
 		stage := filepath.Dir(root)
 		removeIfEmpty(stage)
-		if filepath.Dir(filepath.Dir(stage)) != n.root() {
+		if filepath.Dir(filepath.Dir(stage)) != n.Dir() {
 			removeIfEmpty(filepath.Dir(stage))
 			removeIfEmpty(filepath.Dir(filepath.Dir(stage)))
 		}

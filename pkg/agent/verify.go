@@ -2,7 +2,6 @@ package agent
 
 import (
 	"context"
-	"errors"
 	"os"
 	"path/filepath"
 	"sort"
@@ -101,13 +100,4 @@ func tableSet(tables []wire.TableName) map[wire.TableName]bool {
 		set[t] = true
 	}
 	return set
-}
-
-// readIfThere reads a JSON file of ours; a missing one leaves into as it is.
-func readIfThere(path string, into any) (bool, error) {
-	err := document.Read(path, into)
-	if errors.Is(err, os.ErrNotExist) {
-		return false, nil
-	}
-	return err == nil, err
 }

@@ -12,6 +12,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/casshook/casshook/pkg/agent/storage"
 	"github.com/casshook/casshook/pkg/agent/wire"
 	"github.com/casshook/casshook/pkg/document"
 	"github.com/casshook/casshook/pkg/sstable"
@@ -90,7 +91,7 @@ func (v *volume) snapshot(keyspace, name, id, tag string) {
 			}
 			require.NoError(v.t, os.MkdirAll(filepath.Dir(filepath.Join(to, file)), 0o755))
 			require.NoError(v.t, os.Link(filepath.Join(live, file), filepath.Join(to, file)))
-			if isData(file) {
+			if storage.IsData(file) {
 				manifest.Files = append(manifest.Files, file)
 			}
 		}
@@ -160,24 +161,24 @@ func backup(c *client, id string, tables ...document.TableRef) {
 	require.NoError(c.t, err)
 }
 
-func inodeAt(t testing.TB, path string) inode {
+func inodeAt(t testing.TB, path string) storage.Inode {
 	t.Helper()
 	info, err := os.Lstat(path)
 	require.NoError(t, err)
-	return inodeOf(info)
+	return storage.InodeOf(info)
 }
 
 // footprint is how many inodes and blocks the files below a directory have.
 func footprint(t testing.TB, dir string) (inodes int, blocks int64) {
 	t.Helper()
-	seen := map[inode]bool{}
+	seen := map[storage.Inode]bool{}
 	for _, name := range tree(t, dir) {
 		info, err := os.Lstat(filepath.Join(dir, name))
 		require.NoError(t, err)
 		st, ok := info.Sys().(*syscall.Stat_t)
 		require.True(t, ok)
-		if info.Mode().IsRegular() && !seen[inodeOf(info)] {
-			seen[inodeOf(info)] = true
+		if info.Mode().IsRegular() && !seen[storage.InodeOf(info)] {
+			seen[storage.InodeOf(info)] = true
 			blocks += st.Blocks
 		}
 	}

@@ -1,4 +1,4 @@
-package agent
+package cleaner
 
 import (
 	"bytes"
@@ -11,6 +11,7 @@ import (
 	"slices"
 	"syscall"
 
+	"github.com/casshook/casshook/pkg/agent/storage"
 	"github.com/casshook/casshook/pkg/document"
 	"github.com/casshook/casshook/pkg/sstable"
 )
@@ -114,7 +115,7 @@ func (d *disk) mkdir(path string, like fs.FileInfo) error {
 
 // sync makes everything durable that was changed since the last sync: names by
 // their directories, which a journalling file system does all at once with the
-// first; the bytes of thousands of copies by a syncfs, since they would cost
+// first; the bytes of thousands of copies by a storage.Syncfs, since they would cost
 // thousands of commits one by one.
 func (d *disk) sync() error {
 	synced := map[uint64]bool{}
@@ -127,7 +128,7 @@ func (d *disk) sync() error {
 			if err := d.step("syncfs", dir); err != nil {
 				return err
 			}
-			if err := syncfs(dir); err != nil {
+			if err := storage.Syncfs(dir); err != nil {
 				return err
 			}
 		}
@@ -154,7 +155,7 @@ func deviceOf(path string) (uint64, error) {
 	if err != nil {
 		return 0, err
 	}
-	return inodeOf(info).dev, nil
+	return storage.InodeOf(info).Dev, nil
 }
 
 // write writes a document of ours, with the owner of the directory of all of them.
@@ -162,7 +163,7 @@ func (d *disk) write(path string, doc any) error {
 	if err := d.step("write", path); err != nil {
 		return err
 	}
-	if err := writeDocument(path, doc); err != nil {
+	if err := storage.WriteDocument(path, doc); err != nil {
 		return err
 	}
 	return d.own(path)
@@ -209,7 +210,7 @@ func chownTo(path string, like fs.FileInfo) error {
 // make: the same bytes, mode and owner, and another file.
 func sameCopy(live string, info fs.FileInfo, from source) (bool, error) {
 	a, b := info.Sys().(*syscall.Stat_t), from.info.Sys().(*syscall.Stat_t)
-	if inodeOf(info) == inodeOf(from.info) || info.Size() != from.info.Size() || info.Mode() != from.info.Mode() || a.Uid != b.Uid || a.Gid != b.Gid {
+	if storage.InodeOf(info) == storage.InodeOf(from.info) || info.Size() != from.info.Size() || info.Mode() != from.info.Mode() || a.Uid != b.Uid || a.Gid != b.Gid {
 		return false, nil
 	}
 	got, err := os.ReadFile(live)

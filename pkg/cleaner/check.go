@@ -1,4 +1,4 @@
-package agent
+package cleaner
 
 import (
 	"context"
@@ -13,6 +13,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/casshook/casshook/pkg/agent/storage"
 	"github.com/casshook/casshook/pkg/agent/wire"
 	"github.com/casshook/casshook/pkg/document"
 	"github.com/casshook/casshook/pkg/sstable"
@@ -39,7 +40,7 @@ func usage(format string, args ...any) error {
 }
 
 // newCleaner checks the options and what they name.
-func newCleaner(opts CleanOptions) (*cleaner, error) {
+func newCleaner(opts Options) (*cleaner, error) {
 	if opts.Volume == "" {
 		return nil, usage("no volume: say --volume DIR")
 	}
@@ -50,10 +51,10 @@ func newCleaner(opts CleanOptions) (*cleaner, error) {
 	if len(opts.Data) == 0 {
 		opts.Data = []string{filepath.Join(opts.Volume, "data")}
 	}
-	c := &cleaner{CleanOptions: opts, lease: lease}
+	c := &cleaner{Options: opts, lease: lease}
 	c.result.TablesEmptied, c.result.DirectoriesEmptied, c.result.Foreign = []wire.Emptied{}, []wire.Emptied{}, []string{} // JSON readers want lists
 	c.result.Complete = []string{}
-	seen := map[inode]string{}
+	seen := map[storage.Inode]string{}
 	for i, path := range append([]*string{&c.Volume}, pointers(c.Data)...) {
 		var err error
 		if *path, err = filepath.Abs(*path); err != nil {
@@ -61,16 +62,16 @@ func newCleaner(opts CleanOptions) (*cleaner, error) {
 		}
 		info, err := os.Stat(*path)
 		if err != nil || !info.IsDir() {
-			return nil, refuse("directory %s: %w", *path, orNotDir(err))
+			return nil, refuse("directory %s: %w", *path, storage.OrNotDir(err))
 		}
-		if other := seen[inodeOf(info)]; other != "" && i > 0 {
+		if other := seen[storage.InodeOf(info)]; other != "" && i > 0 {
 			return nil, usage("data directory %s is named twice (%s)", *path, other)
 		}
 		if i > 0 {
-			seen[inodeOf(info)] = *path
+			seen[storage.InodeOf(info)] = *path
 		}
 	}
-	c.node = &node{Node: wire.Node{Name: "cleaner", Volume: c.Volume, DataDirs: c.Data, VolumeID: c.VolumeID}}
+	c.node = &storage.Volumes{Node: wire.Node{Name: "cleaner", Volume: c.Volume, DataDirs: c.Data, VolumeID: c.VolumeID}}
 	return c, c.findClearDirs()
 }
 
@@ -109,7 +110,7 @@ func (c *cleaner) findClearDirs() error {
 			continue
 		}
 		if err != nil || !info.IsDir() {
-			return refuse("directory %s: %w: say %s DIR where it is; it must be emptied too", path, orNotDir(err), d.flag)
+			return refuse("directory %s: %w: say %s DIR where it is; it must be emptied too", path, storage.OrNotDir(err), d.flag)
 		}
 		c.clear = append(c.clear, clearDir{path, d.files})
 	}
@@ -135,7 +136,7 @@ func (c *cleaner) open(context.Context) error {
 		return refuse("the node had the data directories %s, %d are given: say --data DIR for each, in this order",
 			strings.Join(n.DataDirectories, ", "), len(c.Data))
 	}
-	if c.identity, err = c.node.identity(); err != nil {
+	if c.identity, err = c.node.Identity(); err != nil {
 		return exitWith(ExitPrecondition, err)
 	}
 	c.result.Volume = c.identity
@@ -185,7 +186,7 @@ func cleanID(backup, identity string) string {
 // checkEarlier looks at what was restored on this very volume before. What was
 // restored may have been written to since: that is not undone by accident.
 func (c *cleaner) checkEarlier(context.Context) error {
-	restores, err := c.node.restores()
+	restores, err := c.node.Restores()
 	if err != nil {
 		return exitWith(ExitPrecondition, err)
 	}
@@ -237,17 +238,17 @@ func peersWord(forgotten bool) string {
 // hold keeps agents and other cleaners away. A dry run only looks.
 func (c *cleaner) hold(context.Context) error {
 	if c.DryRun {
-		if _, err := os.Lstat(filepath.Join(c.node.root(), flockFile)); errors.Is(err, fs.ErrNotExist) {
+		if _, err := os.Lstat(filepath.Join(c.node.Dir(), storage.FlockFile)); errors.Is(err, fs.ErrNotExist) {
 			return nil
 		}
 	}
-	err := c.node.holdVolume()
+	err := c.node.Hold()
 	var e *wire.Error
 	if errors.As(err, &e) && e.Kind == wire.KindLocked {
 		return exitWith(ExitLocked, err)
 	}
 	if err == nil && !c.DryRun {
-		err = c.disk.own(c.node.flock.Name())
+		err = c.disk.own(c.node.FlockPath())
 	}
 	return exitWith(ExitPrecondition, err)
 }
@@ -285,11 +286,11 @@ func isPeers(t document.Table) bool {
 // checkDocument makes sure that every name of the documents that becomes a part
 // of a path is one.
 func checkDocument(t document.Table, dirs int) error {
-	if err := checkTable(t.Keyspace, t.Name, t.ID); err != nil {
+	if err := storage.CheckTable(t.Keyspace, t.Name, t.ID); err != nil {
 		return err
 	}
 	for _, s := range t.SSTables {
-		if s.Dir < 0 || s.Dir >= dirs || (s.Index != "" && !indexDir.MatchString(s.Index)) {
+		if s.Dir < 0 || s.Dir >= dirs || (s.Index != "" && !storage.IndexDir.MatchString(s.Index)) {
 			return fmt.Errorf("%s.%s: SSTable %q in data directory %d and index %q", t.Keyspace, t.Name, s.Base, s.Dir, s.Index)
 		}
 		for _, comp := range s.Components {

@@ -1,4 +1,4 @@
-package agent
+package cleaner
 
 import (
 	"errors"
@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/casshook/casshook/pkg/agent/storage"
 	"github.com/casshook/casshook/pkg/agent/wire"
 	"github.com/casshook/casshook/pkg/sstable"
 )
@@ -37,7 +38,7 @@ func (p *cleanPlan) dataDir(dataDir string, w wanted, known map[string]bool) err
 		_, _, ok := sstable.ParseTableDir(name)
 		return ok
 	}
-	return p.each(dataDir, wordName.MatchString, func(keyspace string) error {
+	return p.each(dataDir, storage.WordName.MatchString, func(keyspace string) error {
 		return p.each(keyspace, isTable, func(table string) error {
 			return p.tableDir(table, w, known[table])
 		})
@@ -58,7 +59,7 @@ func (p *cleanPlan) tableDir(path string, w wanted, known bool) error {
 		case e.IsDir() && (e.Name() == sstable.SnapshotsDir || e.Name() == backupsDir):
 		case e.IsDir() && strings.HasPrefix(e.Name(), ".") && strings.HasSuffix(e.Name(), unfinished):
 			own.remove = append(own.remove, e.Name())
-		case e.IsDir() && indexDir.MatchString(e.Name()):
+		case e.IsDir() && storage.IndexDir.MatchString(e.Name()):
 			n, err := p.indexDir(sub, w)
 			if err != nil {
 				return err
@@ -135,7 +136,7 @@ func inPlace(path, name string, from source) (bool, error) {
 	if copied(name) {
 		return sameCopy(path, info, from)
 	}
-	return inodeOf(info) == inodeOf(from.info), nil
+	return storage.InodeOf(info) == storage.InodeOf(from.info), nil
 }
 
 // complete completes the plan of a directory once all its entries are seen: what is
@@ -170,7 +171,7 @@ func (d *dirPlan) complete() {
 
 func removalRank(name string) int {
 	switch {
-	case isData(name):
+	case storage.IsData(name):
 		return 0
 	case sstable.IsTransactionLog(name):
 		return 2

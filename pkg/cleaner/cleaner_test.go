@@ -1,4 +1,4 @@
-package agent
+package cleaner
 
 import (
 	"context"
@@ -14,6 +14,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/casshook/casshook/pkg/agent/storage"
 	"github.com/casshook/casshook/pkg/agent/wire"
 	"github.com/casshook/casshook/pkg/document"
 	"github.com/casshook/casshook/pkg/sstable"
@@ -57,63 +58,63 @@ func TestCleanRefuses(t *testing.T) {
 	}
 	node := func(w *wreck) string { return w.path("casshook", testID, document.NodeFile) }
 	for name, tt := range map[string]struct {
-		change func(w *wreck, o *CleanOptions)
+		change func(w *wreck, o *Options)
 		code   int
 		text   string
 	}{
-		"no volume":         {func(_ *wreck, o *CleanOptions) { o.Volume = "" }, ExitUsage, "say --volume DIR"},
-		"no backup id":      {func(_ *wreck, o *CleanOptions) { o.Backup = "nightly" }, ExitUsage, `"nightly" is no backup id`},
-		"a directory twice": {func(_ *wreck, o *CleanOptions) { o.Data[1] = o.Data[0] }, ExitUsage, "is named twice"},
-		"volume not there":  {func(_ *wreck, o *CleanOptions) { o.Volume += "x" }, ExitPrecondition, "no such file"},
-		"data not there":    {func(_ *wreck, o *CleanOptions) { o.Data[1] += "x" }, ExitPrecondition, "no such file"},
-		"no backup":         {func(w *wreck, _ *CleanOptions) { require.NoError(w.t, os.RemoveAll(w.path("casshook"))) }, ExitPrecondition, "no backup on the volume"},
-		"not this backup":   {func(_ *wreck, o *CleanOptions) { o.Backup = otherID }, ExitPrecondition, "which has " + testID},
-		"not complete": {func(w *wreck, _ *CleanOptions) {
+		"no volume":         {func(_ *wreck, o *Options) { o.Volume = "" }, ExitUsage, "say --volume DIR"},
+		"no backup id":      {func(_ *wreck, o *Options) { o.Backup = "nightly" }, ExitUsage, `"nightly" is no backup id`},
+		"a directory twice": {func(_ *wreck, o *Options) { o.Data[1] = o.Data[0] }, ExitUsage, "is named twice"},
+		"volume not there":  {func(_ *wreck, o *Options) { o.Volume += "x" }, ExitPrecondition, "no such file"},
+		"data not there":    {func(_ *wreck, o *Options) { o.Data[1] += "x" }, ExitPrecondition, "no such file"},
+		"no backup":         {func(w *wreck, _ *Options) { require.NoError(w.t, os.RemoveAll(w.path("casshook"))) }, ExitPrecondition, "no backup on the volume"},
+		"not this backup":   {func(_ *wreck, o *Options) { o.Backup = otherID }, ExitPrecondition, "which has " + testID},
+		"not complete": {func(w *wreck, _ *Options) {
 			require.NoError(w.t, os.Remove(w.path("casshook", testID, "COMPLETE")))
 		}, ExitCorrupt, "no COMPLETE"},
-		"not complete, named": {func(w *wreck, o *CleanOptions) {
+		"not complete, named": {func(w *wreck, o *Options) {
 			o.Backup = testID
 			require.NoError(w.t, os.Remove(w.path("casshook", testID, "COMPLETE")))
 		}, ExitCorrupt, "no COMPLETE"},
-		"changed document": {func(w *wreck, _ *CleanOptions) {
+		"changed document": {func(w *wreck, _ *Options) {
 			content, _ := os.ReadFile(node(w))
 			replace(w, node(w), string(content)+"\n")
 		}, ExitCorrupt, "differs from what COMPLETE recorded"},
-		"another node's":       {func(_ *wreck, o *CleanOptions) { o.HostID = "h2" }, ExitPrecondition, "it is another node's"},
-		"too few directories":  {func(_ *wreck, o *CleanOptions) { o.Data = o.Data[:1] }, ExitPrecondition, "1 are given: say --data DIR for each"},
-		"the original volume":  {func(_ *wreck, o *CleanOptions) { o.VolumeID = "" }, ExitPrecondition, "say --in-place"},
-		"commit log not there": {func(w *wreck, _ *CleanOptions) { require.NoError(w.t, os.RemoveAll(w.path("commitlog"))) }, ExitPrecondition, "say --commitlog DIR"},
-		"commit log a file":    {func(w *wreck, _ *CleanOptions) { replace(w, w.path("commitlog"), "x") }, ExitPrecondition, "not a directory"},
-		"commit log elsewhere": {func(w *wreck, _ *CleanOptions) {
+		"another node's":       {func(_ *wreck, o *Options) { o.HostID = "h2" }, ExitPrecondition, "it is another node's"},
+		"too few directories":  {func(_ *wreck, o *Options) { o.Data = o.Data[:1] }, ExitPrecondition, "1 are given: say --data DIR for each"},
+		"the original volume":  {func(_ *wreck, o *Options) { o.VolumeID = "" }, ExitPrecondition, "say --in-place"},
+		"commit log not there": {func(w *wreck, _ *Options) { require.NoError(w.t, os.RemoveAll(w.path("commitlog"))) }, ExitPrecondition, "say --commitlog DIR"},
+		"commit log a file":    {func(w *wreck, _ *Options) { replace(w, w.path("commitlog"), "x") }, ExitPrecondition, "not a directory"},
+		"commit log elsewhere": {func(w *wreck, _ *Options) {
 			require.NoError(w.t, errors.Join(os.RemoveAll(w.path("commitlog")), os.Symlink("../outside", w.path("commitlog"))))
 		}, ExitPrecondition, "say --commitlog DIR"},
-		"hints not there": {func(_ *wreck, o *CleanOptions) { o.Hints = "/nowhere" }, ExitPrecondition, "say --hints DIR"},
-		"live file open":  {func(w *wreck, _ *CleanOptions) { keepOpen(w, filepath.Join(w.live(1), "nb-77-big-Data.db")) }, ExitPrecondition, "Cassandra runs on this volume"},
-		"commit log open": {func(w *wreck, _ *CleanOptions) { keepOpen(w, w.path("commitlog", "CommitLog-7-1.log")) }, ExitPrecondition, "Cassandra runs on this volume"},
-		"index open": {func(w *wreck, _ *CleanOptions) {
+		"hints not there": {func(_ *wreck, o *Options) { o.Hints = "/nowhere" }, ExitPrecondition, "say --hints DIR"},
+		"live file open":  {func(w *wreck, _ *Options) { keepOpen(w, filepath.Join(w.live(1), "nb-77-big-Data.db")) }, ExitPrecondition, "Cassandra runs on this volume"},
+		"commit log open": {func(w *wreck, _ *Options) { keepOpen(w, w.path("commitlog", "CommitLog-7-1.log")) }, ExitPrecondition, "Cassandra runs on this volume"},
+		"index open": {func(w *wreck, _ *Options) {
 			keepOpen(w, filepath.Join(w.data[0], "ks", "b-"+id32(5), ".created_since", "nb-4-big-Data.db"))
 		}, ExitPrecondition, "Cassandra runs on this volume"},
-		"snapshot file gone":  {func(w *wreck, _ *CleanOptions) { require.NoError(w.t, os.Remove(w.snapshotFile("Index.db"))) }, ExitCorrupt, "lacks Index.db"},
-		"snapshot file short": {func(w *wreck, _ *CleanOptions) { replace(w, w.snapshotFile("Data.db"), "x") }, ExitCorrupt, "the backup recorded"},
-		"snapshot file a link": {func(w *wreck, _ *CleanOptions) {
+		"snapshot file gone":  {func(w *wreck, _ *Options) { require.NoError(w.t, os.Remove(w.snapshotFile("Index.db"))) }, ExitCorrupt, "lacks Index.db"},
+		"snapshot file short": {func(w *wreck, _ *Options) { replace(w, w.snapshotFile("Data.db"), "x") }, ExitCorrupt, "the backup recorded"},
+		"snapshot file a link": {func(w *wreck, _ *Options) {
 			f := w.snapshotFile("Filter.db")
 			require.NoError(w.t, errors.Join(os.Remove(f), os.Symlink("x", f)))
 		}, ExitCorrupt, "is no regular file"},
-		"flipped bit": {func(w *wreck, o *CleanOptions) {
+		"flipped bit": {func(w *wreck, o *Options) {
 			o.Full = true
 			f := w.snapshotFile("Data.db")
 			content, _ := os.ReadFile(f)
 			replace(w, f, strings.ToUpper(string(content)))
 		}, ExitCorrupt, "checksum of Data.db differs"},
-		"a directory in the way": {func(w *wreck, _ *CleanOptions) {
+		"a directory in the way": {func(w *wreck, _ *Options) {
 			dir := filepath.Join(w.live(0), filepath.Base(w.snapshotFile("Index.db")))
 			require.NoError(w.t, errors.Join(os.RemoveAll(dir), os.Mkdir(dir, 0o755)))
 		}, ExitPrecondition, "is no file: move it away"},
-		"a file for the index": {func(w *wreck, _ *CleanOptions) { w.write(filepath.Join(w.live(0), ".a_idx"), "x") }, ExitPrecondition, ".a_idx is no directory of its own: move it away"},
-		"a table elsewhere": {func(w *wreck, _ *CleanOptions) {
+		"a file for the index": {func(w *wreck, _ *Options) { w.write(filepath.Join(w.live(0), ".a_idx"), "x") }, ExitPrecondition, ".a_idx is no directory of its own: move it away"},
+		"a table elsewhere": {func(w *wreck, _ *Options) {
 			require.NoError(w.t, errors.Join(os.Rename(w.live(0), w.path("moved")), os.Symlink("../../moved", w.live(0))))
 		}, ExitPrecondition, "casshook follows no links"},
-		"snapshots elsewhere": {func(w *wreck, _ *CleanOptions) {
+		"snapshots elsewhere": {func(w *wreck, _ *Options) {
 			s := filepath.Join(w.live(0), "snapshots")
 			require.NoError(w.t, errors.Join(os.Rename(s, w.path("moved")), os.Symlink("../../../moved", s)))
 		}, ExitPrecondition, "casshook follows no links"},
@@ -168,15 +169,15 @@ func TestCleanInPlace(t *testing.T) {
 func TestCleanOfAVolumeThatOnlyTheStorageKnows(t *testing.T) {
 	t.Parallel()
 	for name, tt := range map[string]struct {
-		change func(*CleanOptions)
+		change func(*Options)
 		text   string
 	}{
-		"nobody says":      {func(*CleanOptions) {}, "say --volume-id with its identity, or --restored"},
-		"the original":     {func(o *CleanOptions) { o.VolumeID = "pvc/1/v" }, "say --in-place"},
-		"vouched original": {func(o *CleanOptions) { o.VolumeID, o.Restored = "pvc/1/v", true }, "say --in-place"},
-		"another":          {func(o *CleanOptions) { o.VolumeID = "pvc/2/w" }, ""},
-		"vouched for":      {func(o *CleanOptions) { o.Restored = true }, ""},
-		"in place":         {func(o *CleanOptions) { o.InPlace = true }, ""},
+		"nobody says":      {func(*Options) {}, "say --volume-id with its identity, or --restored"},
+		"the original":     {func(o *Options) { o.VolumeID = "pvc/1/v" }, "say --in-place"},
+		"vouched original": {func(o *Options) { o.VolumeID, o.Restored = "pvc/1/v", true }, "say --in-place"},
+		"another":          {func(o *Options) { o.VolumeID = "pvc/2/w" }, ""},
+		"vouched for":      {func(o *Options) { o.Restored = true }, ""},
+		"in place":         {func(o *Options) { o.InPlace = true }, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -221,7 +222,7 @@ func TestCleanDescribesTheBackup(t *testing.T) {
 func TestCleanDryRun(t *testing.T) {
 	t.Parallel()
 	w, root := smallWreck(t)
-	require.NoError(t, os.Remove(w.path("casshook", flockFile)))
+	require.NoError(t, os.Remove(w.path("casshook", storage.FlockFile)))
 	before := portrait(t, root)
 	opts := wreckOptions(root, false)
 	opts.DryRun, opts.Full = true, true
@@ -233,7 +234,7 @@ func TestCleanDryRun(t *testing.T) {
 	require.NotZero(t, r.Removed)
 	require.NotEmpty(t, r.TablesEmptied)
 	require.Contains(t, said, "verified 2 of 2 tables")
-	require.Contains(t, CleanText(r), "nothing was changed")
+	require.Contains(t, Text(r), "nothing was changed")
 	sameTree(t, before, portrait(t, root), "dry run")
 }
 
@@ -275,7 +276,7 @@ func TestCleanOrder(t *testing.T) {
 	_, root := smallWreck(t)
 	c, err := newCleaner(wreckOptions(root, false))
 	require.NoError(t, err)
-	defer c.node.close()
+	defer c.node.Close()
 	var done []operation
 	c.disk.before = func(name, path string) error {
 		done = append(done, operation{name, path})
@@ -294,29 +295,29 @@ func TestCleanOrder(t *testing.T) {
 			clear(dirty)
 		case "remove":
 			require.Empty(t, placed, "%s is removed after files were placed", o.path)
-			require.False(t, logs[dir] && isData(base), "%s is removed after transaction logs, which say that it counts", o.path)
+			require.False(t, logs[dir] && storage.IsData(base), "%s is removed after transaction logs, which say that it counts", o.path)
 			logs[dir] = logs[dir] || sstable.IsTransactionLog(base)
 			delete(dirty, o.path) // a directory that is gone
 			dirty[dir] = "remove"
 		case "link", "copy", "rename", "mkdir":
 			for d, kind := range dirty {
 				require.NotEqual(t, "remove", kind, "%s when removals in %s may come back", o.path, d)
-				require.False(t, isData(base) && kind == "parts", "%s when its parts in %s may be lost", o.path, d)
+				require.False(t, storage.IsData(base) && kind == "parts", "%s when its parts in %s may be lost", o.path, d)
 			}
 			placed[o.path] = true
-			if dirty[dir] = "parts"; isData(base) {
+			if dirty[dir] = "parts"; storage.IsData(base) {
 				dirty[dir] = "data"
 				for name := range placed {
-					require.False(t, isData(name) && !isData(o.path))
+					require.False(t, storage.IsData(name) && !storage.IsData(o.path))
 				}
 			}
 		case "write", "journal":
-			if base == cleanedFile {
+			if base == storage.CleanedFile {
 				require.Empty(t, dirty, "the marker when not all is durable")
 			}
 		}
 	}
-	require.Equal(t, operation{"write", filepath.Join(c.dir, cleanedFile)}, done[len(done)-1])
+	require.Equal(t, operation{"write", filepath.Join(c.dir, storage.CleanedFile)}, done[len(done)-1])
 }
 
 // TestCleanErrors has every kind of change fail once, at its first and at a later
@@ -343,7 +344,7 @@ func TestCleanErrors(t *testing.T) {
 					return nil
 				}
 				_, err = c.run(t.Context())
-				c.node.close()
+				c.node.Close()
 				if seen < nth {
 					require.NoError(t, err)
 					return
@@ -380,7 +381,7 @@ func TestCleanOnAFullDisk(t *testing.T) {
 		_, root = smallWreck(t)
 		c, err := newCleaner(wreckOptions(root, false))
 		require.NoError(t, err)
-		defer c.node.close()
+		defer c.node.Close()
 		c.disk.before = func(name, path string) error {
 			if at(name, path) {
 				return fmt.Errorf("%s: %w", name, syscall.ENOSPC)
@@ -444,7 +445,7 @@ func TestCleanInterrupted(t *testing.T) {
 		return nil
 	}
 	_, err = c.run(ctx)
-	c.node.close()
+	c.node.Close()
 	require.Equal(t, ExitHalfWay, ExitCode(err))
 	_, err = Clean(t.Context(), wreckOptions(root, false))
 	require.NoError(t, err)
@@ -457,9 +458,9 @@ func TestCleanNoticesAStart(t *testing.T) {
 	w, root := smallWreck(t)
 	c, err := newCleaner(wreckOptions(root, false))
 	require.NoError(t, err)
-	defer c.node.close()
+	defer c.node.Close()
 	c.disk.before = func(name, path string) error {
-		if name == "link" && isData(path) {
+		if name == "link" && storage.IsData(path) {
 			w.write(w.path("commitlog", "CommitLog-7-99.log"), "started")
 		}
 		return nil
@@ -467,7 +468,7 @@ func TestCleanNoticesAStart(t *testing.T) {
 	_, err = c.run(t.Context())
 	require.Equal(t, ExitHalfWay, ExitCode(err))
 	require.ErrorContains(t, err, "was Cassandra started?")
-	require.NoFileExists(t, filepath.Join(c.dir, cleanedFile))
+	require.NoFileExists(t, filepath.Join(c.dir, storage.CleanedFile))
 }
 
 func TestCleanWithoutLeases(t *testing.T) {
@@ -481,7 +482,7 @@ func TestCleanWithoutLeases(t *testing.T) {
 		require.NoError(t, err)
 		c.lease = func(string) error { return errNoLeases }
 		_, err = c.run(t.Context())
-		c.node.close()
+		c.node.Close()
 		if assume {
 			require.NoError(t, err)
 			continue
@@ -493,7 +494,7 @@ func TestCleanWithoutLeases(t *testing.T) {
 	opts.AssumeStopped, opts.Again = true, true
 	c, err := newCleaner(opts)
 	require.NoError(t, err)
-	defer c.node.close()
+	defer c.node.Close()
 	c.lease = func(string) error { return errOpenElsewhere }
 	_, err = c.run(t.Context())
 	require.ErrorContains(t, err, "Cassandra runs", "what is known is not assumed away")
@@ -568,7 +569,7 @@ func TestCleanBesideOnlineRestores(t *testing.T) {
 		require.NoError(t, c.lock(wire.LockRelease, "me"))
 		_, r := cleanUntil(t, wreckOptions(root, false), 0)
 		require.Equal(t, []string{restoreNo}, r.Supersedes)
-		content, err := os.ReadFile(w.path("casshook", restorePrefix+r.RestoreID, journalFile))
+		content, err := os.ReadFile(w.path("casshook", storage.RestorePrefix+r.RestoreID, storage.JournalFile))
 		require.NoError(t, err)
 		require.Contains(t, string(content), "superseding restore "+restoreNo)
 		w.oneFile(false)
@@ -606,7 +607,7 @@ func TestCleanBesideOnlineRestores(t *testing.T) {
 		w, root := smallWreck(t)
 		_, r := cleanUntil(t, wreckOptions(root, false), 0)
 		c := agentOf(t, w)
-		_, err := ask[wire.StageResult](c, wire.OpStage, stageArgs("a"))
+		_, err := ask[wire.StageResult](c, wire.OpStage, wire.StageArgs{RestoreID: restoreNo, BackupID: testID, Tables: []wire.TableName{{Keyspace: "ks", Name: "a"}}})
 		require.NoError(t, err)
 		verified, err := ask[wire.VerifyResult](c, wire.OpVerify, wire.VerifyArgs{BackupID: testID, Full: true})
 		require.NoError(t, err)
@@ -621,7 +622,7 @@ func TestCleanBesideOnlineRestores(t *testing.T) {
 		_, err = Clean(t.Context(), wreckOptions(root, false))
 		require.Equal(t, ExitPrecondition, ExitCode(err))
 		require.ErrorContains(t, err, "no backup on the volume")
-		require.FileExists(t, w.path("casshook", restorePrefix+r.RestoreID, cleanedFile), "the marker stays")
+		require.FileExists(t, w.path("casshook", storage.RestorePrefix+r.RestoreID, storage.CleanedFile), "the marker stays")
 	})
 }
 
@@ -631,7 +632,7 @@ func TestCleanForgetsOtherCleanings(t *testing.T) {
 	t.Parallel()
 	w, root := smallWreck(t)
 	cleanUntil(t, wreckOptions(root, false), 40)
-	half := w.path("casshook", restorePrefix+cleanID(testID, restoredVolume))
+	half := w.path("casshook", storage.RestorePrefix+cleanID(testID, restoredVolume))
 	require.DirExists(t, half)
 	for _, r := range w.refs {
 		for _, dataDir := range w.data {
@@ -645,7 +646,7 @@ func TestCleanForgetsOtherCleanings(t *testing.T) {
 	r, err := Clean(t.Context(), wreckOptions(root, false))
 	require.NoError(t, err)
 	require.Equal(t, otherID, r.BackupID)
-	require.Equal(t, []string{filepath.Base(half)[len(restorePrefix):]}, r.Supersedes)
+	require.Equal(t, []string{filepath.Base(half)[len(storage.RestorePrefix):]}, r.Supersedes)
 	require.NoDirExists(t, half)
 }
 
@@ -669,9 +670,9 @@ func TestCleanAgain(t *testing.T) {
 		return nil
 	}
 	_, err = c.run(t.Context())
-	c.node.close()
+	c.node.Close()
 	require.Equal(t, ExitHalfWay, ExitCode(err))
-	require.NoFileExists(t, filepath.Join(c.dir, cleanedFile))
+	require.NoFileExists(t, filepath.Join(c.dir, storage.CleanedFile))
 	r, err := Clean(t.Context(), opts)
 	require.NoError(t, err)
 	require.Equal(t, 2, r.Linked, "the file, and the Data.db that must come after it")

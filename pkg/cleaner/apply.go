@@ -1,4 +1,4 @@
-package agent
+package cleaner
 
 import (
 	"context"
@@ -11,6 +11,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/casshook/casshook/pkg/agent/storage"
 	"github.com/casshook/casshook/pkg/agent/wire"
 	"github.com/casshook/casshook/pkg/document"
 )
@@ -59,7 +60,7 @@ func (c *cleaner) beginJournal() error {
 			return err
 		}
 	}
-	c.dir = filepath.Join(c.node.root(), restorePrefix+c.id)
+	c.dir = filepath.Join(c.node.Dir(), storage.RestorePrefix+c.id)
 	err := os.Mkdir(c.dir, 0o750)
 	fresh := err == nil
 	if err == nil || errors.Is(err, fs.ErrExist) {
@@ -75,8 +76,8 @@ func (c *cleaner) fillJournal() error {
 	if err := c.disk.own(c.dir); err != nil {
 		return err
 	}
-	info := restoreInfo{Version: document.Version, BackupID: c.backup.Node.BackupID, Volume: c.identity, Offline: true}
-	if err := c.disk.write(filepath.Join(c.dir, restoreFile), info); err != nil {
+	info := storage.RestoreInfo{Version: document.Version, BackupID: c.backup.Node.BackupID, Volume: c.identity, Offline: true}
+	if err := c.disk.write(filepath.Join(c.dir, storage.RestoreFile), info); err != nil {
 		return err
 	}
 	for _, id := range c.result.Supersedes {
@@ -94,13 +95,13 @@ func (c *cleaner) fillJournal() error {
 		return err
 	}
 	// From here on what an earlier run placed is not known to be there.
-	if err := c.disk.remove(filepath.Join(c.dir, cleanedFile)); err != nil {
+	if err := c.disk.remove(filepath.Join(c.dir, storage.CleanedFile)); err != nil {
 		return err
 	}
 	if err := c.disk.sync(); err != nil {
 		return err
 	}
-	return document.SyncDir(c.node.root())
+	return document.SyncDir(c.node.Dir())
 }
 
 // markVolume gives a volume without an identity one, and the restore its name.
@@ -108,7 +109,7 @@ func (c *cleaner) markVolume() error {
 	if err := document.MarkVolume(c.Volume); err != nil {
 		return err
 	}
-	identity, err := c.node.identity()
+	identity, err := c.node.Identity()
 	if err != nil || identity == c.identity {
 		return err
 	}
@@ -119,7 +120,7 @@ func (c *cleaner) markVolume() error {
 
 // note appends to the journal.
 func (c *cleaner) note(step string, ended bool) error {
-	path := filepath.Join(c.dir, journalFile)
+	path := filepath.Join(c.dir, storage.JournalFile)
 	if err := c.disk.step("journal", path); err != nil {
 		return err
 	}
@@ -127,7 +128,7 @@ func (c *cleaner) note(step string, ended bool) error {
 	if err != nil {
 		return err
 	}
-	if err := appendLine(path, line); err != nil {
+	if err := storage.AppendLine(path, line); err != nil {
 		return err
 	}
 	return c.disk.own(path)
@@ -206,7 +207,7 @@ func (c *cleaner) placeIn(ctx context.Context, d *dirPlan, data bool) error {
 		}
 	}
 	for _, name := range d.place {
-		if isData(name) != data {
+		if storage.IsData(name) != data {
 			continue
 		}
 		from, to := d.from[name], filepath.Join(d.path, name)
@@ -242,7 +243,7 @@ func (c *cleaner) check(ctx context.Context) error {
 		}
 	}
 	if left = append(left, p.blocked...); len(left) > 0 {
-		return fmt.Errorf("%d files are not as they were left, was Cassandra started? %s", len(left), brief(left))
+		return fmt.Errorf("%d files are not as they were left, was Cassandra started? %s", len(left), storage.Brief(left))
 	}
 	return c.checkStopped(ctx)
 }
@@ -257,7 +258,7 @@ func (c *cleaner) mark(context.Context) error {
 		Version: document.Version, BackupID: c.result.BackupID, Volume: c.identity, Node: c.result.Node, HostID: c.result.HostID,
 		Time: c.result.Cleaned, PeersForgotten: c.ForgetPeers, Tables: c.result.Tables, Files: c.result.Files, Bytes: c.result.Bytes,
 	}
-	if err := c.disk.write(filepath.Join(c.dir, cleanedFile), marker); err != nil {
+	if err := c.disk.write(filepath.Join(c.dir, storage.CleanedFile), marker); err != nil {
 		return err
 	}
 	return c.forgetOthers()
@@ -266,7 +267,7 @@ func (c *cleaner) mark(context.Context) error {
 // forgetOthers removes the journals of cleanings of this volume that stopped
 // half-way: the volume is no longer what they left.
 func (c *cleaner) forgetOthers() error {
-	restores, err := c.node.restores()
+	restores, err := c.node.Restores()
 	if err != nil {
 		return err
 	}
@@ -274,7 +275,7 @@ func (c *cleaner) forgetOthers() error {
 		if !r.Offline || r.Cleaned != nil || r.ID == c.id || r.Volume != c.identity {
 			continue
 		}
-		dir := filepath.Join(c.node.root(), restorePrefix+r.ID)
+		dir := filepath.Join(c.node.Dir(), storage.RestorePrefix+r.ID)
 		if err := c.disk.step("forget", dir); err != nil {
 			return err
 		}

@@ -1,4 +1,4 @@
-package agent
+package cleaner
 
 import (
 	"fmt"
@@ -8,8 +8,8 @@ import (
 	"github.com/casshook/casshook/pkg/agent/wire"
 )
 
-// CleanText is the result for people.
-func CleanText(r *wire.CleanResult) string {
+// Text is the result for people.
+func Text(r *wire.CleanResult) string {
 	var b strings.Builder
 	line := func(format string, args ...any) { fmt.Fprintf(&b, format+"\n", args...) }
 	switch r.State {

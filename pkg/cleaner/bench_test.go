@@ -1,4 +1,4 @@
-package agent
+package cleaner
 
 import (
 	"fmt"
@@ -9,6 +9,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/casshook/casshook/pkg/agent/storage"
 	"github.com/casshook/casshook/pkg/agent/wire"
 	"github.com/casshook/casshook/pkg/document"
 )
@@ -45,7 +46,7 @@ func BenchmarkClean10000(b *testing.B) {
 }
 
 // manyFiles makes a volume with a backup; all that is live came later.
-func manyFiles(b *testing.B, tables, sstables int) (opts CleanOptions, live int) {
+func manyFiles(b *testing.B, tables, sstables int) (opts Options, live int) {
 	b.Helper()
 	dir, err := os.MkdirTemp("", "casshook-bench")
 	require.NoError(b, err)
@@ -71,18 +72,18 @@ func manyFiles(b *testing.B, tables, sstables int) (opts CleanOptions, live int)
 	for name, content := range files {
 		v.write(filepath.Join(document.BackupDir(dir, testID), name), string(content))
 	}
-	require.NoError(b, syncfs(dir))
-	return CleanOptions{Volume: dir, VolumeID: "v2"}, live
+	require.NoError(b, storage.Syncfs(dir))
+	return Options{Volume: dir, VolumeID: "v2"}, live
 }
 
 func countInodesBelow(b *testing.B, dir string) int {
 	b.Helper()
-	seen := map[inode]bool{}
+	seen := map[storage.Inode]bool{}
 	for _, name := range tree(b, dir) {
 		info, err := os.Lstat(filepath.Join(dir, name))
 		require.NoError(b, err)
-		if info.Mode().IsRegular() && !strings.HasSuffix(name, flockFile) {
-			seen[inodeOf(info)] = true
+		if info.Mode().IsRegular() && !strings.HasSuffix(name, storage.FlockFile) {
+			seen[storage.InodeOf(info)] = true
 		}
 	}
 	return len(seen)

@@ -1,22 +1,19 @@
-package agent
+package cleaner
 
 import (
 	"context"
 	"fmt"
 	"os"
 	"path/filepath"
-	"regexp"
 	"slices"
 	"strings"
 	"syscall"
 
+	"github.com/casshook/casshook/pkg/agent/storage"
 	"github.com/casshook/casshook/pkg/agent/wire"
 	"github.com/casshook/casshook/pkg/document"
 	"github.com/casshook/casshook/pkg/sstable"
 )
-
-// indexDir is the directory of a legacy index's SSTables in its table's directory.
-var indexDir = regexp.MustCompile(`^\.\w+$`)
 
 // Directories that are Cassandra's or a file system's, and neither live data nor
 // foreign: incremental backups; what Paxos did not commit, which belongs to no
@@ -92,7 +89,7 @@ func (c *cleaner) wantSSTable(w wanted, t document.Table, s document.SSTable) (l
 		w[live] = map[string]source{}
 		for dir := from; dir != c.Data[s.Dir]; dir = filepath.Dir(dir) {
 			if info, err := os.Lstat(dir); err != nil || !info.IsDir() {
-				led = append(led, fmt.Sprintf("%s: %v: casshook follows no links out of the data directory", dir, orNotDir(err)))
+				led = append(led, fmt.Sprintf("%s: %v: casshook follows no links out of the data directory", dir, storage.OrNotDir(err)))
 			}
 		}
 	}

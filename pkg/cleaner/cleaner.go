@@ -1,4 +1,6 @@
-package agent
+// Package cleaner restores one node offline: it puts the snapshot of a backup in
+// place on the volumes of a node whose Cassandra does not run.
+package cleaner
 
 import (
 	"context"
@@ -6,12 +8,13 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/casshook/casshook/pkg/agent/storage"
 	"github.com/casshook/casshook/pkg/agent/wire"
 	"github.com/casshook/casshook/pkg/document"
 )
 
-// CleanOptions say which node's volumes are cleaned, and how.
-type CleanOptions struct {
+// Options say which node's volumes are cleaned, and how.
+type Options struct {
 	// Volume is the root of the volume that carries the documents.
 	Volume string
 	// Data are the data directories in the order that Cassandra has them;
@@ -49,8 +52,8 @@ type CleanOptions struct {
 
 // cleaner is one run of Clean.
 type cleaner struct {
-	CleanOptions
-	node *node
+	Options
+	node *storage.Volumes
 	disk disk
 	// lease takes a write lease on a file and gives it back.
 	lease  func(path string) error
@@ -73,12 +76,12 @@ var errSettled = errors.New("nothing to do")
 // verifies everything before it changes anything, moves no data, and can be
 // killed at any moment and run again. The snapshot and the documents stay.
 // ExitCode tells what an error leaves.
-func Clean(ctx context.Context, opts CleanOptions) (*wire.CleanResult, error) {
+func Clean(ctx context.Context, opts Options) (*wire.CleanResult, error) {
 	c, err := newCleaner(opts)
 	if err != nil {
 		return nil, err
 	}
-	defer c.node.close()
+	defer c.node.Close()
 	return c.run(ctx)
 }
 

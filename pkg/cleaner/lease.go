@@ -1,4 +1,4 @@
-package agent
+package cleaner
 
 import (
 	"context"
@@ -11,6 +11,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/casshook/casshook/pkg/agent/storage"
 	"github.com/casshook/casshook/pkg/sstable"
 )
 
@@ -136,7 +137,7 @@ func liveData(dir string, indexes bool) ([]string, error) {
 		switch {
 		case e.Type().IsRegular() && strings.HasSuffix(e.Name(), "-"+sstable.Data):
 			files = append(files, path)
-		case e.IsDir() && indexes && indexDir.MatchString(e.Name()):
+		case e.IsDir() && indexes && storage.IndexDir.MatchString(e.Name()):
 			found, err := liveData(path, false)
 			if err != nil {
 				return nil, err
@@ -156,7 +157,7 @@ func tableDirs(dataDir string) ([]string, error) {
 		return nil, err
 	}
 	for _, ks := range keyspaces {
-		if !ks.IsDir() || !wordName.MatchString(ks.Name()) {
+		if !ks.IsDir() || !storage.WordName.MatchString(ks.Name()) {
 			continue
 		}
 		tables, err := os.ReadDir(filepath.Join(dataDir, ks.Name()))

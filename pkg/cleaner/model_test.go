@@ -1,4 +1,4 @@
-package agent
+package cleaner
 
 import (
 	"errors"
@@ -15,6 +15,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/casshook/casshook/pkg/agent/storage"
 	"github.com/casshook/casshook/pkg/agent/wire"
 	"github.com/casshook/casshook/pkg/document"
 	"github.com/casshook/casshook/pkg/sstable"
@@ -172,7 +173,7 @@ func (w *wreck) compact(live string) {
 // copyTree copies a directory; hard links, links, modes stay what they are.
 func copyTree(t testing.TB, from, to string) {
 	t.Helper()
-	copies := map[inode]string{}
+	copies := map[storage.Inode]string{}
 	require.NoError(t, filepath.WalkDir(from, func(path string, e fs.DirEntry, err error) error {
 		if err != nil {
 			return err
@@ -189,10 +190,10 @@ func copyTree(t testing.TB, from, to string) {
 		case e.Type()&fs.ModeSymlink != 0:
 			leads, err := os.Readlink(path)
 			return errors.Join(err, os.Symlink(leads, target))
-		case copies[inodeOf(info)] != "":
-			return os.Link(copies[inodeOf(info)], target)
+		case copies[storage.InodeOf(info)] != "":
+			return os.Link(copies[storage.InodeOf(info)], target)
 		}
-		copies[inodeOf(info)] = target
+		copies[storage.InodeOf(info)] = target
 		content, err := os.ReadFile(path)
 		return errors.Join(err, os.WriteFile(target, content, 0o600), os.Chmod(target, info.Mode().Perm()))
 	}))
@@ -202,7 +203,7 @@ func copyTree(t testing.TB, from, to string) {
 // names are one file. Of the journal and the marker only the names count.
 func portrait(t testing.TB, root string) map[string]string {
 	t.Helper()
-	first := map[inode]string{}
+	first := map[storage.Inode]string{}
 	found := map[string]string{}
 	require.NoError(t, filepath.WalkDir(root, func(path string, e fs.DirEntry, err error) error {
 		if err != nil {
@@ -221,15 +222,15 @@ func portrait(t testing.TB, root string) map[string]string {
 			found[name] = text + " -> " + leads
 			return err
 		case info.Mode().IsRegular():
-			if first[inodeOf(info)] == "" {
-				first[inodeOf(info)] = name
+			if first[storage.InodeOf(info)] == "" {
+				first[storage.InodeOf(info)] = name
 			}
 			content, err := os.ReadFile(path)
 			if err != nil {
 				return err
 			}
-			if e.Name() != journalFile && e.Name() != cleanedFile {
-				text += fmt.Sprintf(" %08x is %s", crc32.ChecksumIEEE(content), first[inodeOf(info)])
+			if e.Name() != storage.JournalFile && e.Name() != storage.CleanedFile {
+				text += fmt.Sprintf(" %08x is %s", crc32.ChecksumIEEE(content), first[storage.InodeOf(info)])
 			}
 		}
 		found[name] = text
@@ -265,9 +266,9 @@ func withoutLinks(portrait map[string]string) map[string]string {
 	return short
 }
 
-func wreckOptions(root string, forget bool) CleanOptions {
+func wreckOptions(root string, forget bool) Options {
 	volume := filepath.Join(root, "volume")
-	return CleanOptions{Volume: volume, Data: []string{filepath.Join(volume, "data0"), filepath.Join(volume, "data1")}, VolumeID: restoredVolume, ForgetPeers: forget}
+	return Options{Volume: volume, Data: []string{filepath.Join(volume, "data0"), filepath.Join(volume, "data1")}, VolumeID: restoredVolume, ForgetPeers: forget}
 }
 
 // killed is what a failpoint panics with: nothing that follows is run, as after
@@ -276,11 +277,11 @@ type killed struct{}
 
 // cleanUntil runs the cleaner and kills it before change number limit; limit 0 lets it
 // run. It returns the number of changes and whether the run ended by itself.
-func cleanUntil(t testing.TB, opts CleanOptions, limit int) (steps int, r *wire.CleanResult) {
+func cleanUntil(t testing.TB, opts Options, limit int) (steps int, r *wire.CleanResult) {
 	t.Helper()
 	c, err := newCleaner(opts)
 	require.NoError(t, err)
-	defer c.node.close() // as the end of the process does
+	defer c.node.Close() // as the end of the process does
 	defer func() {
 		if p := recover(); p != nil {
 			if _, ok := p.(killed); !ok {

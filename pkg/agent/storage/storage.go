@@ -1,0 +1,91 @@
+// Package storage is what the agent and the cleaner share of a node's volumes: who
+// works on them, the files of restores, names and inodes of Cassandra's files.
+package storage
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"syscall"
+
+	"github.com/casshook/casshook/pkg/agent/wire"
+	"github.com/casshook/casshook/pkg/document"
+)
+
+// FlockFile keeps two agents from changing one volume at once.
+const FlockFile = ".agent-lock"
+
+// Volumes are those of one node: the one that carries casshook's documents, and
+// the data directories, which may lie on others.
+type Volumes struct {
+	wire.Node
+	flock *os.File
+}
+
+// Dir is casshook's directory on the volume.
+func (v *Volumes) Dir() string { return filepath.Join(v.Volume, document.Root) }
+
+// Identity is the volume's identity: what the target says, or the id file's.
+func (v *Volumes) Identity() (string, error) {
+	if v.VolumeID != "" {
+		return v.VolumeID, nil
+	}
+	return document.VolumeIdentity(v.Volume)
+}
+
+// Hold takes the flock that an agent has while it may change a volume. A
+// dead agent has none, so a lock file without one has lost its holder.
+func (v *Volumes) Hold() error {
+	if v.flock != nil {
+		return nil
+	}
+	if err := os.MkdirAll(v.Dir(), 0o750); err != nil {
+		return err
+	}
+	f, err := os.OpenFile(v.FlockPath(), os.O_RDWR|os.O_CREATE, 0o640)
+	if err != nil {
+		return err
+	}
+	if err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
+		f.Close()
+		return &wire.Error{Kind: wire.KindLocked, Message: "another agent works on " + v.Volume}
+	}
+	v.flock = f
+	return nil
+}
+
+// FlockPath is the file that Hold locks.
+func (v *Volumes) FlockPath() string { return filepath.Join(v.Dir(), FlockFile) }
+
+// Held tells whether Hold took the flock.
+func (v *Volumes) Held() bool { return v.flock != nil }
+
+// Close gives the flock back.
+func (v *Volumes) Close() {
+	if v.flock != nil {
+		v.flock.Close()
+		v.flock = nil
+	}
+}
+
+// OrNotDir is the error of a stat, or that what is there is no directory.
+func OrNotDir(err error) error {
+	if err == nil {
+		return errors.New("not a directory")
+	}
+	return err
+}
+
+// Syncfs makes the file system that holds dir durable; see syncfs(2).
+func Syncfs(dir string) error {
+	d, err := os.Open(dir)
+	if err != nil {
+		return err
+	}
+	defer d.Close()
+	if _, _, errno := syscall.Syscall(sysSyncfs, d.Fd(), 0, 0); errno != 0 {
+		return fmt.Errorf("syncfs %s: %w", dir, errno)
+	}
+	return nil
+}

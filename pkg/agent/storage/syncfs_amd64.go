@@ -1,0 +1,4 @@
+package storage
+
+// sysSyncfs is the number of Syncfs(2); package syscall does not name it.
+const sysSyncfs = 306
