@@ -31,7 +31,7 @@ func (a *app) runAfter(cmd *cobra.Command, opts backup.AfterOptions) error {
 		if err != nil {
 			return "", err
 		}
-		return strings.Join(removed.Backups, ", "), a.print(removed, func(w io.Writer) { writeRemoved(w, removed) })
+		return strings.Join(removed.Backups, ", "), a.printChange(nil, removed, func(w io.Writer) { writeRemoved(w, removed) })
 	}})
 }
 

@@ -2,7 +2,6 @@ package cli
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"path/filepath"
@@ -50,11 +49,12 @@ func (a *app) runRestore(cmd *cobra.Command, opts restore.Options, page string) 
 		}
 		results = append(results, result)
 		if page != "" {
-			err = errors.Join(err, writePage(pageOf(page, len(results)), result))
+			err = joinLate(err, writePage(pageOf(page, len(results)), result))
 		}
-		return result.BackupID, a.printWith(err, result, func(w io.Writer) { writeReport(w, result) })
+		return result.BackupID, a.printChange(err, result, func(w io.Writer) { writeReport(w, result) })
 	}
 	err := a.each(cmd, work{operation: "after-restore",
+		prepare: func(rings int) error { return checkPages(page, rings) },
 		offline: func(ctx context.Context, s *subject, observer flow.Observer) (string, error) {
 			return end(restore.Offline(ctx, s.kube, opts, observer))
 		},
@@ -64,7 +64,7 @@ func (a *app) runRestore(cmd *cobra.Command, opts restore.Options, page string) 
 	if noDatacenter(err) {
 		err = fmt.Errorf("%w; where volumes came back before the datacenter, casshook clean puts the backup in place on them", err)
 	}
-	return errors.Join(err, a.outputs(restoreOutputs(results)))
+	return joinLate(err, a.outputs(restoreOutputs(results)))
 }
 
 // pageOf is the page's name for the first ring, with a number for those after it.

@@ -49,6 +49,14 @@ func (a *app) runBefore(cmd *cobra.Command, opts backup.Options) error {
 	if err != nil {
 		return errors.Join(err, a.undoBefore(cmd.Context(), done))
 	}
+	if err := a.printBackups(results); err != nil {
+		// Nobody learns of a backup whose result is lost.
+		return errors.Join(err, a.undoBefore(cmd.Context(), done))
+	}
+	return nil
+}
+
+func (a *app) printBackups(results []*backup.Result) error {
 	for _, result := range results {
 		if err := a.print(result, func(w io.Writer) { writeBackup(w, result) }); err != nil {
 			return err
@@ -67,7 +75,7 @@ func (a *app) undoBefore(ctx context.Context, done []*subject) error {
 	for _, s := range done {
 		_, err := backup.After(ctx, s.Target, backup.AfterOptions{Operation: "on-failure"}, a.steps())
 		if err != nil {
-			problems = append(problems, fmt.Errorf("undo of the backup of ring %q: %w", s.name, err))
+			problems = append(problems, afterChange(fmt.Errorf("undo of the backup of ring %q: %w", s.name, err)))
 		}
 	}
 	return errors.Join(problems...)

@@ -64,13 +64,16 @@ func (a *app) runBeforeRestore(cmd *cobra.Command, way restore.Way, yes bool, ti
 			return "", err
 		}
 		rooms = append(rooms, room)
-		return "", a.print(room, func(w io.Writer) { writeRoom(w, s.name, room) })
+		return "", a.printChange(nil, room, func(w io.Writer) { writeRoom(w, s.name, room) })
 	}})
 	if noDatacenter(err) {
 		fmt.Fprintf(a.stderr, "no CassandraDatacenter in namespace %s: there is nothing to make room of\n", a.place.namespace)
 		err = nil
 	}
-	return errors.Join(err, a.outputs(roomOutputs(rooms)))
+	if len(rooms) > 0 {
+		err = afterChange(err) // rings before the one that failed are stopped or deleted
+	}
+	return joinLate(err, a.outputs(roomOutputs(rooms)))
 }
 
 func writeRoom(w io.Writer, ring string, room *restore.Room) {

@@ -51,9 +51,13 @@ func (a *app) runClean(cmd *cobra.Command, claims []string, opts restore.Options
 	if err != nil {
 		return err
 	}
-	for _, s := range subjects {
+	for i, s := range subjects {
 		volumes := restore.Volumes{Shelf: s.kube, Cluster: s.kube.ClusterName(), Place: s.kube.Placed()}
-		if err := a.cleanVolumes(cmd.Context(), volumes, opts, dryRun); err != nil {
+		err := a.cleanVolumes(cmd.Context(), volumes, opts, dryRun)
+		if err != nil && i > 0 && !dryRun {
+			err = afterChange(err) // the rings before this one are cleaned
+		}
+		if err != nil {
 			return err
 		}
 	}
@@ -78,7 +82,10 @@ func (a *app) cleanVolumes(ctx context.Context, volumes restore.Volumes, opts re
 	if err != nil {
 		return err
 	}
-	return a.print(result, func(w io.Writer) { writeCleaned(w, result) })
+	if dryRun {
+		return a.print(result, func(w io.Writer) { writeCleaned(w, result) })
+	}
+	return a.printChange(nil, result, func(w io.Writer) { writeCleaned(w, result) })
 }
 
 // writeCleaned is for people.

@@ -244,6 +244,33 @@ func TestLostResult(t *testing.T) {
 	require.Equal(t, "ks.t differs; no space left", oneLine(err))
 }
 
+// The code of an error that came after a change must not say that nothing was changed.
+func TestLostResultOfAChange(t *testing.T) {
+	t.Parallel()
+	a := &app{output: report.FormatTable, stdout: brokenWriter{}}
+	write := func(w io.Writer) { _, _ = io.WriteString(w, "x") }
+	for _, c := range []struct {
+		name string
+		err  error
+		want flow.Code
+	}{
+		{"only the result is lost", nil, flow.HalfWay},
+		{"the run failed, too", flow.Failf(flow.Differences, "x"), flow.Differences},
+		{"the run failed before it changed anything", flow.Failf(flow.Precondition, "x"), flow.Precondition},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			require.Equal(t, c.want, flow.CodeOf(a.printChange(c.err, nil, write)))
+		})
+	}
+	require.NoError(t, (&app{stdout: io.Discard, output: report.FormatTable}).printChange(nil, nil, write))
+	for code, want := range map[flow.Code]flow.Code{flow.Failed: flow.HalfWay, flow.Precondition: flow.HalfWay, flow.Locked: flow.HalfWay,
+		flow.Differences: flow.Differences, flow.Interrupted: flow.Interrupted} {
+		require.Equal(t, want, flow.CodeOf(afterChange(flow.Failf(code, "x"))), code)
+	}
+	require.NoError(t, afterChange(nil))
+}
+
 func TestVersion(t *testing.T) {
 	t.Parallel()
 	code, stdout, _ := run(t, "version")
@@ -302,6 +329,32 @@ func TestAgentFlag(t *testing.T) {
 	code, stdout, reason := run(t, "list", "--inventory", inventory, "--agent", local)
 	require.Zero(t, code, reason)
 	require.Contains(t, stdout, "own")
+}
+
+// A report that cannot be written is found out before a node is asked anything: the agent of this ring would leave a trace.
+func TestReportThatCannotBeWritten(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	trace := filepath.Join(dir, "trace")
+	inventory := ringOfOne(t, "echo ran >"+trace)
+	code, _, reason := run(t, "after-restore", "--inventory", inventory, "--report", filepath.Join(dir, "missing", "r.html"))
+	require.Equal(t, int(flow.Usage), code, reason)
+	require.Contains(t, reason, "report: open")
+	require.NoFileExists(t, trace)
+	code, _, reason = run(t, "after-restore", "--inventory", inventory, "--report", filepath.Join(dir, "r.html"))
+	require.NotEqual(t, int(flow.Usage), code, reason)
+	require.FileExists(t, trace)
+	require.NoFileExists(t, filepath.Join(dir, "r.html"), "a restore that failed early left an empty report")
+
+	require.NoError(t, os.Mkdir(filepath.Join(dir, "r-2.html"), 0o700))
+	require.NoError(t, checkPages(filepath.Join(dir, "r.html"), 1))
+	require.ErrorContains(t, checkPages(filepath.Join(dir, "r.html"), 2), "r-2.html: is a directory")
+	old := filepath.Join(dir, "old.html")
+	require.NoError(t, os.WriteFile(old, []byte("old"), 0o600))
+	require.NoError(t, checkPages(old, 1))
+	content, err := os.ReadFile(old)
+	require.NoError(t, err)
+	require.Equal(t, "old", string(content))
 }
 
 func TestWriteReport(t *testing.T) {

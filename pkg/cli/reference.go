@@ -20,6 +20,7 @@ func Reference() string {
 	fmt.Fprintf(&out, "%s\n\n```text\n%s\n```\n\n", root.Long, flow.Codes)
 	out.WriteString("The last line on stderr of a command that failed is the reason. Results go to\nstdout, everything else to stderr. " +
 		"A flag on the command line wins over its\nvariable, which wins over the default. Flags taken from variables are printed on\nstderr at the start of a run.\n\n" +
+		"With several rings the worst code wins: 130, then 5, 6, 7, 4, 3, 2, 1.\n\n" +
 		"Flags that allow a command to remove data have no variable. A run where such a\nvariable is set and the flag is not passed ends with 2 and does nothing.\n\n## Flags of all commands\n\n")
 	writeFlags(&out, root.PersistentFlags())
 	for _, cmd := range root.Commands() {

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -8,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/casshook/casshook/pkg/flow"
 	"github.com/casshook/casshook/pkg/report"
 	"github.com/casshook/casshook/pkg/restore"
 )
@@ -53,6 +55,33 @@ func writeReport(w io.Writer, r *restore.Report) {
 		fmt.Fprintf(w, "difference: %s\n", d)
 	}
 	fmt.Fprintln(w, verdictOf(r))
+}
+
+// checkPages finds out whether the reports can be written, before anything begins: a restore takes long, and its report
+// cannot be had later. What is there already stays as it is.
+func checkPages(page string, rings int) error {
+	if page == "" {
+		return nil
+	}
+	var problems []error
+	for n := range rings {
+		problems = append(problems, checkPage(pageOf(page, n+1)))
+	}
+	return flow.Fail(flow.Usage, errors.Join(problems...))
+}
+
+func checkPage(path string) error {
+	_, err := os.Lstat(path)
+	isNew := os.IsNotExist(err)
+	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE, 0o666)
+	if err != nil {
+		return fmt.Errorf("report: %w", err)
+	}
+	err = f.Close()
+	if isNew {
+		err = errors.Join(err, os.Remove(path))
+	}
+	return err
 }
 
 // writePage writes the report as one HTML file.

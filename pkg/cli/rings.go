@@ -118,15 +118,22 @@ type work struct {
 	silent bool
 	// stop with the first ring that fails; else all are tried.
 	stop bool
+	// prepare is called once with the number of rings, before the first of them; nil needs none.
+	prepare func(rings int) error
 	// do returns the id of the backup, if any.
 	do func(ctx context.Context, s *subject, observer flow.Observer) (backupID string, err error)
 }
 
-// each works on all rings, one after the other.
+// each works on all rings, one after the other. Of several errors the worst code wins.
 func (a *app) each(cmd *cobra.Command, w work) error {
 	subjects, err := a.subjects(cmd.Context())
 	if err != nil {
 		return err
+	}
+	if w.prepare != nil {
+		if err := w.prepare(len(subjects)); err != nil {
+			return err
+		}
 	}
 	var problems []error
 	for _, s := range subjects {

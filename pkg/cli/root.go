@@ -132,3 +132,25 @@ func (a *app) printWith(err error, value any, table func(io.Writer)) error {
 	}
 	return err
 }
+
+// printChange is printWith for the result of a run that changed something.
+func (a *app) printChange(err error, value any, table func(io.Writer)) error {
+	return joinLate(err, a.print(value, table))
+}
+
+// joinLate adds an error that came after the work of a run, which itself may have failed with err.
+func joinLate(err, late error) error {
+	if err == nil {
+		return afterChange(late)
+	}
+	return errors.Join(err, late)
+}
+
+// afterChange gives an error that came after something was changed a code that does not deny it.
+func afterChange(err error) error {
+	switch flow.CodeOf(err) {
+	case flow.HalfWay, flow.Differences, flow.Interrupted:
+		return err
+	}
+	return flow.Recode(flow.HalfWay, err)
+}
