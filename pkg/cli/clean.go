@@ -70,7 +70,7 @@ func (a *app) cleanLoose(ctx context.Context, claims []string, opts restore.Opti
 	if err != nil {
 		return err
 	}
-	loose, err := client.Loose(ctx, a.place.namespace, claims)
+	loose, err := client.VolumeClaims(ctx, claims)
 	if err != nil {
 		return err
 	}

@@ -57,7 +57,7 @@ func (a *app) examine(cmd *cobra.Command, asked doctor.Asked) error {
 		return err
 	}
 	asked.Namespace, asked.Datacenter = p.namespace, p.datacenter
-	facts, err := client.Inventory(cmd.Context(), asked)
+	facts, err := client.Facts(cmd.Context(), asked)
 	if err != nil {
 		return err
 	}

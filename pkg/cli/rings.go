@@ -169,7 +169,7 @@ func (a *app) one(ctx context.Context, w work, s *subject) error {
 		_, err := do(ctx, s, steps)
 		return err
 	}
-	record := kube.NewRecord(s.kube, w.operation, steps)
+	record := s.kube.Record(w.operation, steps)
 	record.Start(ctx)
 	if !w.any && !stopped {
 		err = a.ready(ctx, s, record)

@@ -123,13 +123,12 @@ func agentDir(dir, beside string) string {
 
 // AgentArgv implements ring.Exec: one exec puts the agent into the container, if
 // need be, and runs it.
-func (t *Target) AgentArgv(context.Context, ring.Node) ([]string, error) {
-	opts := t.client.opts
-	found, err := t.client.agents.load()
-	if err != nil && opts.AgentPath == "" {
+func (p *podStreams) AgentArgv(context.Context, ring.Node) ([]string, error) {
+	found, err := p.options.Agents.load()
+	if err != nil && p.options.AgentPath == "" {
 		return nil, err
 	}
-	argv := []string{"/bin/sh", "-c", agentScript, "casshook-agent", opts.AgentPath}
+	argv := []string{"/bin/sh", "-c", agentScript, "casshook-agent", p.options.AgentPath}
 	for _, arch := range architectures() {
 		if b, ok := found[arch]; ok {
 			argv = append(argv, b.path(), strconv.Itoa(len(b.content)), b.sum)

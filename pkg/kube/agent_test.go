@@ -140,7 +140,7 @@ func agentDirOf(t *testing.T, arches ...string) (dir string, paths []string) {
 }
 
 // serveOnce runs the agent until its stdin closes, and returns its output.
-func serveOnce(t *testing.T, target *Target, node ring.Node, input string) (string, error) {
+func serveOnce(t *testing.T, target *podStreams, node ring.Node, input string) (string, error) {
 	t.Helper()
 	argv, err := target.AgentArgv(t.Context(), node)
 	require.NoError(t, err)
@@ -152,7 +152,7 @@ func serveOnce(t *testing.T, target *Target, node ring.Node, input string) (stri
 func TestAgentInOneExec(t *testing.T) {
 	t.Parallel()
 	dir, paths := agentDirOf(t, "amd64", "arm64")
-	w, target, node := running(t, Options{AgentDir: dir})
+	w, target, node := running(t, streamOptions{Agents: newAgents(dir)})
 	for range 2 { // copied, then there
 		before := len(w.requests())
 		out, err := serveOnce(t, target, node, "line 1\nline 2\n")
@@ -171,7 +171,7 @@ func TestAgentInOneExec(t *testing.T) {
 func TestAgentStreams(t *testing.T) {
 	t.Parallel()
 	dir, _ := agentDirOf(t, runtime.GOARCH)
-	_, target, node := running(t, Options{AgentDir: dir})
+	_, target, node := running(t, streamOptions{Agents: newAgents(dir)})
 	argv, err := target.AgentArgv(t.Context(), node)
 	require.NoError(t, err)
 	stdin, requests := io.Pipe()
@@ -242,7 +242,7 @@ func TestAgentFails(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
 			dir, _ := agentDirOf(t, c.arches...)
-			w, target, node := running(t, Options{AgentDir: dir})
+			w, target, node := running(t, streamOptions{Agents: newAgents(dir)})
 			if c.process != nil {
 				w.process = c.process
 			}
@@ -269,14 +269,14 @@ func TestAgentFails(t *testing.T) {
 
 func TestAgentsAreFound(t *testing.T) {
 	t.Parallel()
-	_, target, node := running(t, Options{AgentDir: t.TempDir()})
+	_, target, node := running(t, streamOptions{Agents: newAgents(t.TempDir())})
 	_, err := target.AgentArgv(t.Context(), node)
 	require.ErrorContains(t, err, "no casshook-agent-linux-amd64 or -arm64 in ")
-	_, target, node = running(t, Options{AgentDir: t.TempDir(), AgentPath: "/opt/casshook/agent"})
+	_, target, node = running(t, streamOptions{Agents: newAgents(t.TempDir()), AgentPath: "/opt/casshook/agent"})
 	argv, err := target.AgentArgv(t.Context(), node)
 	require.NoError(t, err, "a preinstalled one will do")
 	require.Equal(t, []string{"casshook-agent", "/opt/casshook/agent", "", "0", "", "", "0", ""}, argv[3:])
-	_, target, node = running(t, Options{})
+	_, target, node = running(t, streamOptions{})
 	_, err = target.AgentArgv(t.Context(), node)
 	self, _ := os.Executable()
 	require.ErrorContains(t, err, filepath.Join(filepath.Dir(self), "agents"))

@@ -3,6 +3,7 @@ package kube
 import (
 	"context"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/casshook/casshook/pkg/flow"
@@ -21,7 +22,7 @@ type await struct {
 }
 
 // until looks until nothing is waited for. An error of the look ends the wait.
-func (c *Client) until(ctx context.Context, a await, look func(context.Context) (waiting []string, err error)) error {
+func (c *apiClient) until(ctx context.Context, a await, look func(context.Context) (waiting []string, err error)) error {
 	deadline, told := c.clock.Now().Add(a.limit), ""
 	if a.code == 0 {
 		a.code = flow.Precondition
@@ -43,4 +44,13 @@ func (c *Client) until(ctx context.Context, a await, look func(context.Context) 
 			return fmt.Errorf("waiting until %s: %w: %s", a.what, err, reason)
 		}
 	}
+}
+
+// few names the first of them, and says how many there are.
+func few(texts []string) string {
+	const most = 4
+	if len(texts) <= most {
+		return strings.Join(texts, "; ")
+	}
+	return fmt.Sprintf("%s; and %d more", strings.Join(texts[:most], "; "), len(texts)-most)
 }

@@ -25,25 +25,25 @@ const logTries = 5
 
 // follow tells the log until the pod has ended, and judges the end. How long the work
 // takes is the volume's affair: there is no limit but the context's while the pod runs.
-func (c *cleaning) follow(ctx context.Context, pod *corev1.Pod) (*wire.CleanResult, error) {
-	c.log.tell = c.tell
-	clock := c.client.clock
+func (r *cleanerRun) follow(ctx context.Context, pod *corev1.Pod) (*wire.CleanResult, error) {
+	r.log.tell = r.tell
+	clock := r.client.clock
 	heard, leaving := clock.Now(), time.Time{}
 	for {
-		opened, err := c.read(ctx, pod, false)
+		opened, err := r.read(ctx, pod, false)
 		if apierrors.IsForbidden(err) {
-			return nil, forbidden(request{"get", "pods/log", pod.Namespace, pod.Name}, err)
+			return nil, forbidden(newRequest("get", "pods/log", pod.Namespace, pod.Name), err)
 		}
-		now, err := c.look(ctx, pod)
+		now, err := r.look(ctx, pod)
 		if err != nil {
 			return nil, err
 		}
 		if now == nil {
-			return c.judge(&ending{code: -1, text: "its pod " + pod.Name + " was deleted"})
+			return r.judge(&ending{code: -1, text: "its pod " + pod.Name + " was deleted"})
 		}
 		if end := endOf(now); end != nil {
-			c.lastWords(ctx, now)
-			return c.judge(end)
+			r.readRest(ctx, now)
+			return r.judge(end)
 		}
 		if opened {
 			heard = clock.Now()
@@ -52,7 +52,7 @@ func (c *cleaning) follow(ctx context.Context, pod *corev1.Pod) (*wire.CleanResu
 			leaving = clock.Now()
 		}
 		if clock.Now().Sub(heard) > lostAfter || !leaving.IsZero() && clock.Now().Sub(leaving) > lostAfter {
-			return c.judge(&ending{code: -1, text: fmt.Sprintf("its pod %s%s neither says anything nor ends: is the machine lost?", now.Name, onNode(now))})
+			return r.judge(&ending{code: -1, text: fmt.Sprintf("its pod %s%s neither says anything nor ends: is the machine lost?", now.Name, onNode(now))})
 		}
 		if err := clock.Wait(ctx, cleanPoll); err != nil {
 			return nil, fmt.Errorf("waiting for the end of the cleaner: %w", err)
@@ -61,10 +61,10 @@ func (c *cleaning) follow(ctx context.Context, pod *corev1.Pod) (*wire.CleanResu
 }
 
 // look is the pod as it is now; nil when it is gone.
-func (c *cleaning) look(ctx context.Context, pod *corev1.Pod) (*corev1.Pod, error) {
+func (r *cleanerRun) look(ctx context.Context, pod *corev1.Pod) (*corev1.Pod, error) {
 	var now *corev1.Pod
-	err := c.client.do(ctx, request{"get", "pods", pod.Namespace, pod.Name}, func(ctx context.Context) (err error) {
-		now, err = c.client.typed.CoreV1().Pods(pod.Namespace).Get(ctx, pod.Name, metav1.GetOptions{})
+	err := r.client.do(ctx, newRequest("get", "pods", pod.Namespace, pod.Name), func(ctx context.Context) (err error) {
+		now, err = r.client.typed.CoreV1().Pods(pod.Namespace).Get(ctx, pod.Name, metav1.GetOptions{})
 		return err
 	})
 	if absent(err) || err == nil && now.UID != pod.UID {
@@ -73,12 +73,12 @@ func (c *cleaning) look(ctx context.Context, pod *corev1.Pod) (*corev1.Pod, erro
 	return now, err
 }
 
-// lastWords reads what the log has to say after the end, which the streams may have
+// readRest reads what the log has to say after the end, which the streams may have
 // missed.
-func (c *cleaning) lastWords(ctx context.Context, pod *corev1.Pod) {
+func (r *cleanerRun) readRest(ctx context.Context, pod *corev1.Pod) {
 	for range logTries {
-		_, err := c.read(ctx, pod, true)
-		if c.unread = err; err == nil || c.client.clock.Wait(ctx, cleanPoll) != nil {
+		_, err := r.read(ctx, pod, true)
+		if r.unread = err; err == nil || r.client.clock.Wait(ctx, cleanPoll) != nil {
 			return
 		}
 	}
@@ -86,31 +86,31 @@ func (c *cleaning) lastWords(ctx context.Context, pod *corev1.Pod) {
 
 // judge makes the outcome of an end. The result is the last that the cleaner says, when
 // all is done: with it, a pod that vanished has done its work.
-func (c *cleaning) judge(e *ending) (*wire.CleanResult, error) {
-	c.judged = true
-	if c.log.result != nil && e.code <= int(flow.Done) {
-		return c.log.result, nil
+func (r *cleanerRun) judge(e *ending) (*wire.CleanResult, error) {
+	r.judged = true
+	if r.log.result != nil && e.code <= int(flow.Done) {
+		return r.log.result, nil
 	}
-	words := cmp.Or(c.log.last, lastLine(e.message))
+	words := cmp.Or(r.log.last, lastLine(e.message))
 	switch {
 	case e.code == int(flow.Done):
-		return nil, c.unsure(errors.Join(errors.New("the cleaner ended well, but its result is not in its log: is the image of another release?"), c.unread))
+		return nil, r.unsure(errors.Join(errors.New("the cleaner ended well, but its result is not in its log: is the image of another release?"), r.unread))
 	case e.code < 0:
-		return nil, c.unfinished(e, joined(e.text, words))
+		return nil, r.unfinished(e, joined(e.text, words))
 	}
 	return nil, flow.Fail(flow.Code(e.code), errors.New(cmp.Or(joined(e.text, words), fmt.Sprintf("exit code %d", e.code))))
 }
 
-func (c *cleaning) unfinished(e *ending, text string) error {
+func (r *cleanerRun) unfinished(e *ending, text string) error {
 	if e.unbegun {
 		return flow.Fail(flow.Precondition, errors.New(text))
 	}
-	return c.unsure(errors.New(text))
+	return r.unsure(errors.New(text))
 }
 
 // unsure is an error after which nobody knows what was done.
-func (c *cleaning) unsure(err error) error {
-	if c.task.DryRun {
+func (r *cleanerRun) unsure(err error) error {
+	if r.task.DryRun {
 		return flow.Fail(flow.Failed, err)
 	}
 	return flow.Fail(flow.HalfWay, fmt.Errorf("%w; it may have begun: do not start Cassandra, run it again", err))

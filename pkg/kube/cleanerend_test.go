@@ -15,15 +15,33 @@ import (
 	"github.com/casshook/casshook/pkg/ring"
 )
 
-// cleanOne cleans the only node of a ring; dry where nothing may be changed.
-func cleanOne(t *testing.T, w *world, target *Target, dry bool) (ring.CleanOutcome, []string) {
+// cleanerIn is a run of the cleaner at the volume of the first node; dry where nothing may
+// be changed. It tells its progress.
+func cleanerIn(w *world, dry bool, told *progress) *cleanerRun {
+	job := CleanerJob{Namespace: "db", Claim: firstClaim, Image: "r/casshook:1", Mounts: []Claim{{Name: firstClaim, Mount: "/var/lib/cassandra"}}, Once: true, DryRun: dry}
+	return &cleanerRun{
+		client: w.client, startLimit: 3 * time.Second, object: job.Object(), run: "run-1",
+		task: ring.CleanTask{Node: ring.StoppedNode{Name: firstNode, Volume: firstClaim}, DryRun: dry},
+		tell: func(line string) { told.tell(firstNode, line) },
+	}
+}
+
+// cleanOne cleans the volume of the first node.
+func cleanOne(t *testing.T, w *world, dry bool) (ring.CleanOutcome, []string) {
 	t.Helper()
 	var told progress
-	outcomes, err := target.Clean(t.Context(), tasksOf(t, target, func(c *ring.CleanTask) { c.DryRun = dry }), told.tell)
-	require.NoError(t, err)
+	var o ring.CleanOutcome
+	o.Result, o.Err = cleanerIn(w, dry, &told).do(t.Context())
 	require.Empty(t, w.list("batch", "jobs"))
 	require.Empty(t, w.list("", "pods"))
-	return outcomes[0], told.of(firstNode)
+	return o, told.of(firstNode)
+}
+
+// cleanerWorld has a fake of what runs Jobs.
+func cleanerWorld(t *testing.T) (*world, *fakeJobs) {
+	t.Helper()
+	w := newWorld(t)
+	return w, runJobs(w)
 }
 
 func both(edits ...func(*corev1.Pod)) func(*corev1.Pod) {
@@ -79,10 +97,10 @@ func TestCleanEnds(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
 			for _, dry := range []bool{false, true} {
-				w, f, target := shelfWorld(t, Options{}, 1)
+				w, f := cleanerWorld(t)
 				f.pod = c.pod
 				f.log = func(string, int) podLog { return podLog{text: c.log} }
-				o, _ := cleanOne(t, w, target, dry)
+				o, _ := cleanOne(t, w, dry)
 				want, code := c.want, c.dry
 				if !dry {
 					if code = c.code; c.code == flow.HalfWay && c.dry == flow.Failed {
@@ -104,7 +122,7 @@ func follows(logs ...podLog) func(string, int) podLog {
 
 func TestCleanLog(t *testing.T) {
 	t.Parallel()
-	w, f, target := shelfWorld(t, Options{}, 1)
+	w, f := cleanerWorld(t)
 	f.pod = runs
 	result := resultLine("n")
 	f.log = follows(
@@ -116,7 +134,7 @@ func TestCleanLog(t *testing.T) {
 		podLog{text: "a\nb\nc\nd\n" + result + "\n{}x"}, // without an end
 	)
 	onWait(w, map[int]func(){5: func() { f.change(firstPod, ends(0, "Completed", "")) }})
-	o, told := cleanOne(t, w, target, false)
+	o, told := cleanOne(t, w, false)
 	require.NoError(t, o.Err)
 	require.Equal(t, "n", o.Result.Node)
 	require.Equal(t, []string{"a", "b", "c", "d", "{}x"}, told, "no line twice, none left out")
@@ -125,12 +143,12 @@ func TestCleanLog(t *testing.T) {
 func TestCleanLogCannotBeRead(t *testing.T) {
 	t.Parallel()
 	gone := podLog{refuse: status(http.StatusInternalServerError, metav1.StatusReasonInternalError, "no route to host")}
-	w, f, target := shelfWorld(t, Options{}, 1)
+	w, f := cleanerWorld(t)
 	f.pod, f.log = ends(3, "Error", "casshook-agent: runs"), follows(gone)
-	o, _ := cleanOne(t, w, target, false)
+	o, _ := cleanOne(t, w, false)
 	require.EqualError(t, o.Err, "volume "+firstClaim+" of node "+firstNode+": runs", "its end is known all the same")
 	f.pod = ends(0, "Completed", "")
-	o, _ = cleanOne(t, w, target, false)
+	o, _ = cleanOne(t, w, false)
 	require.ErrorContains(t, o.Err, "its result is not in its log")
 	require.ErrorContains(t, o.Err, "no route to host")
 	require.Equal(t, flow.HalfWay, flow.CodeOf(o.Err))
@@ -141,12 +159,12 @@ func TestCleanLogCannotBeRead(t *testing.T) {
 		return podLog{text: resultLine(pod)}
 	}
 	f.reads[firstPod] = 1
-	o, _ = cleanOne(t, w, target, false)
+	o, _ = cleanOne(t, w, false)
 	require.NoError(t, o.Err, "it is asked for again")
 
 	w.refuse = forbid("get /pods/log")
 	f.pod = runs
-	o, _ = cleanOne(t, w, target, true)
+	o, _ = cleanOne(t, w, true)
 	require.ErrorContains(t, o.Err, "the service account may not get pods/log in namespace db: add it to the Role")
 }
 
@@ -157,10 +175,9 @@ func TestCleanLosesTheServer(t *testing.T) {
 		for _, dry := range []bool{false, true} {
 			t.Run(fmt.Sprint(verb, dry), func(t *testing.T) {
 				t.Parallel()
-				w, f, target := shelfWorld(t, Options{}, 1)
+				w, f := cleanerWorld(t)
 				f.pod = runs
 				f.log = func(string, int) podLog { return podLog{text: "placing"} }
-				tasks := tasksOf(t, target, func(c *ring.CleanTask) { c.DryRun = dry })
 				made, gone := false, 0
 				w.refuse = func(a asked) *metav1.Status {
 					made = made || a.verb == "create"
@@ -170,10 +187,9 @@ func TestCleanLosesTheServer(t *testing.T) {
 					}
 					return nil
 				}
-				outcomes, err := target.Clean(t.Context(), tasks, (&progress{}).tell)
-				require.NoError(t, err)
-				require.ErrorContains(t, outcomes[0].Err, "tried for 1m")
-				require.Equal(t, !dry, flow.CodeOf(outcomes[0].Err) == flow.HalfWay, outcomes[0].Err.Error())
+				_, err := cleanerIn(w, dry, &progress{}).do(t.Context())
+				require.ErrorContains(t, err, "tried for 1m")
+				require.Equal(t, !dry, flow.CodeOf(err) == flow.HalfWay, err.Error())
 			})
 		}
 	}
@@ -193,14 +209,14 @@ func TestCleanLosesTheMachine(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
-			w, f, target := shelfWorld(t, Options{}, 1)
+			w, f := cleanerWorld(t)
 			f.pod = c.pod
 			f.log = func(string, int) podLog {
 				clockOf(w.client).pass(time.Minute)
 				return c.log
 			}
 			started := w.client.Now()
-			o, _ := cleanOne(t, w, target, false)
+			o, _ := cleanOne(t, w, false)
 			require.ErrorContains(t, o.Err, c.want)
 			require.Equal(t, flow.HalfWay, flow.CodeOf(o.Err))
 			require.InDelta(t, 6, w.client.Now().Sub(started).Minutes(), 1.5)
@@ -211,13 +227,13 @@ func TestCleanLosesTheMachine(t *testing.T) {
 // What ended may have lost the statuses of its containers.
 func TestCleanEndsWithoutStatus(t *testing.T) {
 	t.Parallel()
-	w, f, target := shelfWorld(t, Options{}, 1)
+	w, f := cleanerWorld(t)
 	f.pod = runs
 	f.log = func(string, int) podLog {
 		f.change(firstPod, failed("NodeShutdown", "Pod was terminated"))
 		return podLog{text: "placing\n"}
 	}
-	o, _ := cleanOne(t, w, target, false)
+	o, _ := cleanOne(t, w, false)
 	require.ErrorContains(t, o.Err, "its pod failed on the machine m1: NodeShutdown: Pod was terminated; it said last: placing")
 	require.Equal(t, flow.HalfWay, flow.CodeOf(o.Err))
 }
@@ -225,7 +241,7 @@ func TestCleanEndsWithoutStatus(t *testing.T) {
 func TestCleanPodVanishes(t *testing.T) {
 	t.Parallel()
 	for _, replaced := range []bool{false, true} {
-		w, f, target := shelfWorld(t, Options{}, 1)
+		w, f := cleanerWorld(t)
 		f.pod = runs
 		f.log = func(string, int) podLog {
 			if w.remove("", "pods", firstPod); replaced {
@@ -235,14 +251,14 @@ func TestCleanPodVanishes(t *testing.T) {
 			}
 			return podLog{text: "placing\n"}
 		}
-		o, _ := cleanOne(t, w, target, false)
+		o, _ := cleanOne(t, w, false)
 		require.ErrorContains(t, o.Err, "its pod "+firstPod+" was deleted; it said last: placing")
 		require.Equal(t, flow.HalfWay, flow.CodeOf(o.Err))
 		f.log = func(pod string, _ int) podLog {
 			w.remove("", "pods", firstPod)
 			return podLog{text: resultLine(pod)}
 		}
-		o, _ = cleanOne(t, w, target, false)
+		o, _ = cleanOne(t, w, false)
 		require.NoError(t, o.Err, "it said that all is done")
 	}
 }
@@ -266,15 +282,14 @@ func TestCleanDoesNotStart(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
-			w, f, target := shelfWorld(t, Options{JobStart: 3 * time.Second}, 1)
+			w, f := cleanerWorld(t)
 			f.pod = c.pod
-			o, told := cleanOne(t, w, target, false)
+			o, told := cleanOne(t, w, false)
 			require.EqualError(t, o.Err, "volume "+firstClaim+" of node "+firstNode+": waited 3s until the cleaner runs: "+c.want)
 			require.Equal(t, flow.Precondition, flow.CodeOf(o.Err), "nothing was touched")
 			require.Equal(t, []string{"waiting until the cleaner runs: " + c.want}, told)
 		})
 	}
-	require.Equal(t, 5*time.Minute, newServer(t).client(Options{}).opts.JobStart)
 }
 
 func TestCleanJobFailsWithoutPod(t *testing.T) {
@@ -294,10 +309,10 @@ func TestCleanJobFailsWithoutPod(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
-			w, f, target := shelfWorld(t, Options{}, 1)
+			w, f := cleanerWorld(t)
 			f.pod = func(p *corev1.Pod) { p.Name = "" }
 			onWait(w, map[int]func(){2: func() { c.do(w) }})
-			o, _ := cleanOne(t, w, target, false)
+			o, _ := cleanOne(t, w, false)
 			require.ErrorContains(t, o.Err, c.want)
 			require.Equal(t, c.code, flow.CodeOf(o.Err))
 		})

@@ -78,13 +78,13 @@ const followFor = 30 * time.Second
 
 // read reads the log of a pod: until it ends or is cut or followFor is over, or what
 // there is of it when it has ended. It tells whether there was a log at all.
-func (c *cleaning) read(ctx context.Context, pod *corev1.Pod, ended bool) (opened bool, err error) {
+func (r *cleanerRun) read(ctx context.Context, pod *corev1.Pod, ended bool) (opened bool, err error) {
 	ctx, cancel := context.WithTimeout(ctx, followFor)
 	defer cancel()
-	stream, err := c.client.typed.CoreV1().Pods(pod.Namespace).GetLogs(pod.Name, &corev1.PodLogOptions{Container: cleanerContainer, Follow: !ended}).Stream(ctx)
+	stream, err := r.client.typed.CoreV1().Pods(pod.Namespace).GetLogs(pod.Name, &corev1.PodLogOptions{Container: cleanerContainer, Follow: !ended}).Stream(ctx)
 	if err != nil {
 		return false, err
 	}
 	defer stream.Close()
-	return true, c.log.take(stream, ended)
+	return true, r.log.take(stream, ended)
 }

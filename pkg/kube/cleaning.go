@@ -16,11 +16,13 @@ import (
 	"github.com/casshook/casshook/pkg/ring"
 )
 
-// cleaning is one run of a cleaner's Job, from the removal of an earlier one to its own.
-type cleaning struct {
-	client *Client
-	task   ring.CleanTask
-	object *batchv1.Job
+// cleanerRun is one run of a cleaner's Job, from the removal of an earlier one to its own.
+type cleanerRun struct {
+	client *apiClient
+	// startLimit is how long the pod of the Job may take until it runs.
+	startLimit time.Duration
+	task       ring.CleanTask
+	object     *batchv1.Job
 	// run tells this run's Jobs from those of another.
 	run string
 	// tell is told the lines of the cleaner's log, and what is waited for.
@@ -41,25 +43,25 @@ const cleanPoll = time.Second
 
 // do runs the Job, and removes it whatever became of it: while it is there, so is the
 // volume's user, and the operator does not delete the claims of a datacenter.
-func (c *cleaning) do(ctx context.Context) (*wire.CleanResult, error) {
-	result, err := c.perform(ctx)
+func (r *cleanerRun) do(ctx context.Context) (*wire.CleanResult, error) {
+	result, err := r.perform(ctx)
 	// The limit holds where the API server does not answer, too.
 	end, cancel := context.WithTimeout(context.WithoutCancel(ctx), 2*removeLimit)
 	defer cancel()
-	left := c.client.removeJob(end, c.object.Namespace, c.object.Name, removal{run: c.run})
+	left := removeJob(end, r.client, r.object.Namespace, r.object.Name, removal{run: r.run})
 	if err == nil {
 		if left != nil { // the work is done all the same
-			c.client.notify("delete the Job %s by hand: %v", c.object.Name, left)
+			r.client.notify("delete the Job %s by hand: %v", r.object.Name, left)
 		}
 		return result, nil
 	}
-	if !c.task.DryRun && (c.began && uncoded(err) || left != nil && !c.judged) {
+	if !r.task.DryRun && (r.began && uncoded(err) || left != nil && !r.judged) {
 		err = flow.Recode(flow.HalfWay, fmt.Errorf("%w; the cleaner may have begun: do not start Cassandra, run it again", err))
 	}
 	if left != nil {
 		left = fmt.Errorf("the cleaner's Job is still there: %w", left)
 	}
-	return nil, c.about(errors.Join(err, left))
+	return nil, r.about(errors.Join(err, left))
 }
 
 // uncoded tells an error that says nothing of what was done, such as that of an API
@@ -69,58 +71,58 @@ func uncoded(err error) bool {
 }
 
 // about says which volume an error is about, and keeps its code.
-func (c *cleaning) about(err error) error {
-	return fmt.Errorf("volume %s of node %s: %w", c.task.Node.Volume, c.task.Node.Name, err)
+func (r *cleanerRun) about(err error) error {
+	return fmt.Errorf("volume %s of node %s: %w", r.task.Node.Volume, r.task.Node.Name, err)
 }
 
-func (c *cleaning) perform(ctx context.Context) (*wire.CleanResult, error) {
-	if err := c.client.removeJob(ctx, c.object.Namespace, c.object.Name, removal{progress: c.tell}); err != nil {
+func (r *cleanerRun) perform(ctx context.Context) (*wire.CleanResult, error) {
+	if err := removeJob(ctx, r.client, r.object.Namespace, r.object.Name, removal{progress: r.tell}); err != nil {
 		return nil, fmt.Errorf("an earlier Job of the cleaner: %w", err)
 	}
-	job, err := c.create(ctx)
+	job, err := r.create(ctx)
 	if err != nil {
 		return nil, err
 	}
-	pod, err := c.start(ctx, job)
+	pod, err := r.start(ctx, job)
 	if err != nil {
 		return nil, err
 	}
-	return c.follow(ctx, pod)
+	return r.follow(ctx, pod)
 }
 
 // create makes the Job. One that is there already is ours if its answer was lost.
-func (c *cleaning) create(ctx context.Context) (*batchv1.Job, error) {
-	c.object.Annotations = map[string]string{runAnnotation: c.run}
-	jobs := c.client.typed.BatchV1().Jobs(c.object.Namespace)
+func (r *cleanerRun) create(ctx context.Context) (*batchv1.Job, error) {
+	r.object.Annotations = map[string]string{runAnnotation: r.run}
+	jobs := r.client.typed.BatchV1().Jobs(r.object.Namespace)
 	var made *batchv1.Job
-	err := c.client.do(ctx, c.request("create"), func(ctx context.Context) (err error) {
-		made, err = jobs.Create(ctx, c.object, metav1.CreateOptions{})
+	err := r.client.do(ctx, r.request("create"), func(ctx context.Context) (err error) {
+		made, err = jobs.Create(ctx, r.object, metav1.CreateOptions{})
 		if apierrors.IsAlreadyExists(err) {
-			made, err = jobs.Get(ctx, c.object.Name, metav1.GetOptions{})
-			if err == nil && made.Annotations[runAnnotation] != c.run {
-				return flow.Failf(flow.Locked, "another run made the Job %s meanwhile: let one of the two do it", c.object.Name)
+			made, err = jobs.Get(ctx, r.object.Name, metav1.GetOptions{})
+			if err == nil && made.Annotations[runAnnotation] != r.run {
+				return flow.Failf(flow.Locked, "another run made the Job %s meanwhile: let one of the two do it", r.object.Name)
 			}
 		}
 		return err
 	})
-	c.began = err == nil || ctx.Err() != nil || transient(err)
+	r.began = err == nil || ctx.Err() != nil || transient(err)
 	return made, err
 }
 
-func (c *cleaning) request(verb string) request {
-	return request{verb, "jobs", c.object.Namespace, c.object.Name}
+func (r *cleanerRun) request(verb string) request {
+	return newRequest(verb, "jobs", r.object.Namespace, r.object.Name)
 }
 
 // start waits until the cleaner's container has run, whether or not it runs still.
-func (c *cleaning) start(ctx context.Context, job *batchv1.Job) (*corev1.Pod, error) {
+func (r *cleanerRun) start(ctx context.Context, job *batchv1.Job) (*corev1.Pod, error) {
 	var pod *corev1.Pod
-	wait := await{limit: c.client.opts.JobStart, every: cleanPoll, what: "the cleaner runs", progress: c.tell}
-	err := c.client.until(ctx, wait, func(ctx context.Context) (waiting []string, err error) {
-		if pod, err = c.client.podOfJob(ctx, job); err != nil {
+	wait := await{limit: r.startLimit, every: cleanPoll, what: "the cleaner runs", progress: r.tell}
+	err := r.client.until(ctx, wait, func(ctx context.Context) (waiting []string, err error) {
+		if pod, err = podOfJob(ctx, r.client, job); err != nil {
 			return nil, err
 		}
 		if pod == nil {
-			return c.podless(ctx, job)
+			return r.podless(ctx, job)
 		}
 		return unstarted(pod)
 	})
@@ -128,10 +130,10 @@ func (c *cleaning) start(ctx context.Context, job *batchv1.Job) (*corev1.Pod, er
 }
 
 // podless says what may have kept the Job's controller from making a pod.
-func (c *cleaning) podless(ctx context.Context, job *batchv1.Job) ([]string, error) {
+func (r *cleanerRun) podless(ctx context.Context, job *batchv1.Job) ([]string, error) {
 	var now *batchv1.Job
-	err := c.client.do(ctx, c.request("get"), func(ctx context.Context) (err error) {
-		now, err = c.client.typed.BatchV1().Jobs(job.Namespace).Get(ctx, job.Name, metav1.GetOptions{})
+	err := r.client.do(ctx, r.request("get"), func(ctx context.Context) (err error) {
+		now, err = r.client.typed.BatchV1().Jobs(job.Namespace).Get(ctx, job.Name, metav1.GetOptions{})
 		return err
 	})
 	if absent(err) || err == nil && now.UID != job.UID {
@@ -149,8 +151,8 @@ func (c *cleaning) podless(ctx context.Context, job *batchv1.Job) ([]string, err
 }
 
 // podOfJob is the Job's pod, nil when there is none.
-func (c *Client) podOfJob(ctx context.Context, job *batchv1.Job) (*corev1.Pod, error) {
-	pods, err := c.podsOfJob(ctx, job.Namespace, job.Name)
+func podOfJob(ctx context.Context, c *apiClient, job *batchv1.Job) (*corev1.Pod, error) {
+	pods, err := podsOfJob(ctx, c, job.Namespace, job.Name)
 	if err != nil {
 		return nil, err
 	}
@@ -162,7 +164,7 @@ func (c *Client) podOfJob(ctx context.Context, job *batchv1.Job) (*corev1.Pod, e
 	return nil, nil
 }
 
-func (c *Client) podsOfJob(ctx context.Context, namespace, name string) ([]corev1.Pod, error) {
+func podsOfJob(ctx context.Context, c *apiClient, namespace, name string) ([]corev1.Pod, error) {
 	return c.pods(ctx, namespace, metav1.ListOptions{LabelSelector: metav1.FormatLabelSelector(&metav1.LabelSelector{MatchLabels: map[string]string{jobLabel: name}})})
 }
 
@@ -175,12 +177,12 @@ type removal struct {
 
 // removeJob deletes a Job of casshook's, if it is there, and waits until its pods are
 // gone, too.
-func (c *Client) removeJob(ctx context.Context, namespace, name string, r removal) error {
+func removeJob(ctx context.Context, c *apiClient, namespace, name string, r removal) error {
 	jobs := c.typed.BatchV1().Jobs(namespace)
 	wait := await{limit: removeLimit, every: cleanPoll, what: "the Job " + name + " is gone", code: flow.Failed, progress: r.progress}
 	return c.until(ctx, wait, func(ctx context.Context) (waiting []string, err error) {
 		var job *batchv1.Job
-		err = c.do(ctx, request{"get", "jobs", namespace, name}, func(ctx context.Context) (err error) {
+		err = c.do(ctx, newRequest("get", "jobs", namespace, name), func(ctx context.Context) (err error) {
 			job, err = jobs.Get(ctx, name, metav1.GetOptions{})
 			return err
 		})
@@ -191,12 +193,12 @@ func (c *Client) removeJob(ctx context.Context, namespace, name string, r remova
 			if r.run != "" && job.Annotations[runAnnotation] != r.run {
 				return nil, nil
 			}
-			if err := c.deleteJob(ctx, job); err != nil {
+			if err := deleteJob(ctx, c, job); err != nil {
 				return nil, err
 			}
 			waiting = append(waiting, "it is being deleted")
 		}
-		pods, err := c.podsOfJob(ctx, namespace, name)
+		pods, err := podsOfJob(ctx, c, namespace, name)
 		for _, pod := range pods {
 			waiting = append(waiting, fmt.Sprintf("pod %s is still there%s", pod.Name, onNode(&pod)))
 		}
@@ -205,7 +207,7 @@ func (c *Client) removeJob(ctx context.Context, namespace, name string, r remova
 }
 
 // deleteJob deletes a Job after its pods, unless somebody does already.
-func (c *Client) deleteJob(ctx context.Context, job *batchv1.Job) error {
+func deleteJob(ctx context.Context, c *apiClient, job *batchv1.Job) error {
 	if job.Labels[managedByLabel] != ownName {
 		return flow.Failf(flow.Precondition, "the Job %s/%s is not casshook's (no label %s=%s): remove or rename it", job.Namespace, job.Name, managedByLabel, ownName)
 	}
@@ -213,7 +215,7 @@ func (c *Client) deleteJob(ctx context.Context, job *batchv1.Job) error {
 		return nil
 	}
 	policy := metav1.DeletePropagationForeground
-	err := c.do(ctx, request{"delete", "jobs", job.Namespace, job.Name}, func(ctx context.Context) error {
+	err := c.do(ctx, newRequest("delete", "jobs", job.Namespace, job.Name), func(ctx context.Context) error {
 		return c.typed.BatchV1().Jobs(job.Namespace).Delete(ctx, job.Name, metav1.DeleteOptions{
 			PropagationPolicy: &policy, Preconditions: &metav1.Preconditions{UID: &job.UID},
 		})

@@ -23,26 +23,26 @@ func TestConnect(t *testing.T) {
 	require.NoError(t, os.WriteFile(file, []byte(twoContexts), 0o600))
 	for _, c := range []struct {
 		name      string
-		opts      Options
+		opts      connectOptions
 		namespace string
 		refusal   string
 	}{
-		{"current context", Options{Kubeconfig: file}, "first", ""},
-		{"another context", Options{Kubeconfig: file, Context: "two"}, "default", ""},
-		{"namespace given", Options{Kubeconfig: file, Namespace: "mine"}, "mine", ""},
-		{"no such context", Options{Kubeconfig: file, Context: "three"}, "", `context "three" does not exist`},
-		{"no such file", Options{Kubeconfig: file + "x"}, "", "no such file"},
+		{"current context", connectOptions{Kubeconfig: file}, "first", ""},
+		{"another context", connectOptions{Kubeconfig: file, Context: "two"}, "default", ""},
+		{"namespace given", connectOptions{Kubeconfig: file, Namespace: "mine"}, "mine", ""},
+		{"no such context", connectOptions{Kubeconfig: file, Context: "three"}, "", `context "three" does not exist`},
+		{"no such file", connectOptions{Kubeconfig: file + "x"}, "", "no such file"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
-			client, err := Connect(c.opts)
+			client, err := connect(c.opts)
 			if c.refusal != "" {
 				require.ErrorContains(t, err, c.refusal)
 				require.Equal(t, flow.Usage, flow.CodeOf(err))
 				return
 			}
 			require.NoError(t, err)
-			require.Equal(t, c.namespace, client.Namespace())
+			require.Equal(t, c.namespace, client.namespace)
 		})
 	}
 }
@@ -51,12 +51,12 @@ func TestConnectByEnvironment(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "config")
 	require.NoError(t, os.WriteFile(file, []byte(twoContexts), 0o600))
 	t.Setenv("KUBECONFIG", file)
-	client, err := Connect(Options{})
+	client, err := connect(connectOptions{})
 	require.NoError(t, err)
-	require.Equal(t, "first", client.Namespace())
+	require.Equal(t, "first", client.namespace)
 	t.Setenv("KUBECONFIG", file+"x")
 	t.Setenv("KUBERNETES_SERVICE_HOST", "")
-	_, err = Connect(Options{})
+	_, err = connect(connectOptions{})
 	require.ErrorContains(t, err, "no kubernetes to talk to: give --kubeconfig")
 }
 
@@ -93,8 +93,8 @@ func TestUserAgent(t *testing.T) {
 	s := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { agent = r.UserAgent() }))
 	defer s.Close()
 	server := &server{t: t, http: s}
-	client := server.client(Options{Release: "v9"})
-	_, err := client.Rings(t.Context(), Selection{})
+	client := server.client(connectOptions{Release: "v9"})
+	_, err := client.claims(t.Context(), "db")
 	require.Error(t, err)
 	require.Equal(t, "casshook/v9", agent)
 }

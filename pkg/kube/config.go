@@ -5,8 +5,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"path"
-
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
 
 // Config is what is used of a datacenter's Cassandra configuration
@@ -22,7 +20,7 @@ type Config struct {
 
 // readConfig tolerates whatever is missing or odd: Cassandra itself would refuse it.
 func readConfig(config map[string]any) Config {
-	f := fields{config}
+	f := fields(config)
 	yaml := func(key string) string { return f.text("cassandra-yaml", key) }
 	c := Config{CommitLog: yaml("commitlog_directory"), Hints: yaml("hints_directory"), SavedCaches: yaml("saved_caches_directory"),
 		CQLPort: int(f.number("cassandra-yaml", "native_transport_port"))}
@@ -52,7 +50,7 @@ func readConfig(config map[string]any) Config {
 }
 
 // loadConfig reads the configuration of a datacenter that keeps it in a secret.
-func (c *Client) loadConfig(ctx context.Context, d *Datacenter) error {
+func loadConfig(ctx context.Context, c *apiClient, d *Datacenter) error {
 	if d.ConfigSecret == "" {
 		return nil
 	}
@@ -66,17 +64,4 @@ func (c *Client) loadConfig(ctx context.Context, d *Datacenter) error {
 	}
 	d.Config = readConfig(config)
 	return nil
-}
-
-// secret reads a secret. No value of it may go into any error.
-func (c *Client) secret(ctx context.Context, namespace, name string) (map[string][]byte, error) {
-	var data map[string][]byte
-	err := c.do(ctx, request{"get", "secrets", namespace, name}, func(ctx context.Context) error {
-		s, err := c.typed.CoreV1().Secrets(namespace).Get(ctx, name, metav1.GetOptions{})
-		if err == nil {
-			data = s.Data
-		}
-		return err
-	})
-	return data, err
 }

@@ -65,7 +65,7 @@ func (d *Datacenter) String() string { return "datacenter " + d.Namespace + "/" 
 // readDatacenter needs what identifies a datacenter and its nodes, and tolerates
 // whatever else is missing or odd.
 func readDatacenter(u *unstructured.Unstructured) (*Datacenter, error) {
-	f := fields{u.Object}
+	f := fields(u.Object)
 	d := &Datacenter{
 		Namespace: u.GetNamespace(), Name: u.GetName(), UID: string(u.GetUID()), Generation: u.GetGeneration(),
 		Annotations: u.GetAnnotations(), Owner: owner(u), Deleted: u.GetDeletionTimestamp() != nil,
@@ -76,7 +76,7 @@ func readDatacenter(u *unstructured.Unstructured) (*Datacenter, error) {
 	}
 	d.ManualAuth = len(f.object("spec", "managementApiAuth", "manual")) > 0
 	d.Config = readConfig(f.object("spec", "config"))
-	d.Racks, d.Conditions = f.racks(), f.conditions()
+	d.Racks, d.Conditions = racks(f), conditions(f)
 	d.UsersUpserted = f.time("status", "usersUpserted")
 	if deprecated := f.time("status", "superUserUpserted"); deprecated.After(d.UsersUpserted) {
 		d.UsersUpserted = deprecated
@@ -129,64 +129,8 @@ func owner(u *unstructured.Unstructured) string {
 	return ""
 }
 
-// fields reads an object whose fields may be missing or of another type.
-type fields struct {
-	raw map[string]any
-}
-
-func (f fields) text(path ...string) string {
-	s, _, _ := unstructured.NestedString(f.raw, path...)
-	return s
-}
-
-func (f fields) flag(path ...string) bool {
-	b, _, _ := unstructured.NestedBool(f.raw, path...)
-	return b
-}
-
-// number takes what JSON and YAML decoders make of a number.
-func (f fields) number(path ...string) int64 {
-	v, _, _ := unstructured.NestedFieldNoCopy(f.raw, path...)
-	switch n := v.(type) {
-	case int64:
-		return n
-	case int:
-		return int64(n)
-	case float64:
-		return int64(n)
-	}
-	return 0
-}
-
-// time is zero where there is none.
-func (f fields) time(path ...string) time.Time {
-	at, err := time.Parse(time.RFC3339, f.text(path...))
-	if err != nil {
-		return time.Time{}
-	}
-	return at
-}
-
-func (f fields) object(path ...string) map[string]any {
-	v, _, _ := unstructured.NestedFieldNoCopy(f.raw, path...)
-	o, _ := v.(map[string]any)
-	return o
-}
-
-// objects are the elements of a list that are objects.
-func (f fields) objects(path ...string) []fields {
-	v, _, _ := unstructured.NestedFieldNoCopy(f.raw, path...)
-	list, _ := v.([]any)
-	var found []fields
-	for _, e := range list {
-		if o, ok := e.(map[string]any); ok {
-			found = append(found, fields{o})
-		}
-	}
-	return found
-}
-
-func (f fields) racks() []string {
+// racks of a datacenter; one called "default" where it names none.
+func racks(f fields) []string {
 	var racks []string
 	for _, r := range f.objects("spec", "racks") {
 		if name := r.text("name"); name != "" {
@@ -199,10 +143,23 @@ func (f fields) racks() []string {
 	return racks
 }
 
-func (f fields) conditions() map[string]Condition {
+func conditions(f fields) map[string]Condition {
 	found := map[string]Condition{}
 	for _, c := range f.objects("status", "conditions") {
 		found[c.text("type")] = Condition{Status: c.text("status"), Reason: c.text("reason"), Message: strings.TrimSpace(c.text("message"))}
 	}
 	return found
+}
+
+// shares are the nodes of each rack: the first ones get one more where the size cannot
+// be shared out evenly (SplitRacks of cass-operator).
+func (d *Datacenter) shares() []int {
+	shares := make([]int, len(d.Racks))
+	for i := range shares {
+		shares[i] = int(d.Size) / len(shares)
+		if i < int(d.Size)%len(shares) {
+			shares[i]++
+		}
+	}
+	return shares
 }

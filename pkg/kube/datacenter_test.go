@@ -163,9 +163,9 @@ func TestRings(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
-			w := newWorld(t, Options{})
+			w := newWorld(t)
 			c.fill(w)
-			targets, err := w.client.Rings(t.Context(), c.sel)
+			targets, err := findRings(t.Context(), w.client, c.sel)
 			if c.refusal != "" {
 				require.ErrorContains(t, err, c.refusal)
 				require.Equal(t, flow.Precondition, flow.CodeOf(err))

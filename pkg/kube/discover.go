@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
@@ -24,40 +25,43 @@ type Selection struct {
 	Cluster string
 }
 
-// Rings finds the datacenters of a namespace and groups them into rings by their
-// cluster's name, sorted by it. Whether a ring reaches further, into other
+// byCluster groups the datacenters of a namespace by the name of their cluster.
+func byCluster(all []*Datacenter) map[string][]*Datacenter {
+	found := map[string][]*Datacenter{}
+	for _, d := range all {
+		found[d.ClusterName] = append(found[d.ClusterName], d)
+	}
+	return found
+}
+
+// findRings finds the datacenters of a namespace and groups them into rings by
+// their cluster's name, sorted by it. Whether a ring reaches further, into other
 // namespaces or clusters, only the ring itself can say (ring.View.Check). Two
 // rings of one namespace cannot have one name: their secrets and services would
 // be the same objects.
-func (c *Client) Rings(ctx context.Context, sel Selection) ([]*Target, error) {
+func findRings(ctx context.Context, c *apiClient, sel Selection) ([]*dcRing, error) {
 	if sel.Namespace == "" {
 		sel.Namespace = c.namespace
 	}
-	all, err := c.datacenters(ctx, sel.Namespace)
+	all, err := listDatacenters(ctx, c, sel.Namespace)
 	if err != nil {
 		return nil, flow.Fail(flow.Precondition, err)
 	}
-	byCluster := map[string][]*Datacenter{}
-	for _, d := range all {
-		if sel.Cluster == "" || d.ClusterName == sel.Cluster {
-			byCluster[d.ClusterName] = append(byCluster[d.ClusterName], d)
-		}
-	}
+	members := byCluster(slices.DeleteFunc(slices.Clone(all), func(d *Datacenter) bool { return sel.Cluster != "" && d.ClusterName != sel.Cluster }))
 	if sel.Datacenter != "" {
-		byCluster, err = alone(byCluster, sel)
+		members, err = alone(members, sel)
 		if err != nil {
 			return nil, flow.Fail(flow.Precondition, err)
 		}
 	}
-	if len(byCluster) == 0 {
+	if len(members) == 0 {
 		return nil, flow.Fail(flow.Precondition, nothing(all, sel))
 	}
-	var targets []*Target
-	for _, members := range byCluster {
-		targets = append(targets, c.target(members))
+	var found []*dcRing
+	for _, cluster := range slices.Sorted(maps.Keys(members)) {
+		found = append(found, newRing(c, members[cluster]))
 	}
-	slices.SortFunc(targets, func(a, b *Target) int { return strings.Compare(a.ClusterName(), b.ClusterName()) })
-	return targets, nil
+	return found, nil
 }
 
 // alone keeps the ring of one datacenter, which has no other.
@@ -103,10 +107,10 @@ func nothing(all []*Datacenter, sel Selection) error {
 	return fmt.Errorf("%s: it has %s", what, strings.Join(names(all), ", "))
 }
 
-// datacenters lists those of a namespace by name.
-func (c *Client) datacenters(ctx context.Context, namespace string) ([]*Datacenter, error) {
+// listDatacenters lists those of a namespace by name.
+func listDatacenters(ctx context.Context, c *apiClient, namespace string) ([]*Datacenter, error) {
 	var list *unstructured.UnstructuredList
-	err := c.do(ctx, request{"list", "cassandradatacenters", namespace, ""}, func(ctx context.Context) (err error) {
+	err := c.do(ctx, newRequest("list", "cassandradatacenters", namespace, ""), func(ctx context.Context) (err error) {
 		list, err = c.dynamic.Resource(datacenterResource()).Namespace(namespace).List(ctx, metav1.ListOptions{})
 		return err
 	})

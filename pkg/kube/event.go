@@ -3,6 +3,7 @@ package kube
 import (
 	"context"
 	"crypto/rand"
+	"os"
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
@@ -29,29 +30,39 @@ func subject(operation string) string {
 // event puts an Event on every datacenter of the ring: BackupStarted, RestoreFailed
 // and so on. `kubectl get events` shows them.
 func (r *Record) event(ctx context.Context, kind, what, message string) {
-	for _, d := range r.target.Datacenters() {
-		r.tell(ctx, r.target.client.postEvent(ctx, d, kind, subject(r.operation)+what, message))
+	for _, d := range r.of.Datacenters() {
+		r.tell(ctx, r.postEvent(ctx, d, kind, subject(r.operation)+what, message))
 	}
 }
 
-func (c *Client) postEvent(ctx context.Context, d *Datacenter, kind, reason, message string) error {
-	now := c.Now()
+func (r *Record) postEvent(ctx context.Context, d dcRef, kind, reason, message string) error {
+	c := r.client
+	now := c.clock.Now()
 	e := &corev1.Event{
-		ObjectMeta: metav1.ObjectMeta{Name: d.Name + "." + strings.ToLower(rand.Text()[:12]), Namespace: d.Namespace, Labels: OwnLabels()},
+		ObjectMeta: metav1.ObjectMeta{Name: d.Name + "." + strings.ToLower(rand.Text()[:12]), Namespace: r.of.Namespace, Labels: OwnLabels()},
 		InvolvedObject: corev1.ObjectReference{
 			APIVersion: datacenterResource().GroupVersion().String(), Kind: "CassandraDatacenter",
-			Namespace: d.Namespace, Name: d.Name, UID: types.UID(d.UID),
+			Namespace: r.of.Namespace, Name: d.Name, UID: types.UID(d.UID),
 		},
 		Type: kind, Reason: reason, Message: message, Count: 1,
 		FirstTimestamp: metav1.NewTime(now), LastTimestamp: metav1.NewTime(now),
 		Source: corev1.EventSource{Component: ownName, Host: hostname()}, ReportingController: ownName, ReportingInstance: hostname(),
 	}
-	err := c.do(ctx, request{"create", "events", d.Namespace, e.Name}, func(ctx context.Context) error {
-		_, err := c.typed.CoreV1().Events(d.Namespace).Create(ctx, e, metav1.CreateOptions{})
+	err := c.do(ctx, newRequest("create", "events", r.of.Namespace, e.Name), func(ctx context.Context) error {
+		_, err := c.typed.CoreV1().Events(r.of.Namespace).Create(ctx, e, metav1.CreateOptions{})
 		return err
 	})
 	if apierrors.IsAlreadyExists(err) { // written, though its answer was lost
 		return nil
 	}
 	return err
+}
+
+// hostname names this process in objects.
+func hostname() string {
+	host, err := os.Hostname()
+	if err != nil {
+		return "unknown"
+	}
+	return host
 }

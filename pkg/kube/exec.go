@@ -26,20 +26,20 @@ const tailLimit = 2000
 // nobody knows how far a command came whose stream was cut. When ctx ends the
 // stream is closed, which takes its stdin from the command; there are no signals
 // through the API server.
-func (t *Target) Exec(ctx context.Context, node ring.Node, c ring.Command) error {
+func (p *podStreams) Exec(ctx context.Context, node ring.Node, c ring.Command) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	stderr, out := &tail{limit: tailLimit}, &output{next: c.Stdout, tail: tail{limit: tailLimit}}
 	defer out.close()
 	argv, opts := c.Argv, remotecommand.StreamOptions{Stdin: c.Stdin, Stdout: out, Stderr: stderr}
-	var agent *handover
+	var agent *upload
 	if runsAgent(c.Argv) {
 		argv = []string{"casshook-agent", "serve"} // the script would hide the reason
-		agent = t.client.agents.hand(c.Stdin, out, cancel)
+		agent = p.options.Agents.upload(c.Stdin, out, cancel)
 		defer agent.end()
 		opts.Stdin, opts.Stdout = agent.stdin, agent
 	}
-	err := t.client.streams.exec(ctx, t.namespace, node.Name, c.Argv, opts)
+	err := p.streams.exec(ctx, p.namespace, node.Name, c.Argv, opts)
 	if err == nil && agent != nil && agent.cut() {
 		err = errEnded
 	}
@@ -54,7 +54,7 @@ func (t *Target) Exec(ctx context.Context, node ring.Node, c ring.Command) error
 	if errors.As(err, &exit) {
 		failed.Code = exit.Code
 	}
-	failed.Err = t.why(ctx, node, failed.Code, err)
+	failed.Err = p.why(ctx, node, failed.Code, err)
 	if agent != nil {
 		failed.Err = agent.why(failed.Code, failed.Err)
 	}
@@ -68,25 +68,25 @@ const killed = 128
 
 // The kubelet tells of a container's end a moment later than its streams do.
 const (
-	fateLag  = 3 * time.Second
-	fatePoll = 500 * time.Millisecond
+	changeLag  = 3 * time.Second
+	changePoll = 500 * time.Millisecond
 )
 
 // why tells what ended a command that did not end by itself.
-func (t *Target) why(ctx context.Context, node ring.Node, code int, err error) error {
+func (p *podStreams) why(ctx context.Context, node ring.Node, code int, err error) error {
 	switch {
 	case ctx.Err() != nil:
 		return fmt.Errorf("stopped: %w", context.Cause(ctx))
 	case apierrors.IsForbidden(err):
-		return forbidden(request{"create", "pods/exec", t.namespace, node.Name}, err)
+		return forbidden(newRequest("create", "pods/exec", p.namespace, node.Name), err)
 	case code >= 0 && code <= killed:
 		return err
 	}
-	for waited := time.Duration(0); waited <= fateLag; waited += fatePoll {
-		if text := t.fate(ctx, node); text != "" {
+	for waited := time.Duration(0); waited <= changeLag; waited += changePoll {
+		if text := p.podChange(ctx, node); text != "" {
 			return fmt.Errorf("%s: %w", text, err)
 		}
-		if t.client.clock.Wait(ctx, fatePoll) != nil {
+		if p.client.clock.Wait(ctx, changePoll) != nil {
 			break
 		}
 	}
@@ -96,27 +96,27 @@ func (t *Target) why(ctx context.Context, node ring.Node, code int, err error) e
 	return fmt.Errorf("the stream to the pod was cut, though its container still runs: see the API server, the network and proxies between: %w", err)
 }
 
-// fate says what became of a pod since Nodes saw it; "" when nothing did.
-func (t *Target) fate(ctx context.Context, node ring.Node) string {
+// podChange says what became of a pod since Nodes saw it; "" when nothing did.
+func (p *podStreams) podChange(ctx context.Context, node ring.Node) string {
 	var pod *corev1.Pod
 	err := once(ctx, func(ctx context.Context) (err error) {
-		pod, err = t.client.typed.CoreV1().Pods(t.namespace).Get(ctx, node.Name, metav1.GetOptions{})
+		pod, err = p.client.typed.CoreV1().Pods(p.namespace).Get(ctx, node.Name, metav1.GetOptions{})
 		return err
 	})
-	seen := t.sighting(node.Name)
+	seen := p.options.Seen(node.Name)
 	switch {
 	case absent(err):
 		return "the pod is gone"
 	case err != nil:
 		return fmt.Sprintf("the stream to the pod was cut, and the pod cannot be looked at (%v)", err)
-	case seen.uid != "" && pod.UID != seen.uid:
+	case seen.UID != "" && pod.UID != seen.UID:
 		return "the pod was replaced by a new one"
 	}
 	status := containerStatus(pod)
 	switch {
 	case status == nil || status.State.Running == nil:
 		return "the container " + cassandraContainer + " is not running" + stateOf(status)
-	case seen.containerID != "" && status.ContainerID != seen.containerID:
+	case seen.ContainerID != "" && status.ContainerID != seen.ContainerID:
 		return "the container " + cassandraContainer + " was restarted" + lastEnd(status)
 	case pod.DeletionTimestamp != nil:
 		return "the pod is being deleted"

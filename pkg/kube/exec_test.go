@@ -20,22 +20,22 @@ import (
 const soon = 15 * time.Second
 
 // running is a world of one node, and that node.
-func running(t *testing.T, opts Options) (*world, *Target, ring.Node) {
+func running(t *testing.T, opts streamOptions) (*world, *podStreams, ring.Node) {
 	t.Helper()
-	w := newWorld(t, opts)
+	w := newWorld(t)
 	w.datacenter("prod", "dc1", 1)
 	w.process = func(p process) int { return p.run(p.argv...) }
-	target := w.ring()
-	nodes, err := target.Nodes(t.Context())
-	require.NoError(t, err)
-	return w, target, nodes[0]
+	if opts.Agents == nil {
+		opts.Agents = newAgents("")
+	}
+	return w, podsOf(w, opts), nodeOfPod()
 }
 
 func shell(script string) ring.Command { return ring.Command{Argv: []string{"/bin/sh", "-c", script}} }
 
 func TestExec(t *testing.T) {
 	t.Parallel()
-	w, target, node := running(t, Options{})
+	w, target, node := running(t, streamOptions{})
 	w.process = func(p process) int {
 		require.Equal(t, "set-dc1-0", p.pod)
 		require.Equal(t, "cassandra", p.container)
@@ -53,7 +53,7 @@ func TestExec(t *testing.T) {
 
 func TestExecError(t *testing.T) {
 	t.Parallel()
-	_, target, node := running(t, Options{})
+	_, target, node := running(t, streamOptions{})
 	for _, c := range []struct{ name, script, tail string }{
 		{"stderr", "echo product; echo begin >&2; yes 0123456789 | head -c 5000 >&2; echo >&2; echo 'the reason' >&2; exit 42", "the reason"},
 		{"stdout when stderr is empty", "yes 0123456789 | head -c 5000; echo; echo 'the reason'; exit 42", "the reason"},
@@ -74,7 +74,7 @@ func TestExecError(t *testing.T) {
 
 func TestExecEndsWithTheProcessWhileStdinIsOpen(t *testing.T) {
 	t.Parallel()
-	_, target, node := running(t, Options{})
+	_, target, node := running(t, streamOptions{})
 	for script, code := range map[string]int{"exit 0": 0, "read -r line; exit 3": 3} {
 		stdin, requests := io.Pipe()
 		go func() { _, _ = io.WriteString(requests, "hello\n") }()
@@ -98,7 +98,7 @@ func TestExecEndsWithTheProcessWhileStdinIsOpen(t *testing.T) {
 
 func TestExecStopsWithItsContext(t *testing.T) {
 	t.Parallel()
-	_, target, node := running(t, Options{})
+	_, target, node := running(t, streamOptions{})
 	ctx, cancel := context.WithCancel(t.Context())
 	stdin, requests := io.Pipe()
 	out, stdout := io.Pipe()
@@ -152,7 +152,7 @@ func TestExecTellsWhatHappened(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
-			w, target, node := running(t, Options{})
+			w, target, node := running(t, streamOptions{})
 			w.process = func(process) int { return c.code }
 			c.happen(w)
 			err := target.Exec(t.Context(), node, shell("true"))
@@ -166,7 +166,7 @@ func TestExecTellsWhatHappened(t *testing.T) {
 
 func TestExecIsNotRepeated(t *testing.T) {
 	t.Parallel()
-	w, target, node := running(t, Options{})
+	w, target, node := running(t, streamOptions{})
 	w.refuse = func(a asked) *metav1.Status {
 		if a.resource == "pods/exec" {
 			return status(503, "ServiceUnavailable", "starting")

@@ -61,7 +61,7 @@ func newLab(t *testing.T) *lab {
 }
 
 // as connects as a service account that is allowed the rules.
-func (l *lab) as(name string, rules []Rule, opts Options) *Client {
+func (l *lab) as(name string, rules []Rule) *apiClient {
 	t, ctx := l.t, l.t.Context()
 	t.Helper()
 	role := &rbacv1.Role{ObjectMeta: metav1.ObjectMeta{Name: name}}
@@ -84,9 +84,9 @@ func (l *lab) as(name string, rules []Rule, opts Options) *Client {
 	file.AuthInfos["u"] = &clientcmdapi.AuthInfo{Token: token.Status.Token}
 	file.Contexts["x"] = &clientcmdapi.Context{Cluster: "c", AuthInfo: "u", Namespace: l.namespace}
 	file.CurrentContext = "x"
-	opts.Kubeconfig = filepath.Join(t.TempDir(), "kubeconfig")
-	require.NoError(t, clientcmd.WriteToFile(*file, opts.Kubeconfig))
-	client, err := Connect(opts)
+	path := filepath.Join(t.TempDir(), "kubeconfig")
+	require.NoError(t, clientcmd.WriteToFile(*file, path))
+	client, err := connect(connectOptions{Kubeconfig: path, Notify: func(m string) { t.Log(m) }})
 	require.NoError(t, err)
 	return client
 }
@@ -123,20 +123,42 @@ func (l *lab) pod(name string) {
 	}, podLimit, 200*time.Millisecond, "pod %s does not run", name)
 }
 
-// target is a ring of pods without an operator, and its nodes.
-func (l *lab) target(c *Client, pods ...string) (*Target, []ring.Node) {
+// labRing is a ring of pods without an operator.
+type labRing struct {
+	*podStreams
+	*locker
+}
+
+// locked is the ring as its lock knows it.
+func (l *lab) locked() lockedRing {
+	return lockedRing{Namespace: l.namespace, Cluster: "lab", Datacenters: func() []dcRef { return []dcRef{{Name: "dc1", UID: "uid-1"}} }}
+}
+
+// ring reaches pods, and lists them as nodes.
+func (l *lab) ring(c *apiClient, agentDir string, pods ...string) (labRing, []ring.Node) {
 	l.t.Helper()
-	target := c.target([]*Datacenter{{Namespace: l.namespace, Name: "dc1", UID: "uid-1", ClusterName: "lab"}})
-	target.pods = map[string]sighting{}
+	seen := map[string]seenPod{}
 	var nodes []ring.Node
 	for _, name := range pods {
 		p, err := l.admin.CoreV1().Pods(l.namespace).Get(l.t.Context(), name, metav1.GetOptions{})
 		require.NoError(l.t, err)
-		target.pods[name] = sighting{uid: p.UID, containerID: containerStatus(p).ContainerID}
+		seen[name] = seenPod{UID: p.UID, ContainerID: containerStatus(p).ContainerID}
 		nodes = append(nodes, ring.Node{Address: p.Status.PodIP, CQLPort: 9042, Node: wire.Node{
 			Name: name, Volume: "/var/lib/cassandra", DataDirs: []string{"/var/lib/cassandra/data"}, API: managementSocket, VolumeID: "pvc/" + name}})
 	}
-	return target, nodes
+	streams := newPodStreams(c, l.namespace, streamOptions{Agents: newAgents(agentDir), Seen: func(pod string) seenPod { return seen[pod] }})
+	return labRing{streams, newLocker(c, l.locked())}, nodes
+}
+
+// quiet is an observer of nothing.
+type quiet struct{}
+
+func (*quiet) Begin(string)                     {}
+func (*quiet) End(string, time.Duration, error) {}
+func (*quiet) Progress(string)                  {}
+
+func hook() ring.Claim {
+	return ring.Claim{Holder: "me-1", Operation: "after-restore", BackupID: "b2", ParkedFor: 10 * time.Minute}
 }
 
 // builtAgent is a directory with the real agent.
@@ -153,7 +175,7 @@ func builtAgent(t *testing.T) string {
 func TestKubeExec(t *testing.T) {
 	l := newLab(t)
 	l.pod("n1")
-	target, nodes := l.target(l.as("hook", Rules(), Options{}), "n1")
+	target, nodes := l.ring(l.as("hook", Rules()), "", "n1")
 	var out strings.Builder
 	c := ring.Command{Argv: []string{"sh", "-c", "cat; id -u; echo why >&2; exit 7"}, Stdin: strings.NewReader("in\n"), Stdout: &out}
 	err := target.Exec(t.Context(), nodes[0], c)
@@ -172,12 +194,12 @@ func TestKubeExec(t *testing.T) {
 	err = target.Exec(ctx, nodes[0], ring.Command{Argv: []string{"cat"}, Stdin: stdin})
 	require.ErrorIs(t, err, context.DeadlineExceeded)
 
-	nobody, nodes := l.target(l.as("nobody", nil, Options{}), "n1")
+	nobody, nodes := l.ring(l.as("nobody", nil), "", "n1")
 	err = nobody.Exec(t.Context(), nodes[0], ring.Command{Argv: []string{"true"}})
 	require.ErrorContains(t, err, "the service account may not create pods/exec in namespace "+l.namespace)
 	_, err = nobody.DialCQL(t.Context(), nodes[0])
 	require.ErrorContains(t, err, "the service account may not create pods/portforward in namespace "+l.namespace)
-	_, err = nobody.Acquire(t.Context(), nil, mine())
+	_, err = nobody.Acquire(t.Context(), nil, hook())
 	require.ErrorContains(t, err, "the service account may not get leases in namespace "+l.namespace)
 }
 
@@ -185,13 +207,13 @@ func TestKubeAgentAndLock(t *testing.T) {
 	l := newLab(t)
 	l.pod("n1")
 	l.pod("n2")
-	target, nodes := l.target(l.as("hook", Rules(), Options{AgentDir: builtAgent(t)}), "n1", "n2")
+	target, nodes := l.ring(l.as("hook", Rules()), builtAgent(t), "n1", "n2")
 	for range 2 { // copied, then there
 		started := time.Now()
 		sessions, err := ring.OpenAll(t.Context(), target, nodes)
 		require.NoError(t, err)
 		t.Logf("two agents said hello after %s", time.Since(started).Round(time.Millisecond))
-		held, err := target.Acquire(t.Context(), sessions, mine())
+		held, err := target.Acquire(t.Context(), sessions, hook())
 		require.NoError(t, err)
 		_, err = target.Acquire(t.Context(), nil, ring.Claim{Holder: "you", Operation: "before-backup"})
 		require.Equal(t, flow.Locked, flow.CodeOf(err))
@@ -217,7 +239,7 @@ func TestKubePodThatDies(t *testing.T) {
 	for _, name := range []string{"n1", "n2"} {
 		l.pod(name)
 	}
-	target, nodes := l.target(l.as("hook", Rules(), Options{AgentDir: builtAgent(t)}), "n1", "n2")
+	target, nodes := l.ring(l.as("hook", Rules()), builtAgent(t), "n1", "n2")
 	sessions, err := ring.OpenAll(t.Context(), target, nodes)
 	require.NoError(t, err)
 	defer ring.CloseAll(sessions)
@@ -237,7 +259,7 @@ func TestKubePodThatDies(t *testing.T) {
 func TestKubePortForward(t *testing.T) {
 	l := newLab(t)
 	l.pod("n1")
-	target, nodes := l.target(l.as("hook", Rules(), Options{}), "n1")
+	target, nodes := l.ring(l.as("hook", Rules()), "", "n1")
 	conn, err := target.DialCQL(t.Context(), nodes[0])
 	require.NoError(t, err)
 	require.NoError(t, conn.SetDeadline(time.Now().Add(30*time.Second)))
@@ -262,8 +284,8 @@ func TestKubePortForward(t *testing.T) {
 
 func TestKubeRecord(t *testing.T) {
 	l := newLab(t)
-	target, _ := l.target(l.as("hook", Rules(), Options{Notify: func(m string) { t.Error(m) }}))
-	r := NewRecord(target, "before-backup", &listener{})
+	client := l.as("hook", Rules())
+	r := NewRecord(client, l.locked(), "before-backup", &quiet{})
 	r.Start(t.Context())
 	r.Begin("flushing")
 	r.End("flushing", time.Second, nil)
@@ -275,8 +297,8 @@ func TestKubeRecord(t *testing.T) {
 	events, err := l.admin.CoreV1().Events(l.namespace).List(t.Context(), metav1.ListOptions{FieldSelector: "involvedObject.kind=CassandraDatacenter"})
 	require.NoError(t, err)
 	require.Len(t, events.Items, 2)
-	require.NoError(t, target.WaitVolumeSnapshots(t.Context(), target.client.Now(), time.Minute, func(string) {}))
-	if _, err := target.client.Rings(t.Context(), Selection{}); err != nil {
+	require.NoError(t, newVolumeSnapshots(client, newRing(client, []*Datacenter{{Namespace: l.namespace, ClusterName: "lab"}}), "").WaitVolumeSnapshots(t.Context(), client.Now(), time.Minute, func(string) {}))
+	if _, err := findRings(t.Context(), client, Selection{}); err != nil {
 		require.Equal(t, flow.Precondition, flow.CodeOf(err))
 	}
 }

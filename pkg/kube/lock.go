@@ -30,22 +30,55 @@ const (
 	giveBackTimeout = 30 * time.Second
 )
 
+// locker locks a ring.
+type locker struct {
+	client *apiClient
+	of     lockedRing
+}
+
+// lockedRing is what a lock and a record need to know of a ring.
+type lockedRing struct {
+	Namespace, Cluster string
+	// Datacenters are the CassandraDatacenters as they were read last.
+	Datacenters func() []dcRef
+}
+
+// dcRef names a CassandraDatacenter.
+type dcRef struct {
+	Name, UID string
+}
+
+// uids are those of the datacenters, sorted.
+func (r lockedRing) uids() []string {
+	var found []string
+	for _, d := range r.Datacenters() {
+		found = append(found, d.UID)
+	}
+	slices.Sort(found)
+	return found
+}
+
+var _ ring.Locker = (*locker)(nil)
+
+// newLocker makes the lock of a ring.
+func newLocker(client *apiClient, of lockedRing) *locker { return &locker{client: client, of: of} }
+
 // Acquire implements ring.Locker: first a Lease, which keeps runs apart before
 // they touch a node and where no node runs, then the lock files on the volumes,
 // without which no agent changes anything.
-func (t *Target) Acquire(ctx context.Context, sessions []*ring.Session, claim ring.Claim) (ring.Held, error) {
-	l := t.lease(claim)
-	if err := l.take(ctx); err != nil {
-		return nil, fmt.Errorf("take the lock of the ring %q: %w", t.cluster, err)
+func (l *locker) Acquire(ctx context.Context, sessions []*ring.Session, claim ring.Claim) (ring.Held, error) {
+	lease := l.lease(claim)
+	if err := lease.take(ctx); err != nil {
+		return nil, fmt.Errorf("take the lock of the ring %q: %w", l.of.Cluster, err)
 	}
-	l.keep(ctx)
+	lease.keep(ctx)
 	volumes, err := ring.LockVolumes(ctx, sessions, claim)
 	if err != nil {
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), giveBackTimeout)
 		defer cancel()
-		return nil, errors.Join(err, l.release(ctx))
+		return nil, errors.Join(err, lease.release(ctx))
 	}
-	return &held{lease: l, volumes: volumes}, nil
+	return &held{lease: lease, volumes: volumes}, nil
 }
 
 // held is both locks.
@@ -66,7 +99,7 @@ func (h *held) Release(ctx context.Context) error {
 
 // lease is the Lease of a ring while this run has it.
 type lease struct {
-	client          *Client
+	client          *apiClient
 	namespace, name string
 	claim           ring.Claim
 	// uids are those of the ring's datacenters: a Lease that names none of them
@@ -81,8 +114,8 @@ type lease struct {
 	last *coordinationv1.Lease
 }
 
-func (t *Target) lease(claim ring.Claim) *lease {
-	return &lease{client: t.client, namespace: t.namespace, name: ownObject(t.cluster), claim: claim, uids: t.uids(),
+func (l *locker) lease(claim ring.Claim) *lease {
+	return &lease{client: l.client, namespace: l.of.Namespace, name: ownObject(l.of.Cluster), claim: claim, uids: l.of.uids(),
 		stop: func() {}, stopped: closed()}
 }
 
@@ -90,15 +123,6 @@ func closed() chan struct{} {
 	c := make(chan struct{})
 	close(c)
 	return c
-}
-
-func (t *Target) uids() []string {
-	var found []string
-	for _, d := range t.Datacenters() {
-		found = append(found, d.UID)
-	}
-	slices.Sort(found)
-	return found
 }
 
 // take takes the lease, or fails with code Locked. Whoever holds it is watched for
@@ -149,7 +173,7 @@ func (l *lease) read(ctx context.Context) (*coordinationv1.Lease, error) {
 	return found, err
 }
 
-func (l *lease) request(verb string) request { return request{verb, "leases", l.namespace, l.name} }
+func (l *lease) request(verb string) request { return newRequest(verb, "leases", l.namespace, l.name) }
 
 // mine makes of what is there, if anything, the Lease that this run holds.
 func (l *lease) mine(now *coordinationv1.Lease) *coordinationv1.Lease {

@@ -16,8 +16,8 @@ import (
 
 const leases = "coordination.k8s.io"
 
-// there is a lease that another run left, as a change of one that is held.
-func (w *world) there(edit func(*coordinationv1.Lease)) {
+// putLease is a lease that another run left, as a change of one that is held.
+func putLease(w *world, edit func(*coordinationv1.Lease)) {
 	w.t.Helper()
 	holder, seconds := "other-1", int32(45)
 	at := metav1.NewMicroTime(w.client.Now().Add(-time.Hour)) // old by whatever clock
@@ -30,7 +30,7 @@ func (w *world) there(edit func(*coordinationv1.Lease)) {
 	w.put(leases, "leases", l)
 }
 
-func (w *world) lease() *coordinationv1.Lease {
+func leaseIn(w *world) *coordinationv1.Lease {
 	w.t.Helper()
 	l := &coordinationv1.Lease{}
 	if !w.read(leases, "leases", "casshook-prod", l) {
@@ -119,11 +119,11 @@ func TestAcquire(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
-			w := newWorld(t, Options{})
+			w := newWorld(t)
 			w.datacenter("prod", "dc1", 1)
-			target, claim := w.ring(), mine()
+			target, claim := lockerOf(w), mine()
 			if c.lease != nil {
-				w.there(c.lease)
+				putLease(w, c.lease)
 			}
 			if c.claim != nil {
 				c.claim(&claim)
@@ -142,13 +142,13 @@ func TestAcquire(t *testing.T) {
 				return
 			}
 			require.NoError(t, err)
-			l := w.lease()
+			l := leaseIn(w)
 			require.Equal(t, "me-1", *l.Spec.HolderIdentity)
 			require.Equal(t, map[string]string{"casshook.io/operation": "after-restore", "casshook.io/backup-id": "b2", "casshook.io/parked": "false",
 				"casshook.io/datacenter-uids": "uid-dc1"}, l.Annotations)
 			require.Equal(t, OwnLabels(), l.Labels)
 			require.NoError(t, held.Release(t.Context()))
-			require.Nil(t, w.lease())
+			require.Nil(t, leaseIn(w))
 			require.NoError(t, held.Release(t.Context()), "a lock that is not held is no error")
 		})
 	}
@@ -156,39 +156,39 @@ func TestAcquire(t *testing.T) {
 
 func TestAcquireEndsWithTheContext(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, Options{})
+	w := newWorld(t)
 	w.datacenter("prod", "dc1", 1)
-	target := w.ring()
-	w.there(func(*coordinationv1.Lease) {})
+	target := lockerOf(w)
+	putLease(w, func(*coordinationv1.Lease) {})
 	ctx, cancel := context.WithCancel(t.Context())
 	clockOf(w.client).onWait = cancel
 	_, err := target.Acquire(ctx, nil, mine())
 	require.ErrorIs(t, err, context.Canceled)
-	require.Equal(t, "other-1", *w.lease().Spec.HolderIdentity)
+	require.Equal(t, "other-1", *leaseIn(w).Spec.HolderIdentity)
 }
 
 func TestPark(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, Options{})
+	w := newWorld(t)
 	w.datacenter("prod", "dc1", 1)
-	target := w.ring()
+	target := lockerOf(w)
 	held, err := target.Acquire(t.Context(), nil, mine())
 	require.NoError(t, err)
 	require.NoError(t, held.Park(t.Context()))
-	require.Equal(t, "true", w.lease().Annotations["casshook.io/parked"])
-	require.Nil(t, w.lease().Spec.HolderIdentity)
+	require.Equal(t, "true", leaseIn(w).Annotations["casshook.io/parked"])
+	require.Nil(t, leaseIn(w).Spec.HolderIdentity)
 	_, err = target.Acquire(t.Context(), nil, ring.Claim{Holder: "you", ParkedFor: time.Minute})
 	require.Equal(t, flow.Locked, flow.CodeOf(err))
 	require.NoError(t, held.Release(t.Context()), "the undo of a later step")
-	require.Nil(t, w.lease())
+	require.Nil(t, leaseIn(w))
 }
 
 // An answer that is lost makes the retry meet its own writing.
 func TestLockWhoseAnswersAreLost(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, Options{})
+	w := newWorld(t)
 	w.datacenter("prod", "dc1", 1)
-	target := w.ring()
+	target := lockerOf(w)
 	lose := func(rule string) {
 		lost := false
 		w.refuse = func(a asked) *metav1.Status {
@@ -210,37 +210,37 @@ func TestLockWhoseAnswersAreLost(t *testing.T) {
 	lose("update coordination.k8s.io/leases")
 	require.NoError(t, held.Park(t.Context()))
 	require.NoError(t, held.Release(t.Context()))
-	require.Nil(t, w.lease())
+	require.Nil(t, leaseIn(w))
 }
 
 func TestRenewal(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, Options{})
+	w := newWorld(t)
 	w.datacenter("prod", "dc1", 1)
-	held, err := w.ring().Acquire(t.Context(), nil, mine())
+	held, err := lockerOf(w).Acquire(t.Context(), nil, mine())
 	require.NoError(t, err)
 	clock := clockOf(w.client)
-	before := w.lease().Spec.RenewTime.Time
+	before := leaseIn(w).Spec.RenewTime.Time
 	clock.pass(renewEvery)
 	clock.renew <- struct{}{}
 	clock.renew <- struct{}{} // taken when the first is over
-	require.True(t, w.lease().Spec.RenewTime.After(before))
+	require.True(t, leaseIn(w).Spec.RenewTime.After(before))
 	// Somebody annotates it: still ours.
 	w.edit(leases, "leases", "casshook-prod", func(o map[string]any) { in(o, "metadata", "annotations")["note"] = "hands off" })
 	clock.renew <- struct{}{}
 	clock.renew <- struct{}{}
-	require.Equal(t, "hands off", w.lease().Annotations["note"])
+	require.Equal(t, "hands off", leaseIn(w).Annotations["note"])
 	require.NoError(t, held.Release(t.Context()))
-	require.Nil(t, w.lease())
+	require.Nil(t, leaseIn(w))
 	require.Empty(t, w.noticed())
 }
 
 // A renewal may be under way when the lock is given back.
 func TestReleaseMeetsARenewal(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, Options{})
+	w := newWorld(t)
 	w.datacenter("prod", "dc1", 1)
-	held, err := w.ring().Acquire(t.Context(), nil, mine())
+	held, err := lockerOf(w).Acquire(t.Context(), nil, mine())
 	require.NoError(t, err)
 	renewals := 0
 	w.refuse = func(a asked) *metav1.Status {
@@ -251,15 +251,15 @@ func TestReleaseMeetsARenewal(t *testing.T) {
 		return nil
 	}
 	require.NoError(t, held.Release(t.Context()))
-	require.Nil(t, w.lease())
+	require.Nil(t, leaseIn(w))
 	require.Equal(t, 2, renewals)
 }
 
 func TestRenewalFails(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, Options{})
+	w := newWorld(t)
 	w.datacenter("prod", "dc1", 1)
-	target := w.ring()
+	target := lockerOf(w)
 	l := target.lease(mine())
 	require.NoError(t, l.take(t.Context()))
 	w.refuse = forbid("update coordination.k8s.io/leases")
@@ -280,22 +280,22 @@ func TestRenewalFails(t *testing.T) {
 func TestLostLock(t *testing.T) {
 	t.Parallel()
 	for name, lose := range map[string]func(*world){
-		"taken":   func(w *world) { w.there(func(*coordinationv1.Lease) {}) },
+		"taken":   func(w *world) { putLease(w, func(*coordinationv1.Lease) {}) },
 		"removed": func(w *world) { w.remove(leases, "leases", "casshook-prod") },
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			w := newWorld(t, Options{})
+			w := newWorld(t)
 			w.datacenter("prod", "dc1", 1)
-			held, err := w.ring().Acquire(t.Context(), nil, mine())
+			held, err := lockerOf(w).Acquire(t.Context(), nil, mine())
 			require.NoError(t, err)
 			lose(w)
-			there := w.lease()
+			there := leaseIn(w)
 			require.ErrorContains(t, held.Park(t.Context()), "was taken by another or removed")
 			require.NoError(t, held.Release(t.Context()))
-			require.Equal(t, there, w.lease(), "another's lock is left alone")
+			require.Equal(t, there, leaseIn(w), "another's lock is left alone")
 
-			lost := w.ring().lease(mine())
+			lost := lockerOf(w).lease(mine())
 			w.remove(leases, "leases", "casshook-prod")
 			require.NoError(t, lost.take(t.Context()))
 			lose(w)
@@ -308,9 +308,9 @@ func TestLostLock(t *testing.T) {
 func TestLockForbidden(t *testing.T) {
 	t.Parallel()
 	for _, verb := range []string{"get", "create"} {
-		w := newWorld(t, Options{})
+		w := newWorld(t)
 		w.datacenter("prod", "dc1", 1)
-		target := w.ring()
+		target := lockerOf(w)
 		w.refuse = forbid(verb + " coordination.k8s.io/leases")
 		_, err := target.Acquire(t.Context(), nil, mine())
 		require.ErrorContains(t, err, "may not "+verb+" leases in namespace db")

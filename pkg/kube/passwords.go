@@ -22,8 +22,8 @@ const refreshAnnotation = "k8ssandra.io/refresh"
 // RenewPasswords implements ring.Renewer: the operator writes the passwords of the
 // superuser's secret and of those of spec.users into the ring again. A datacenter whose
 // users are another's affair has nothing to renew.
-func (t *Target) RenewPasswords(ctx context.Context, progress func(string)) error {
-	ds, err := t.refresh(ctx)
+func (o *operatorRing) RenewPasswords(ctx context.Context, progress func(string)) error {
+	ds, err := o.ring.refresh(ctx)
 	if err != nil {
 		return flow.Fail(flow.Precondition, err)
 	}
@@ -31,7 +31,7 @@ func (t *Target) RenewPasswords(ctx context.Context, progress func(string)) erro
 		if d.Annotations[skipUsersAnnotation] == "true" {
 			continue
 		}
-		if err := t.renewPasswords(ctx, d, progress); err != nil {
+		if err := o.renewPasswords(ctx, d, progress); err != nil {
 			return fmt.Errorf("%s: renew the passwords of roles: %w", d, err)
 		}
 	}
@@ -41,17 +41,17 @@ func (t *Target) RenewPasswords(ctx context.Context, progress func(string)) erro
 // renewPasswords is done when the operator's own time of it has moved on. That is by the
 // operator's clock, and may be of a round that was under way: where it is from before
 // the annotation, the next one is waited for, too, which began after it.
-func (t *Target) renewPasswords(ctx context.Context, d *Datacenter, progress func(string)) error {
+func (o *operatorRing) renewPasswords(ctx context.Context, d *Datacenter, progress func(string)) error {
 	for range 2 {
 		// Times are whole seconds: the next must be in another one.
-		if err := t.client.clock.Wait(ctx, time.Second); err != nil {
+		if err := o.client.clock.Wait(ctx, time.Second); err != nil {
 			return err
 		}
-		asked := t.client.Now().Truncate(time.Second)
-		if err := t.annotateSecrets(ctx, d, asked); err != nil {
+		asked := o.client.clock.Now().Truncate(time.Second)
+		if err := o.annotateSecrets(ctx, d, asked); err != nil {
 			return err
 		}
-		now, err := t.awaitUpsert(ctx, d, progress)
+		now, err := o.awaitUpsert(ctx, d, progress)
 		if err != nil || !now.UsersUpserted.Before(asked) {
 			return err
 		}
@@ -60,7 +60,7 @@ func (t *Target) renewPasswords(ctx context.Context, d *Datacenter, progress fun
 	return nil
 }
 
-func (t *Target) annotateSecrets(ctx context.Context, d *Datacenter, at time.Time) error {
+func (o *operatorRing) annotateSecrets(ctx context.Context, d *Datacenter, at time.Time) error {
 	patch, err := json.Marshal(map[string]any{"metadata": map[string]any{"annotations": map[string]any{refreshAnnotation: at.UTC().Format(time.RFC3339)}}})
 	if err != nil {
 		return err
@@ -68,8 +68,8 @@ func (t *Target) annotateSecrets(ctx context.Context, d *Datacenter, at time.Tim
 	names := append([]string{d.SuperuserSecret}, d.Users...)
 	slices.Sort(names)
 	for _, name := range slices.Compact(names) {
-		err := t.client.do(ctx, request{"patch", "secrets", t.namespace, name}, func(ctx context.Context) error {
-			_, err := t.client.typed.CoreV1().Secrets(t.namespace).Patch(ctx, name, types.MergePatchType, patch, metav1.PatchOptions{})
+		err := o.client.do(ctx, newRequest("patch", "secrets", o.ring.Namespace(), name), func(ctx context.Context) error {
+			_, err := o.client.typed.CoreV1().Secrets(o.ring.Namespace()).Patch(ctx, name, types.MergePatchType, patch, metav1.PatchOptions{})
 			return err
 		})
 		if absent(err) {
@@ -83,11 +83,11 @@ func (t *Target) annotateSecrets(ctx context.Context, d *Datacenter, at time.Tim
 }
 
 // awaitUpsert waits until the time of the datacenter is another than it was.
-func (t *Target) awaitUpsert(ctx context.Context, before *Datacenter, progress func(string)) (*Datacenter, error) {
+func (o *operatorRing) awaitUpsert(ctx context.Context, before *Datacenter, progress func(string)) (*Datacenter, error) {
 	var now *Datacenter
-	wait := await{limit: t.client.opts.PasswordLimit, every: waitPoll, what: "cass-operator has set the passwords again", code: flow.HalfWay, progress: progress}
-	err := t.client.until(ctx, wait, func(ctx context.Context) ([]string, error) {
-		ds, err := t.refresh(ctx)
+	wait := await{limit: o.limits.Passwords, every: waitPoll, what: "cass-operator has set the passwords again", code: flow.HalfWay, progress: progress}
+	err := o.client.until(ctx, wait, func(ctx context.Context) ([]string, error) {
+		ds, err := o.ring.refresh(ctx)
 		if err != nil {
 			return nil, err
 		}

@@ -29,7 +29,7 @@ func refreshed(t *testing.T, w *world, name string) string {
 
 func usersWorld(t *testing.T) *world {
 	t.Helper()
-	w := newWorld(t, Options{})
+	w := newWorld(t)
 	users := []any{map[string]any{"secretName": "app"}, map[string]any{"secretName": "app"}}
 	w.datacenter("prod", "dc1", 1, func(o map[string]any) { in(o, "spec")["users"] = users })
 	w.datacenter("prod", "dc2", 1, func(o map[string]any) {
@@ -49,7 +49,7 @@ func TestRenewPasswords(t *testing.T) {
 		w := usersWorld(t)
 		onWait(w, map[int]func(){3: func() { upsert(w, "dc1", 0, fields...) }})
 		var told []string
-		require.NoError(t, w.ring().RenewPasswords(t.Context(), func(m string) { told = append(told, m) }))
+		require.NoError(t, operatorOf(w, limits{}).RenewPasswords(t.Context(), func(m string) { told = append(told, m) }))
 		require.Equal(t, []string{"waiting until cass-operator has set the passwords again: datacenter db/dc1: status.usersUpserted is still 2026-11-21T09:00:00Z: see that the operator runs"}, told)
 		require.Equal(t, []string{"secrets/app", "secrets/prod-superuser"}, w.askedOf("patch"))
 		require.Equal(t, "2026-11-21T10:00:01Z", refreshed(t, w, "app"))
@@ -71,7 +71,7 @@ func TestRenewPasswordsByAnotherClock(t *testing.T) {
 			}
 		}
 	}
-	require.NoError(t, w.ring().RenewPasswords(t.Context(), func(string) {}))
+	require.NoError(t, operatorOf(w, limits{}).RenewPasswords(t.Context(), func(string) {}))
 	require.Equal(t, 4, patches)
 	require.Equal(t, "2026-11-21T10:00:02Z", refreshed(t, w, "app"))
 
@@ -82,7 +82,7 @@ func TestRenewPasswordsByAnotherClock(t *testing.T) {
 			upsert(w, "dc1", -11*time.Minute, "usersUpserted")
 		}
 	}
-	require.NoError(t, w.ring().RenewPasswords(t.Context(), func(string) {}))
+	require.NoError(t, operatorOf(w, limits{}).RenewPasswords(t.Context(), func(string) {}))
 	require.Len(t, w.askedOf("patch"), 2)
 }
 
@@ -118,13 +118,13 @@ func TestRenewPasswordsEnds(t *testing.T) {
 			t.Parallel()
 			w := usersWorld(t)
 			c.edit(w)
-			err := w.ring().RenewPasswords(t.Context(), func(string) {})
+			err := operatorOf(w, limits{}).RenewPasswords(t.Context(), func(string) {})
 			require.ErrorContains(t, err, c.want)
 			require.Equal(t, c.code, flow.CodeOf(err))
 			require.NotContains(t, err.Error(), "s3cret")
 		})
 	}
-	w := newWorld(t, Options{PasswordLimit: 4 * time.Second})
+	w := newWorld(t)
 	w.datacenter("prod", "dc1", 1)
-	require.ErrorContains(t, w.ring().RenewPasswords(t.Context(), func(string) {}), "waited 4s")
+	require.ErrorContains(t, operatorOf(w, limits{Passwords: 4 * time.Second}).RenewPasswords(t.Context(), func(string) {}), "waited 4s")
 }

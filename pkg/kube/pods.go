@@ -6,7 +6,6 @@ import (
 	"slices"
 	"strings"
 
-	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
@@ -40,35 +39,19 @@ func (s *survey) wait(format string, args ...any) {
 // reason is short enough for a line of progress.
 func (s *survey) reason() string { return few(s.waiting) }
 
-// few names the first of them, and says how many there are.
-func few(texts []string) string {
-	const most = 4
-	if len(texts) <= most {
-		return strings.Join(texts, "; ")
-	}
-	return fmt.Sprintf("%s; and %d more", strings.Join(texts[:most], "; "), len(texts)-most)
-}
-
-// objects are those of a ring in its namespace.
-type objects struct {
-	sets   []appsv1.StatefulSet
-	pods   []corev1.Pod
-	claims map[string]corev1.PersistentVolumeClaim
-}
-
 // survey reads everything anew.
-func (t *Target) survey(ctx context.Context) (*survey, error) {
-	ds, err := t.refresh(ctx)
+func (r *dcRing) survey(ctx context.Context) (*survey, error) {
+	ds, err := r.refresh(ctx)
 	if err != nil {
 		return nil, err
 	}
-	o, err := t.objects(ctx)
+	o, err := r.objects(ctx)
 	if err != nil {
 		return nil, err
 	}
 	s := &survey{}
 	for _, d := range ds {
-		for _, p := range d.Problems(t.Demand) {
+		for _, p := range d.Problems(r.Demand) {
 			s.wait("%s", p)
 		}
 	}
@@ -78,7 +61,7 @@ func (t *Target) survey(ctx context.Context) (*survey, error) {
 		s.size += int(d.Size)
 		o.count(d, members[d], s)
 		for _, pod := range members[d] {
-			node, saw, err := t.node(d, pod, o.claims, s)
+			node, saw, err := r.node(d, pod, o.claims, s)
 			if err != nil {
 				return nil, err
 			}
@@ -86,51 +69,10 @@ func (t *Target) survey(ctx context.Context) (*survey, error) {
 		}
 	}
 	slices.SortFunc(s.nodes, func(a, b ring.Node) int { return strings.Compare(a.Name, b.Name) })
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	t.pods = seen
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.pods = seen
 	return s, nil
-}
-
-// objects lists by the labels of the cluster; claims by none, since those that
-// came back with a restore point get theirs only from the operator.
-func (t *Target) objects(ctx context.Context) (*objects, error) {
-	c, o := t.client, &objects{claims: map[string]corev1.PersistentVolumeClaim{}}
-	labelled := metav1.ListOptions{LabelSelector: metav1.FormatLabelSelector(&metav1.LabelSelector{MatchLabels: t.labels()})}
-	err := c.do(ctx, request{"list", "statefulsets", t.namespace, ""}, func(ctx context.Context) error {
-		list, err := c.typed.AppsV1().StatefulSets(t.namespace).List(ctx, labelled)
-		if err == nil {
-			o.sets = list.Items
-		}
-		return err
-	})
-	if err != nil {
-		return nil, err
-	}
-	if o.pods, err = c.pods(ctx, t.namespace, labelled); err != nil {
-		return nil, err
-	}
-	claims, err := c.claims(ctx, t.namespace)
-	for _, claim := range claims {
-		o.claims[claim.Name] = claim
-	}
-	return o, err
-}
-
-func (c *Client) pods(ctx context.Context, namespace string, opts metav1.ListOptions) ([]corev1.Pod, error) {
-	var pods []corev1.Pod
-	err := c.do(ctx, request{"list", "pods", namespace, ""}, func(ctx context.Context) error {
-		list, err := c.typed.CoreV1().Pods(namespace).List(ctx, opts)
-		if err == nil {
-			pods = list.Items
-		}
-		return err
-	})
-	return pods, err
-}
-
-func (t *Target) labels() map[string]string {
-	return map[string]string{clusterLabel: cleanLabel(t.cluster), managedByLabel: operatorName}
 }
 
 // assign gives each datacenter the pods of its StatefulSets, whatever the pods'
@@ -188,8 +130,8 @@ func (o *objects) missing(d *Datacenter, pods []*corev1.Pod) []string {
 }
 
 // node makes the node of a pod, and says what is not yet right with it.
-func (t *Target) node(d *Datacenter, pod *corev1.Pod, claims map[string]corev1.PersistentVolumeClaim, s *survey) (ring.Node, sighting, error) {
-	if problem := t.unfit(pod); problem != "" {
+func (r *dcRing) node(d *Datacenter, pod *corev1.Pod, claims map[string]corev1.PersistentVolumeClaim, s *survey) (ring.Node, sighting, error) {
+	if problem := unfit(pod, r.Demand); problem != "" {
 		s.wait("pod %s %s", pod.Name, problem)
 	} else {
 		s.up++
@@ -213,7 +155,7 @@ func (t *Target) node(d *Datacenter, pod *corev1.Pod, claims map[string]corev1.P
 }
 
 // unfit says why nothing can be done in a pod; "" when it can.
-func (t *Target) unfit(pod *corev1.Pod) string {
+func unfit(pod *corev1.Pod, demand Demand) string {
 	status := containerStatus(pod)
 	switch {
 	case pod.DeletionTimestamp != nil:
@@ -225,7 +167,7 @@ func (t *Target) unfit(pod *corev1.Pod) string {
 	case pod.Status.PodIP == "":
 		return "has no address yet"
 	}
-	if t.Demand == Running {
+	if demand == Running {
 		return ""
 	}
 	if state := pod.Labels[nodeStateLabel]; state != startedState {
@@ -233,37 +175,6 @@ func (t *Target) unfit(pod *corev1.Pod) string {
 	}
 	if !status.Ready {
 		return "is not ready: its Cassandra does not answer"
-	}
-	return ""
-}
-
-func container(pod *corev1.Pod) *corev1.Container {
-	for i := range pod.Spec.Containers {
-		if pod.Spec.Containers[i].Name == cassandraContainer {
-			return &pod.Spec.Containers[i]
-		}
-	}
-	return nil
-}
-
-func containerStatus(pod *corev1.Pod) *corev1.ContainerStatus {
-	for i := range pod.Status.ContainerStatuses {
-		if pod.Status.ContainerStatuses[i].Name == cassandraContainer {
-			return &pod.Status.ContainerStatuses[i]
-		}
-	}
-	return nil
-}
-
-// stateOf is a container's state in brackets.
-func stateOf(status *corev1.ContainerStatus) string {
-	switch {
-	case status == nil:
-		return ""
-	case status.State.Waiting != nil:
-		return fmt.Sprintf(" (waiting: %s)", status.State.Waiting.Reason)
-	case status.State.Terminated != nil:
-		return fmt.Sprintf(" (ended: %s, exit code %d)", status.State.Terminated.Reason, status.State.Terminated.ExitCode)
 	}
 	return ""
 }

@@ -26,20 +26,20 @@ const forwardLimit = 30 * time.Second
 
 // DialCQL implements ring.Dialer: one port-forward, without a local port that
 // others could use.
-func (t *Target) DialCQL(ctx context.Context, node ring.Node) (net.Conn, error) {
+func (p *podStreams) DialCQL(ctx context.Context, node ring.Node) (net.Conn, error) {
 	ctx, cancel := context.WithTimeoutCause(ctx, forwardLimit, fmt.Errorf("no connection within %s", forwardLimit))
 	defer cancel()
-	conn, err := t.forward(ctx, node)
+	conn, err := p.forward(ctx, node)
 	if err != nil {
 		if apierrors.IsForbidden(err) {
-			err = forbidden(request{"create", "pods/portforward", t.namespace, node.Name}, err)
+			err = forbidden(newRequest("create", "pods/portforward", p.namespace, node.Name), err)
 		}
 		return nil, fmt.Errorf("node %s: port-forward to port %d: %w", node.Name, node.CQLPort, err)
 	}
-	if !t.sighting(node.Name).tls {
+	if !p.options.Seen(node.Name).TLS {
 		return conn, nil
 	}
-	secured, err := t.secure(ctx, conn)
+	secured, err := p.secure(ctx, conn)
 	if err != nil {
 		conn.Close()
 		return nil, fmt.Errorf("node %s: TLS with port %d: %w", node.Name, node.CQLPort, err)
@@ -49,14 +49,14 @@ func (t *Target) DialCQL(ctx context.Context, node ring.Node) (net.Conn, error) 
 
 // forward opens the streams. client-go's dialers know no context: one that comes
 // too late is closed.
-func (t *Target) forward(ctx context.Context, node ring.Node) (net.Conn, error) {
+func (p *podStreams) forward(ctx context.Context, node ring.Node) (net.Conn, error) {
 	type result struct {
 		conn net.Conn
 		err  error
 	}
 	opened := make(chan result)
 	go func() {
-		conn, err := t.open(node)
+		conn, err := p.open(node)
 		select {
 		case opened <- result{conn, err}:
 		case <-ctx.Done():
@@ -73,8 +73,8 @@ func (t *Target) forward(ctx context.Context, node ring.Node) (net.Conn, error) 
 	}
 }
 
-func (t *Target) open(node ring.Node) (net.Conn, error) {
-	conn, err := t.client.streams.dial(t.namespace, node.Name)
+func (p *podStreams) open(node ring.Node) (net.Conn, error) {
+	conn, err := p.streams.dial(p.namespace, node.Name)
 	if err != nil {
 		return nil, err
 	}
@@ -192,8 +192,8 @@ func (f *forwarded) RemoteAddr() net.Addr { return f.remote }
 func (f *forwarded) Close() error { return errors.Join(f.Conn.Close(), f.conn.Close()) }
 
 // secure speaks TLS on the connection.
-func (t *Target) secure(ctx context.Context, conn net.Conn) (net.Conn, error) {
-	config, err := t.tlsConfig(ctx)
+func (p *podStreams) secure(ctx context.Context, conn net.Conn) (net.Conn, error) {
+	config, err := p.tlsConfig(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -208,13 +208,13 @@ func (t *Target) secure(ctx context.Context, conn net.Conn) (net.Conn, error) {
 // the pod that was asked for, behind the API server, which was authenticated; a
 // certificate could name anything. With a CA the certificate must come from it;
 // without one it is not looked at, for the same reason.
-func (t *Target) tlsConfig(ctx context.Context) (*tls.Config, error) {
+func (p *podStreams) tlsConfig(ctx context.Context) (*tls.Config, error) {
 	config := &tls.Config{InsecureSkipVerify: true, MinVersion: tls.VersionTLS12} //nolint:gosec // see above
-	name := t.client.opts.ClientTLSSecret
+	name := p.options.ClientTLSSecret
 	if name == "" {
 		return config, nil
 	}
-	data, err := t.client.secret(ctx, t.namespace, name)
+	data, err := p.client.secret(ctx, p.namespace, name)
 	if err != nil {
 		return nil, err
 	}

@@ -25,7 +25,7 @@ func echo(_ string, stream io.ReadWriteCloser) error {
 
 func TestDialCQL(t *testing.T) {
 	t.Parallel()
-	w, target, node := running(t, Options{})
+	w, target, node := running(t, streamOptions{})
 	w.listener = func(port string, stream io.ReadWriteCloser) error {
 		require.Equal(t, "9042", port)
 		return echo(port, stream)
@@ -52,7 +52,7 @@ func TestDialCQL(t *testing.T) {
 
 func TestDialCQLTellsWhy(t *testing.T) {
 	t.Parallel()
-	w, target, node := running(t, Options{})
+	w, target, node := running(t, streamOptions{})
 	w.listener = func(string, io.ReadWriteCloser) error {
 		return errors.New("dial tcp 127.0.0.1:9042: connect: connection refused")
 	}
@@ -137,24 +137,26 @@ func TestDialCQLWithTLS(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
-			opts := Options{}
+			opts := streamOptions{}
 			if c.secret != nil {
 				opts.ClientTLSSecret = "tls"
 			}
-			w := newWorld(t, opts)
-			w.datacenter("prod", "dc1", 1, func(o map[string]any) {
-				in(o, "spec", "config", "cassandra-yaml", "client_encryption_options")["enabled"] = true
-			})
+			w := newWorld(t)
+			w.datacenter("prod", "dc1", 1)
 			if c.secret != nil {
 				w.put("", "secrets", secret("tls", c.secret...))
 			}
 			w.listener = func(_ string, stream io.ReadWriteCloser) error {
 				return serveTLS(stream, cert, key, ours, c.clients)
 			}
-			target := w.ring()
-			nodes, err := target.Nodes(t.Context())
-			require.NoError(t, err)
-			conn, err := target.DialCQL(t.Context(), nodes[0])
+			target := podsOf(w, opts)
+			seen := target.options.Seen
+			target.options.Seen = func(pod string) seenPod {
+				s := seen(pod)
+				s.TLS = true
+				return s
+			}
+			conn, err := target.DialCQL(t.Context(), nodeOfPod())
 			if c.refusal != "" {
 				require.ErrorContains(t, err, "node set-dc1-0: TLS with port 9042: ")
 				require.ErrorContains(t, err, c.refusal)

@@ -25,7 +25,8 @@ const (
 // reads it, and when it cannot be written the operation goes on and the client's
 // Notify is told. It passes all it is told on to another observer.
 type Record struct {
-	target    *Target
+	client    *apiClient
+	of        lockedRing
 	operation string
 	next      flow.Observer
 
@@ -54,8 +55,8 @@ const (
 )
 
 // NewRecord makes the record of an operation, such as "before-backup".
-func NewRecord(target *Target, operation string, next flow.Observer) *Record {
-	return &Record{target: target, operation: operation, next: next, changed: make(chan struct{}, 1), stop: func() {}, stopped: closed()}
+func NewRecord(client *apiClient, of lockedRing, operation string, next flow.Observer) *Record {
+	return &Record{client: client, of: of, operation: operation, next: next, changed: make(chan struct{}, 1), stop: func() {}, stopped: closed()}
 }
 
 // Start begins the record and says so with an Event.
@@ -63,7 +64,7 @@ func (r *Record) Start(ctx context.Context) {
 	r.mu.Lock()
 	r.data = map[string]string{
 		keyOperation: r.operation, keyState: stateRunning, keyStarted: r.now(), keyHost: hostname(),
-		keyDatacenters: strings.Join(r.target.uids(), ","),
+		keyDatacenters: strings.Join(r.of.uids(), ","),
 	}
 	r.mu.Unlock()
 	r.event(ctx, corev1.EventTypeNormal, "Started", r.operation+" started")
@@ -125,7 +126,7 @@ func brief(text string) string {
 	return strings.ToValidUTF8(text[:most], "") + "…"
 }
 
-func (r *Record) now() string { return r.target.client.Now().UTC().Format(time.RFC3339) }
+func (r *Record) now() string { return r.client.clock.Now().UTC().Format(time.RFC3339) }
 
 func (r *Record) set(changes map[string]string) {
 	r.mu.Lock()
@@ -181,16 +182,16 @@ func (r *Record) write(ctx context.Context) {
 }
 
 func (r *Record) put(ctx context.Context, data map[string]string) error {
-	c, namespace, name := r.target.client, r.target.namespace, ownObject(r.target.cluster)
+	c, namespace, name := r.client, r.of.Namespace, ownObject(r.of.Cluster)
 	maps := c.typed.CoreV1().ConfigMaps(namespace)
 	var found *corev1.ConfigMap
-	err := c.do(ctx, request{"get", "configmaps", namespace, name}, func(ctx context.Context) (err error) {
+	err := c.do(ctx, newRequest("get", "configmaps", namespace, name), func(ctx context.Context) (err error) {
 		found, err = maps.Get(ctx, name, metav1.GetOptions{})
 		return err
 	})
 	if absent(err) {
 		o := &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Name: name, Namespace: namespace, Labels: OwnLabels()}, Data: data}
-		return c.do(ctx, request{"create", "configmaps", namespace, name}, func(ctx context.Context) error {
+		return c.do(ctx, newRequest("create", "configmaps", namespace, name), func(ctx context.Context) error {
 			_, err := maps.Create(ctx, o, metav1.CreateOptions{})
 			return err
 		})
@@ -202,7 +203,7 @@ func (r *Record) put(ctx context.Context, data map[string]string) error {
 		return fmt.Errorf("the configmap %s/%s is not casshook's (no label %s=%s)", namespace, name, managedByLabel, ownName)
 	}
 	found.Data, found.BinaryData, found.ResourceVersion = data, nil, "" // the last one wins
-	return c.do(ctx, request{"update", "configmaps", namespace, name}, func(ctx context.Context) error {
+	return c.do(ctx, newRequest("update", "configmaps", namespace, name), func(ctx context.Context) error {
 		_, err := maps.Update(ctx, found, metav1.UpdateOptions{})
 		return err
 	})
@@ -218,6 +219,6 @@ func (r *Record) tell(ctx context.Context, err error) {
 	r.failed = true
 	r.mu.Unlock()
 	if first {
-		r.target.client.notify("the record in Kubernetes is not written, which does no harm: %v", err)
+		r.client.notify("the record in Kubernetes is not written, which does no harm: %v", err)
 	}
 }

@@ -26,13 +26,13 @@ func (l *listener) Begin(step string)                         { l.log = append(l
 func (l *listener) End(step string, _ time.Duration, _ error) { l.log = append(l.log, "end "+step) }
 func (l *listener) Progress(message string)                   { l.log = append(l.log, message) }
 
-func (w *world) record() (*corev1.ConfigMap, bool) {
+func recordIn(w *world) (*corev1.ConfigMap, bool) {
 	cm := &corev1.ConfigMap{}
 	return cm, w.read("", "configmaps", "casshook-prod", cm)
 }
 
-// story is the reasons of the events, by datacenter.
-func (w *world) story() map[string][]string {
+// eventsIn is the reasons of the events, by datacenter.
+func eventsIn(w *world) map[string][]string {
 	found := map[string][]string{}
 	events := w.list("", "events")
 	slices.SortFunc(events, func(a, b map[string]any) int { // as they were written
@@ -56,15 +56,15 @@ func version(o map[string]any) int {
 
 func TestRecord(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, Options{})
+	w := newWorld(t)
 	w.datacenter("prod", "dc1", 1)
 	w.datacenter("prod", "dc2", 1)
 	next := &listener{}
-	r := NewRecord(w.ring(), "before-backup", next)
+	r := recordOf(w, "before-backup", next)
 	r.Start(t.Context())
 	r.Begin("flushing")
-	require.Eventually(t, func() bool { cm, ok := w.record(); return ok && cm.Data["step"] == "flushing" }, soon, 5*time.Millisecond)
-	cm, _ := w.record()
+	require.Eventually(t, func() bool { cm, ok := recordIn(w); return ok && cm.Data["step"] == "flushing" }, soon, 5*time.Millisecond)
+	cm, _ := recordIn(w)
 	require.Equal(t, "running", cm.Data["state"])
 	require.Equal(t, "uid-dc1,uid-dc2", cm.Data["datacenterUids"])
 	require.Equal(t, OwnLabels(), cm.Labels)
@@ -72,32 +72,32 @@ func TestRecord(t *testing.T) {
 	r.End("flushing", time.Second, nil)
 	clockOf(w.client).pass(time.Minute)
 	r.Finish(t.Context(), "b1", nil)
-	cm, _ = w.record()
+	cm, _ = recordIn(w)
 	require.Equal(t, "before-backup completed (backup b1)", cm.Data["message"])
 	require.Equal(t, []string{"before-backup", "completed", "b1", "2026-11-21T10:00:00Z", "2026-11-21T10:01:00Z"},
 		[]string{cm.Data["operation"], cm.Data["state"], cm.Data["backupId"], cm.Data["started"], cm.Data["finished"]})
 	require.Equal(t, []string{"begin flushing", "half", "end flushing"}, next.log)
 	both := []string{"Normal BackupStarted", "Normal BackupCompleted"}
-	require.Equal(t, map[string][]string{"dc1": both, "dc2": both}, w.story())
+	require.Equal(t, map[string][]string{"dc1": both, "dc2": both}, eventsIn(w))
 	require.Empty(t, w.noticed())
 }
 
 func TestRecordOfAFailure(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, Options{})
+	w := newWorld(t)
 	w.datacenter("prod", "dc1", 1)
 	w.put("", "configmaps", &corev1.ConfigMap{ // of a restore point
 		ObjectMeta: metav1.ObjectMeta{Namespace: "db", Name: "casshook-prod", Labels: OwnLabels()}, Data: map[string]string{"state": "completed", "old": "x"}})
-	r := NewRecord(w.ring(), "after-restore", &listener{})
+	r := recordOf(w, "after-restore", &listener{})
 	ctx, cancel := context.WithCancel(t.Context())
 	r.Start(ctx)
 	cancel() // the operation was interrupted
 	r.Finish(ctx, "", errors.New("two lines\n"+strings.Repeat("ä", 2000)))
-	cm, _ := w.record()
+	cm, _ := recordIn(w)
 	require.Equal(t, "failed", cm.Data["state"])
 	require.True(t, strings.HasPrefix(cm.Data["message"], "after-restore failed: two lines ä"), cm.Data["message"])
 	require.NotContains(t, cm.Data, "old")
-	require.Equal(t, map[string][]string{"dc1": {"Normal RestoreStarted", "Warning RestoreFailed"}}, w.story())
+	require.Equal(t, map[string][]string{"dc1": {"Normal RestoreStarted", "Warning RestoreFailed"}}, eventsIn(w))
 }
 
 // What cannot be shown does no harm, and is told once.
@@ -115,9 +115,9 @@ func TestRecordFails(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			w := newWorld(t, Options{})
+			w := newWorld(t)
 			w.datacenter("prod", "dc1", 1)
-			r := NewRecord(w.ring(), "before-backup", &listener{})
+			r := recordOf(w, "before-backup", &listener{})
 			if spoil != nil {
 				spoil(w)
 				r.Start(t.Context())
@@ -130,7 +130,7 @@ func TestRecordFails(t *testing.T) {
 			}
 			require.Len(t, w.noticed(), 1)
 			require.Contains(t, w.noticed()[0], "the record in Kubernetes is not written, which does no harm: ")
-			if cm, ok := w.record(); ok {
+			if cm, ok := recordIn(w); ok {
 				require.Equal(t, map[string]string{"a": "b"}, cm.Data, "another's is left alone")
 			}
 		})

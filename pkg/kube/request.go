@@ -27,6 +27,10 @@ func (r request) String() string {
 	return fmt.Sprintf("%s %s in namespace %s", r.verb, what, r.namespace)
 }
 
+func newRequest(verb, resource, namespace, name string) request {
+	return request{verb: verb, resource: resource, namespace: namespace, name: name}
+}
+
 const (
 	// patience of retries: an API server that is gone for half a minute, during
 	// an upgrade of its node, must not fail a hook.
@@ -41,7 +45,7 @@ const (
 // do sends a read or an idempotent write and repeats it while the API server
 // cannot be reached or is overloaded. What an exec does is not known to be
 // idempotent: it never comes here.
-func (c *Client) do(ctx context.Context, r request, send func(context.Context) error) error {
+func (c *apiClient) do(ctx context.Context, r request, send func(context.Context) error) error {
 	started := c.clock.Now()
 	wait := backoffFirst
 	for {
@@ -84,7 +88,7 @@ func transient(err error) bool {
 }
 
 // explain makes an error that a person can act on.
-func (c *Client) explain(r request, err error, waited time.Duration) error {
+func (c *apiClient) explain(r request, err error, waited time.Duration) error {
 	switch {
 	case apierrors.IsForbidden(err):
 		return forbidden(r, err)
@@ -98,3 +102,6 @@ func forbidden(r request, err error) error {
 	return fmt.Errorf("the service account may not %s %s in namespace %s: add it to the Role; casshook generate rbac writes it: %w",
 		r.verb, r.resource, r.namespace, err)
 }
+
+// absent tells an object, or a whole API group, that is not there.
+func absent(err error) bool { return apierrors.IsNotFound(err) }

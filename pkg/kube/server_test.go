@@ -97,7 +97,7 @@ func (s *server) requests() []string {
 }
 
 // client connects as people do, by a kubeconfig.
-func (s *server) client(opts Options) *Client {
+func (s *server) client(opts connectOptions) *apiClient {
 	s.t.Helper()
 	config := fmt.Sprintf(`{"apiVersion":"v1","kind":"Config","current-context":"lab",
 		"clusters":[{"name":"lab","cluster":{"server":%q}}],
@@ -106,7 +106,7 @@ func (s *server) client(opts Options) *Client {
 	path := filepath.Join(s.t.TempDir(), "kubeconfig")
 	require.NoError(s.t, os.WriteFile(path, []byte(config), 0o600))
 	opts.Kubeconfig = path
-	c, err := Connect(opts)
+	c, err := connect(opts)
 	require.NoError(s.t, err)
 	c.clock = newFakeClock()
 	return c
@@ -245,7 +245,7 @@ func (s *server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		s.serveForward(w, r)
 	case a.resource == "localsubjectaccessreviews":
 		review := decode(r)
-		f := fields{review}
+		f := fields(review)
 		rule := f.text("spec", "resourceAttributes", "verb") + " " + f.text("spec", "resourceAttributes", "resource")
 		if sub := f.text("spec", "resourceAttributes", "subresource"); sub != "" {
 			rule += "/" + sub

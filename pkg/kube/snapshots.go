@@ -10,7 +10,23 @@ import (
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 
 	"github.com/casshook/casshook/pkg/flow"
+	"github.com/casshook/casshook/pkg/ring"
 )
+
+// volumeSnapshots are the VolumeSnapshots of a ring's volume claims.
+type volumeSnapshots struct {
+	client *apiClient
+	ring   *dcRing
+	// class of those that are made; the storage's default one when empty.
+	class string
+}
+
+var _ ring.VolumeSnapshots = (*volumeSnapshots)(nil)
+
+// newVolumeSnapshots makes those of a ring.
+func newVolumeSnapshots(client *apiClient, of *dcRing, class string) *volumeSnapshots {
+	return &volumeSnapshots{client: client, ring: of, class: class}
+}
 
 // snapshotPoll is how often WaitVolumeSnapshots looks.
 const snapshotPoll = time.Second
@@ -20,12 +36,12 @@ const snapshotPoll = time.Second
 // shows; until then the snapshot of Cassandra must stay on the volumes. Those that
 // failed are passed over: they are no restore point. Where there are none, or
 // Kubernetes does not know them, there is nothing to wait for.
-func (t *Target) WaitVolumeSnapshots(ctx context.Context, since time.Time, limit time.Duration, progress func(string)) error {
-	clock := t.client.clock
+func (v *volumeSnapshots) WaitVolumeSnapshots(ctx context.Context, since time.Time, limit time.Duration, progress func(string)) error {
+	clock := v.client.clock
 	deadline := clock.Now().Add(limit)
 	told := ""
 	for {
-		uncut, err := t.uncutSnapshots(ctx, since)
+		uncut, err := v.uncutSnapshots(ctx, since)
 		if err != nil || len(uncut) == 0 {
 			return err
 		}
@@ -43,19 +59,19 @@ func (t *Target) WaitVolumeSnapshots(ctx context.Context, since time.Time, limit
 	}
 }
 
-func (t *Target) uncutSnapshots(ctx context.Context, since time.Time) ([]string, error) {
-	list, err := t.snapshots(ctx)
+func (v *volumeSnapshots) uncutSnapshots(ctx context.Context, since time.Time) ([]string, error) {
+	list, err := v.snapshots(ctx)
 	if err != nil || len(list) == 0 {
 		return nil, err
 	}
-	claims, err := t.claimNames(ctx)
+	claims, err := v.ring.claimNames(ctx)
 	if err != nil {
 		return nil, err
 	}
 	var uncut []string
 	for i := range list {
 		s := &list[i]
-		claim := fields{s.Object}.text("spec", "source", "persistentVolumeClaimName")
+		claim := fields(s.Object).text("spec", "source", "persistentVolumeClaimName")
 		recent := !s.GetCreationTimestamp().Time.Before(since.Truncate(time.Second)) // objects have whole seconds
 		if recent && slices.Contains(claims, claim) && !cut(s) {
 			uncut = append(uncut, s.GetName())
@@ -67,29 +83,6 @@ func (t *Target) uncutSnapshots(ctx context.Context, since time.Time) ([]string,
 
 // cut is also a snapshot that failed.
 func cut(s *unstructured.Unstructured) bool {
-	f := fields{s.Object}
+	f := fields(s.Object)
 	return f.text("status", "creationTime") != "" || len(f.object("status", "error")) > 0
-}
-
-// claimNames are the ring's claims: those with its labels, and those that its pods
-// were seen with.
-func (t *Target) claimNames(ctx context.Context) ([]string, error) {
-	claims, err := t.client.claims(ctx, t.namespace)
-	if err != nil {
-		return nil, err
-	}
-	var names []string
-	for _, claim := range claims {
-		if claim.Labels[clusterLabel] == cleanLabel(t.cluster) {
-			names = append(names, claim.Name)
-		}
-	}
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	for _, pod := range t.pods {
-		for _, c := range pod.claims {
-			names = append(names, c.Name)
-		}
-	}
-	return names, nil
 }

@@ -11,8 +11,8 @@ import (
 
 const snapshotGroup = "snapshot.storage.k8s.io"
 
-// snapshot adds a VolumeSnapshot that is not cut, made so long after the clock began.
-func (w *world) snapshot(name, claim string, after time.Duration, status map[string]any) {
+// putSnapshot adds a VolumeSnapshot that is not cut, made so long after the clock began.
+func putSnapshot(w *world, name, claim string, after time.Duration, status map[string]any) {
 	w.put(snapshotGroup, "volumesnapshots", map[string]any{
 		"apiVersion": "snapshot.storage.k8s.io/v1", "kind": "VolumeSnapshot", "status": status,
 		"metadata": map[string]any{"namespace": "db", "name": name, "creationTimestamp": newFakeClock().now.Add(after).Format(time.RFC3339)},
@@ -32,19 +32,19 @@ func TestWaitVolumeSnapshots(t *testing.T) {
 	}{
 		{"none", func(*world) {}, 0, ""},
 		{"not known to Kubernetes", func(w *world) { w.absent["volumesnapshots"] = true }, 0, ""},
-		{"cut", func(w *world) { w.snapshot("s", claim, time.Second, cutNow) }, 0, ""},
+		{"cut", func(w *world) { putSnapshot(w, "s", claim, time.Second, cutNow) }, 0, ""},
 		{"failed", func(w *world) {
-			w.snapshot("s", claim, time.Second, map[string]any{"error": map[string]any{"message": "no space"}})
+			putSnapshot(w, "s", claim, time.Second, map[string]any{"error": map[string]any{"message": "no space"}})
 		}, 0, ""},
-		{"of another volume", func(w *world) { w.snapshot("s", "other", time.Second, nil) }, 0, ""},
-		{"of before", func(w *world) { w.snapshot("s", claim, -time.Second, nil) }, 0, ""},
-		{"of the same second", func(w *world) { w.snapshot("s", claim, 0, nil) }, time.Minute, "after 1m0s there are volume snapshots that are not cut yet: s:"},
+		{"of another volume", func(w *world) { putSnapshot(w, "s", "other", time.Second, nil) }, 0, ""},
+		{"of before", func(w *world) { putSnapshot(w, "s", claim, -time.Second, nil) }, 0, ""},
+		{"of the same second", func(w *world) { putSnapshot(w, "s", claim, 0, nil) }, time.Minute, "after 1m0s there are volume snapshots that are not cut yet: s:"},
 		{"never cut", func(w *world) {
-			w.snapshot("s2", claim, time.Second, map[string]any{"readyToUse": false})
-			w.snapshot("s1", claim, time.Second, nil)
+			putSnapshot(w, "s2", claim, time.Second, map[string]any{"readyToUse": false})
+			putSnapshot(w, "s1", claim, time.Second, nil)
 		}, time.Minute, "not cut yet: s1, s2"},
 		{"cut in time", func(w *world) {
-			w.snapshot("s", claim, time.Second, nil)
+			putSnapshot(w, "s", claim, time.Second, nil)
 			clockOf(w.client).onWait = func() {
 				if w.client.Now().Second() == 3 {
 					w.edit(snapshotGroup, "volumesnapshots", "s", func(o map[string]any) { o["status"] = cutNow })
@@ -52,16 +52,16 @@ func TestWaitVolumeSnapshots(t *testing.T) {
 			}
 		}, 3 * time.Second, ""},
 		{"deleted in time", func(w *world) {
-			w.snapshot("s", claim, time.Second, nil)
+			putSnapshot(w, "s", claim, time.Second, nil)
 			clockOf(w.client).onWait = func() { w.remove(snapshotGroup, "volumesnapshots", "s") }
 		}, time.Second, ""},
 		{"forbidden", func(w *world) { w.refuse = forbid("list snapshot.storage.k8s.io/volumesnapshots") }, 0, "may not list volumesnapshots in namespace db"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
-			w := newWorld(t, Options{})
+			w := newWorld(t)
 			w.datacenter("prod", "dc1", 1)
-			target := w.ring()
+			target := snapshotsOf(w, "")
 			c.fill(w)
 			since := w.client.Now().Add(500 * time.Millisecond)
 			var told []string

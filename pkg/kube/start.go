@@ -1,11 +1,13 @@
 package kube
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -14,14 +16,48 @@ import (
 	"github.com/casshook/casshook/pkg/flow"
 )
 
+// limits bound what operators are waited for; defaults where 0.
+type limits struct {
+	// Stop is how long to wait until the last pod of a ring that stops, or is
+	// deleted, is gone; Start until all nodes of one that was stopped are up, which
+	// start one after the other; Passwords until the operator has set the passwords
+	// of roles again.
+	Stop, Start, Passwords time.Duration
+}
+
+const (
+	defaultPasswords = 2 * time.Minute
+	// A node takes one to two minutes when all is well, and another when not.
+	defaultStart     = 10 * time.Minute
+	defaultStartNode = 3 * time.Minute
+)
+
+func (l limits) filled() limits {
+	l.Stop, l.Passwords = cmp.Or(l.Stop, defaultStop), cmp.Or(l.Passwords, defaultPasswords)
+	return l
+}
+
+// operatorRing is a ring as operators see it, who stop, start and delete it.
+type operatorRing struct {
+	client  *apiClient
+	ring    *dcRing
+	stopped *stoppedRing
+	limits  limits
+}
+
+// newOperatorRing makes one of a ring that can be stopped.
+func newOperatorRing(client *apiClient, stopped *stoppedRing, l limits) *operatorRing {
+	return &operatorRing{client: client, ring: stopped.ring, stopped: stopped, limits: l.filled()}
+}
+
 // Start implements ring.Offline: the operator starts the nodes of all datacenters, one
 // node after the other. Once it was told to, an error is flow.HalfWay: run again, it goes on waiting.
-func (t *Target) Start(ctx context.Context, progress func(string)) error {
-	if err := t.setStopped(ctx, false, progress); err != nil {
+func (o *operatorRing) Start(ctx context.Context, progress func(string)) error {
+	if err := o.setStopped(ctx, false, progress); err != nil {
 		return err
 	}
-	ready := t.client.target(t.Datacenters()) // at the demand Ready, whatever this one's is
-	limit := t.client.opts.StartLimit
+	ready := newRing(o.client, o.ring.Datacenters()) // at the demand Ready, whatever this one's is
+	limit := o.limits.Start
 	if limit == 0 {
 		limit = defaultStart + time.Duration(ready.size())*defaultStartNode
 	}
@@ -31,21 +67,13 @@ func (t *Target) Start(ctx context.Context, progress func(string)) error {
 	return flow.Recode(flow.HalfWay, err)
 }
 
-func (t *Target) size() int {
-	size := int64(0)
-	for _, d := range t.Datacenters() {
-		size += d.Size
-	}
-	return int(size)
-}
-
 // Stop stops all nodes, and waits until none is left. The volumes stay. Once the
 // operator was told to, an error is flow.HalfWay.
-func (t *Target) Stop(ctx context.Context, progress func(string)) error {
-	if err := t.setStopped(ctx, true, progress); err != nil {
+func (o *operatorRing) Stop(ctx context.Context, progress func(string)) error {
+	if err := o.setStopped(ctx, true, progress); err != nil {
 		return err
 	}
-	_, err := t.awaitStill(ctx, progress)
+	_, err := o.stopped.awaitStopped(ctx, progress)
 	return flow.Recode(flow.HalfWay, err)
 }
 
@@ -55,8 +83,8 @@ const carryLimit = 2 * time.Minute
 
 // setStopped writes spec.stopped of all datacenters where their spec is written, and
 // waits until it is in all of them.
-func (t *Target) setStopped(ctx context.Context, stopped bool, progress func(string)) error {
-	ds, err := t.refresh(ctx)
+func (o *operatorRing) setStopped(ctx context.Context, stopped bool, progress func(string)) error {
+	ds, err := o.ring.refresh(ctx)
 	if err != nil {
 		return flow.Fail(flow.Precondition, err)
 	}
@@ -68,11 +96,11 @@ func (t *Target) setStopped(ctx context.Context, stopped bool, progress func(str
 	owners := map[string]*cluster{}
 	var problems []error
 	for _, d := range ds {
-		owner, changed, err := t.client.setStoppedOf(ctx, d, stopped)
+		owner, changed, err := setStoppedOf(ctx, o.client, d, stopped)
 		// k8ssandra-operator carries changes over only: where its cluster said so before,
 		// somebody wrote the datacenter itself.
 		if err == nil && !changed && d.Stopped != stopped {
-			err = t.client.patchDatacenter(ctx, d, map[string]any{"spec": map[string]any{"stopped": stopped}})
+			err = patchDatacenter(ctx, o.client, d, map[string]any{"spec": map[string]any{"stopped": stopped}})
 		}
 		if err != nil {
 			problems = append(problems, fmt.Errorf("set spec.stopped of %s to %t: %w", d, stopped, err))
@@ -83,8 +111,8 @@ func (t *Target) setStopped(ctx context.Context, stopped bool, progress func(str
 		return errors.Join(problems...)
 	}
 	wait := await{limit: carryLimit, every: waitPoll, what: fmt.Sprintf("spec.stopped is %t", stopped), code: flow.HalfWay, progress: progress}
-	return t.client.until(ctx, wait, func(ctx context.Context) ([]string, error) {
-		ds, err := t.refresh(ctx)
+	return o.client.until(ctx, wait, func(ctx context.Context) ([]string, error) {
+		ds, err := o.ring.refresh(ctx)
 		return carried(ds, owners, stopped), err
 	})
 }
@@ -106,13 +134,40 @@ func carried(ds []*Datacenter, owners map[string]*cluster, stopped bool) []strin
 }
 
 // patchDatacenter is a JSON merge patch.
-func (c *Client) patchDatacenter(ctx context.Context, d *Datacenter, change map[string]any) error {
+func patchDatacenter(ctx context.Context, c *apiClient, d *Datacenter, change map[string]any) error {
 	patch, err := json.Marshal(change)
 	if err != nil {
 		return err
 	}
-	return c.do(ctx, request{"patch", "cassandradatacenters", d.Namespace, d.Name}, func(ctx context.Context) error {
+	return c.do(ctx, newRequest("patch", "cassandradatacenters", d.Namespace, d.Name), func(ctx context.Context) error {
 		_, err := c.dynamic.Resource(datacenterResource()).Namespace(d.Namespace).Patch(ctx, d.Name, types.MergePatchType, patch, metav1.PatchOptions{})
 		return err
 	})
+}
+
+// Stopped implements ring.Offline.
+func (o *operatorRing) Stopped(ctx context.Context) (bool, error) {
+	ds, err := o.ring.refresh(ctx)
+	if err != nil {
+		return false, flow.Fail(flow.Precondition, err)
+	}
+	var stopped, running []string
+	for _, d := range ds {
+		if d.Stopped {
+			stopped = append(stopped, d.Name)
+		} else {
+			running = append(running, d.Name)
+		}
+	}
+	switch {
+	case len(stopped) == 0:
+		return false, nil
+	case len(running) > 0:
+		return false, flow.Failf(flow.Precondition, "of the ring %q are stopped: %s; and not: %s: a ring is restored as a whole, set spec.stopped alike in all of them",
+			o.ring.ClusterName(), strings.Join(stopped, ", "), strings.Join(running, ", "))
+	}
+	if err := o.checkCreated(ctx, ds); err != nil {
+		return false, err
+	}
+	return true, nil
 }

@@ -20,7 +20,7 @@ func specOf(t *testing.T, w *world, name string) any {
 
 func TestStart(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, Options{})
+	w := newWorld(t)
 	for _, name := range []string{"dc1", "dc2"} {
 		w.datacenter("prod", name, 2, func(o map[string]any) {
 			in(o, "spec")["stopped"] = true
@@ -29,8 +29,8 @@ func TestStart(t *testing.T) {
 		w.remove("", "pods", "set-"+name+"-0")
 		w.remove("", "pods", "set-"+name+"-1")
 	}
-	target := w.ring()
-	target.Demand = Running // of a status, say: it is started for more
+	target := operatorOf(w, limits{})
+	target.ring.Demand = Running // of a status, say: it is started for more
 	up := func(name string) {
 		w.edit(cassandraGroup, "cassandradatacenters", name, func(o map[string]any) {
 			in(o, "status")["conditions"] = []any{map[string]any{"type": "Ready", "status": "True"}}
@@ -66,9 +66,9 @@ func TestStart(t *testing.T) {
 func TestStartEnds(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct{ given, want time.Duration }{{10 * time.Second, 10 * time.Second}, {0, 16 * time.Minute}} {
-		w := newWorld(t, Options{StartLimit: c.given})
-		w.still("prod", "dc1", 2, []string{"r1"})
-		target := w.ring()
+		w := newWorld(t)
+		w.stoppedDatacenter("prod", "dc1", 2, []string{"r1"})
+		target := operatorOf(w, limits{Start: c.given})
 		clockOf(w.client).onWait = func() { clockOf(w.client).pass(c.want/4 - waitPoll) }
 		err := target.Start(t.Context(), func(string) {})
 		require.ErrorContains(t, err, "not ready after "+c.want.String()+": datacenter db/dc1 is stopped still")
@@ -78,9 +78,9 @@ func TestStartEnds(t *testing.T) {
 
 func TestStop(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, Options{StopLimit: 10 * time.Second})
-	w.still("prod", "dc1", 1, []string{"r1"})
-	w.still("prod", "dc2", 1, []string{"r1"})
+	w := newWorld(t)
+	w.stoppedDatacenter("prod", "dc1", 1, []string{"r1"})
+	w.stoppedDatacenter("prod", "dc2", 1, []string{"r1"})
 	for _, name := range []string{"dc1", "dc2"} {
 		w.edit(cassandraGroup, "cassandradatacenters", name, func(o map[string]any) { in(o, "spec")["stopped"] = false })
 		w.put("", "pods", pod("prod", name, 0))
@@ -90,7 +90,7 @@ func TestStop(t *testing.T) {
 		2: func() { w.remove("", "pods", "set-dc2-0") },
 	})
 	var told []string
-	target := w.ring()
+	target := operatorOf(w, limits{Stop: 10 * time.Second})
 	require.NoError(t, target.Stop(t.Context(), func(m string) { told = append(told, m) }))
 	w.put("", "pods", pod("prod", "dc2", 0))
 	require.Equal(t, flow.HalfWay, flow.CodeOf(target.Stop(t.Context(), func(string) {})))
@@ -104,9 +104,9 @@ func TestStop(t *testing.T) {
 
 func TestSetStoppedRefuses(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, Options{})
-	w.still("prod", "dc1", 1, []string{"r1"})
-	target := w.ring()
+	w := newWorld(t)
+	w.stoppedDatacenter("prod", "dc1", 1, []string{"r1"})
+	target := operatorOf(w, limits{})
 	w.refuse = forbid("patch cassandra.datastax.com/cassandradatacenters")
 	err := target.Start(t.Context(), func(string) {})
 	require.ErrorContains(t, err, "set spec.stopped of datacenter db/dc1 to false: the service account may not patch cassandradatacenters in namespace db")
@@ -152,12 +152,12 @@ func memberStopped(w *world, i int) any {
 
 func TestStopThroughK8ssandra(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, Options{})
-	w.still("prod", "dc1", 1, []string{"r1"})
+	w := newWorld(t)
+	w.stoppedDatacenter("prod", "dc1", 1, []string{"r1"})
 	editDatacenter(w, func(o map[string]any) { in(o, "spec")["stopped"] = false })
 	k8ssandra(w, memberOf("dc1", "elsewhere", false), memberOf("dc1", "", false), memberOf("dc1", "db", false))
 	onWait(w, map[int]func(){2: func() { editDatacenter(w, func(o map[string]any) { in(o, "spec")["stopped"] = true }) }})
-	target := w.ring()
+	target := operatorOf(w, limits{})
 	var told []string
 	require.NoError(t, target.Stop(t.Context(), func(m string) { told = append(told, m) }))
 	require.Equal(t, []string{"waiting until spec.stopped is true: k8ssandra-operator has not written it into datacenter db/dc1, though K8ssandraCluster ops/kc says so: see that it runs"}, told)
@@ -175,11 +175,11 @@ func TestStopThroughK8ssandra(t *testing.T) {
 
 func TestStopThroughK8ssandraEnds(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, Options{})
-	w.still("prod", "dc1", 1, []string{"r1"})
+	w := newWorld(t)
+	w.stoppedDatacenter("prod", "dc1", 1, []string{"r1"})
 	editDatacenter(w, func(o map[string]any) { in(o, "spec")["stopped"] = false })
 	k8ssandra(w, memberOf("dc1", "db", false))
-	target := w.ring()
+	target := operatorOf(w, limits{})
 	started := w.client.Now()
 	err := target.Stop(t.Context(), func(string) {})
 	require.ErrorContains(t, err, "waited 2m0s until spec.stopped is true: k8ssandra-operator has not written it")
@@ -198,26 +198,26 @@ func TestStopThroughK8ssandraEnds(t *testing.T) {
 // A member without a namespace is in that of its cluster.
 func TestStopThroughK8ssandraBesideIt(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, Options{})
-	w.still("prod", "dc1", 1, []string{"r1"})
+	w := newWorld(t)
+	w.stoppedDatacenter("prod", "dc1", 1, []string{"r1"})
 	w.put("k8ssandra.io", "k8ssandraclusters", made("k8ssandra.io/v1alpha1", "K8ssandraCluster", "db", "kc", map[string]any{
 		"spec": map[string]any{"cassandra": map[string]any{"datacenters": list(memberOf("dc1", "", false))}}}))
 	editDatacenter(w, func(o map[string]any) {
 		in(o, "metadata")["ownerReferences"] = list(map[string]any{"kind": "K8ssandraCluster", "name": "kc"})
 	})
-	require.NoError(t, w.ring().Stop(t.Context(), func(string) {}))
+	require.NoError(t, operatorOf(w, limits{}).Stop(t.Context(), func(string) {}))
 	require.Equal(t, true, memberStopped(w, 0))
 }
 
 // A label of a cluster that is not there, or of a Kubernetes without k8ssandra-operator.
 func TestStopWithoutOwner(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, Options{})
-	w.still("prod", "dc1", 1, []string{"r1"})
+	w := newWorld(t)
+	w.stoppedDatacenter("prod", "dc1", 1, []string{"r1"})
 	k8ssandra(w, memberOf("dc1", "db", false))
 	w.absent["k8ssandraclusters"] = true
 	editDatacenter(w, func(o map[string]any) { in(o, "spec")["stopped"] = false })
-	require.NoError(t, w.ring().Stop(t.Context(), func(string) {}))
+	require.NoError(t, operatorOf(w, limits{}).Stop(t.Context(), func(string) {}))
 	require.Equal(t, true, specOf(t, w, "dc1"))
 }
 
@@ -225,10 +225,10 @@ func TestStopWithoutOwner(t *testing.T) {
 func TestPatchOfAnotherMember(t *testing.T) {
 	t.Parallel()
 	for _, always := range []bool{false, true} {
-		w := newWorld(t, Options{})
-		w.still("prod", "dc1", 1, []string{"r1"})
+		w := newWorld(t)
+		w.stoppedDatacenter("prod", "dc1", 1, []string{"r1"})
 		k8ssandra(w, memberOf("dc1", "db", true))
-		target := w.ring()
+		target := operatorOf(w, limits{})
 		patches := 0
 		w.refuse = func(a asked) *metav1.Status {
 			if a.resource == "k8ssandraclusters" && a.verb == "patch" {
@@ -270,7 +270,7 @@ func TestStoppedOfK8ssandra(t *testing.T) {
 			editDatacenter(w, func(o map[string]any) { in(o, "status")["conditions"] = []any{} })
 		}, ""},
 		{"both there", func(w *world) {
-			w.still("prod", "dc2", 1, []string{"r1"})
+			w.stoppedDatacenter("prod", "dc2", 1, []string{"r1"})
 			k8ssandra(w, memberOf("dc1", "db", true), memberOf("dc2", "db", true))
 		}, ""},
 		{"one not made", func(w *world) { k8ssandra(w, memberOf("dc1", "db", true), memberOf("dc2", "db", true)) }, "dc2 was never started"},
@@ -292,10 +292,10 @@ func TestStoppedOfK8ssandra(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
-			w := newWorld(t, Options{})
-			w.still("prod", "dc1", 1, []string{"r1"})
+			w := newWorld(t)
+			w.stoppedDatacenter("prod", "dc1", 1, []string{"r1"})
 			c.edit(w)
-			stopped, err := w.ring().Stopped(t.Context())
+			stopped, err := operatorOf(w, limits{}).Stopped(t.Context())
 			require.Equal(t, c.want == "", stopped)
 			if c.want == "" {
 				require.NoError(t, err)
@@ -305,4 +305,26 @@ func TestStoppedOfK8ssandra(t *testing.T) {
 			require.Equal(t, flow.Precondition, flow.CodeOf(err))
 		})
 	}
+}
+
+func TestStopped(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.stoppedDatacenter("prod", "dc1", 1, []string{"r1"})
+	w.stoppedDatacenter("prod", "dc2", 1, []string{"r1"})
+	target := operatorOf(w, limits{})
+	stopped, err := target.Stopped(t.Context())
+	require.NoError(t, err)
+	require.True(t, stopped)
+	set := func(name string, stopped bool) {
+		w.edit(cassandraGroup, "cassandradatacenters", name, func(o map[string]any) { in(o, "spec")["stopped"] = stopped })
+	}
+	set("dc1", false)
+	_, err = target.Stopped(t.Context())
+	require.ErrorContains(t, err, `of the ring "prod" are stopped: dc2; and not: dc1`)
+	require.Equal(t, flow.Precondition, flow.CodeOf(err))
+	set("dc2", false)
+	stopped, err = target.Stopped(t.Context())
+	require.NoError(t, err)
+	require.False(t, stopped)
 }

@@ -5,7 +5,9 @@ import (
 	"net/http"
 	"net/url"
 
+	"github.com/casshook/casshook/pkg/ring"
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/util/httpstream"
 	"k8s.io/client-go/kubernetes/scheme"
 	"k8s.io/client-go/rest"
@@ -81,4 +83,46 @@ func (s *apiStreams) dialer(url *url.URL) (httpstream.Dialer, error) {
 	}
 	second := spdy.NewDialer(upgrader, &http.Client{Transport: transport}, http.MethodPost, url)
 	return portforward.NewFallbackDialer(first, second, fallBack), nil
+}
+
+// streamOptions say where the agent is, and how CQL is spoken.
+type streamOptions struct {
+	// AgentPath is where an image or an init container put the agent in the
+	// container; it is used when it is executable there.
+	AgentPath string
+	// ClientTLSSecret names the secret with ca.crt, and tls.crt and tls.key where
+	// the ring asks clients for a certificate, for CQL with client encryption.
+	ClientTLSSecret string
+	// Agents are copied into the containers.
+	Agents *agents
+	// Seen are the pods of the ring by name; zero for one that was not listed.
+	Seen func(pod string) seenPod
+}
+
+// seenPod is what is remembered of a pod when it was listed: by it a restart is told
+// from a cut stream.
+type seenPod struct {
+	UID         types.UID
+	ContainerID string
+	// TLS says that Cassandra's clients are to speak it.
+	TLS bool
+}
+
+// podStreams are exec and port-forward to the pods of a ring.
+type podStreams struct {
+	client    *apiClient
+	namespace string
+	options   streamOptions
+	streams   streams
+}
+
+var (
+	_ ring.Exec   = (*podStreams)(nil)
+	_ ring.Dialer = (*podStreams)(nil)
+)
+
+// newPodStreams reaches pods of a namespace.
+func newPodStreams(client *apiClient, namespace string, options streamOptions) *podStreams {
+	return &podStreams{client: client, namespace: namespace, options: options,
+		streams: &apiStreams{config: client.config, rest: client.typed.CoreV1().RESTClient()}}
 }

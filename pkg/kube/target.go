@@ -2,30 +2,23 @@ package kube
 
 import (
 	"context"
-	"errors"
-	"fmt"
-	"slices"
-	"sync"
 	"time"
-	"unicode/utf8"
 
+	"github.com/casshook/casshook/pkg/doctor"
 	"github.com/casshook/casshook/pkg/flow"
 	"github.com/casshook/casshook/pkg/ring"
 )
 
-// Target is one ring in one namespace: all of its datacenters there.
+// Target is one ring in one namespace: its datacenters, and all that is done with
+// them.
 type Target struct {
-	// Demand is what Nodes asks of datacenters and pods.
-	Demand Demand
-
-	client    *Client
-	namespace string
-	cluster   string
-
-	mu          sync.Mutex
-	datacenters []*Datacenter
-	// pods are as Nodes saw them last, by name.
-	pods map[string]sighting
+	*dcRing
+	*podStreams
+	*locker
+	*stoppedRing
+	*operatorRing
+	*volumeSnapshots
+	settle time.Duration
 }
 
 var (
@@ -36,126 +29,73 @@ var (
 	_ ring.Retirer         = (*Target)(nil)
 )
 
-// target makes the target of a ring's datacenters, which are at least one.
-func (c *Client) target(members []*Datacenter) *Target {
-	return &Target{client: c, namespace: members[0].Namespace, cluster: members[0].ClusterName, datacenters: members}
-}
-
-// Namespace is that of the datacenters.
-func (t *Target) Namespace() string { return t.namespace }
-
-// Datacenters are the ring's, as read last, by name.
-func (t *Target) Datacenters() []*Datacenter {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	return slices.Clone(t.datacenters)
-}
-
-// Claims are the volume claims that a pod's Cassandra uses, as Nodes saw them
-// last: server-data, and those of additionalVolumes.
-func (t *Target) Claims(pod string) []Claim { return t.sighting(pod).claims }
-
-func (t *Target) sighting(pod string) sighting {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	return t.pods[pod]
-}
-
-// ClusterName implements ring.Nodes.
-func (t *Target) ClusterName() string { return t.cluster }
-
-// Nodes implements ring.Nodes. The operator's own list in status.nodeStatuses is
-// not used: it lacks nodes that were never started and keeps those that are gone.
-func (t *Target) Nodes(ctx context.Context) ([]ring.Node, error) {
-	s, err := t.survey(ctx)
+// Rings finds the rings that are meant, sorted by their names.
+func (c *Client) Rings(ctx context.Context, sel Selection) ([]*Target, error) {
+	found, err := findRings(ctx, c.api, sel)
 	if err != nil {
 		return nil, err
 	}
-	var problems []error
-	for _, text := range s.waiting {
-		problems = append(problems, errors.New(text))
+	var targets []*Target
+	for _, r := range found {
+		targets = append(targets, c.target(r))
 	}
-	return s.nodes, errors.Join(problems...)
+	return targets, nil
 }
 
-// refresh reads the ring's datacenters again.
-func (t *Target) refresh(ctx context.Context) ([]*Datacenter, error) {
-	all, err := t.client.datacenters(ctx, t.namespace)
-	if err != nil {
-		return nil, err
+// target puts together all that is done with a ring.
+func (c *Client) target(r *dcRing) *Target {
+	stopped := newStoppedRing(c.api, r, c.jobOptions())
+	return &Target{
+		dcRing:          r,
+		podStreams:      newPodStreams(c.api, r.Namespace(), c.streamOptions(r)),
+		locker:          newLocker(c.api, locked(r)),
+		stoppedRing:     stopped,
+		operatorRing:    newOperatorRing(c.api, stopped, limits{Stop: c.opts.StopLimit, Start: c.opts.StartLimit, Passwords: c.opts.PasswordLimit}),
+		volumeSnapshots: newVolumeSnapshots(c.api, r, c.opts.SnapshotClass),
+		settle:          c.opts.Settle,
 	}
-	members := slices.DeleteFunc(all, func(d *Datacenter) bool { return d.ClusterName != t.cluster })
-	if len(members) == 0 {
-		return nil, fmt.Errorf("the datacenters of the cluster %q are gone from namespace %s", t.cluster, t.namespace)
-	}
-	for _, d := range members {
-		if err := t.client.loadConfig(ctx, d); err != nil {
-			return nil, err
+}
+
+func (c *Client) streamOptions(r *dcRing) streamOptions {
+	return streamOptions{Agents: c.agents, AgentPath: c.opts.AgentPath, ClientTLSSecret: c.opts.ClientTLSSecret, Seen: func(pod string) seenPod {
+		s := r.sighting(pod)
+		return seenPod{UID: s.uid, ContainerID: s.containerID, TLS: s.tls}
+	}}
+}
+
+// locked is what the lock needs of a ring.
+func locked(r *dcRing) lockedRing {
+	return lockedRing{Namespace: r.Namespace(), Cluster: r.ClusterName(), Datacenters: func() []dcRef {
+		var refs []dcRef
+		for _, d := range r.Datacenters() {
+			refs = append(refs, dcRef{Name: d.Name, UID: d.UID})
 		}
-	}
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	t.datacenters = members
-	return members, nil
+		return refs
+	}}
+}
+
+func (c *Client) jobOptions() jobOptions {
+	return jobOptions{Image: c.opts.Image, PullSecrets: c.opts.PullSecrets, RunAs: c.opts.RunAs, StopLimit: c.opts.StopLimit, JobStart: c.opts.JobStart}
 }
 
 // Patience implements ring.Patient.
-func (t *Target) Patience() time.Duration { return t.client.opts.Settle }
+func (t *Target) Patience() time.Duration { return t.settle }
 
-// waitPoll is how often WaitReady looks.
-const waitPoll = 2 * time.Second
+// Placed implements ring.Offline.
+func (t *Target) Placed() string { return t.Namespace() }
 
-// WaitReady waits until the ring can be used at the target's demand, and tells
-// progress what it waits for whenever that changes.
-func (t *Target) WaitReady(ctx context.Context, limit time.Duration, progress func(string)) error {
-	return t.waitReady(ctx, limit, func(s *survey) { progress("waiting: " + s.reason()) })
+// Record is the record of an operation on the ring, such as "before-backup".
+func (t *Target) Record(operation string, next flow.Observer) *Record {
+	return NewRecord(t.locker.client, locked(t.dcRing), operation, next)
 }
 
-func (t *Target) waitReady(ctx context.Context, limit time.Duration, tell func(*survey)) error {
-	deadline := t.client.clock.Now().Add(limit)
-	told := ""
-	for {
-		s, err := t.survey(ctx)
-		if err != nil {
-			return flow.Fail(flow.Precondition, err)
-		}
-		if len(s.waiting) == 0 {
-			return nil
-		}
-		reason := s.reason()
-		if !t.client.clock.Now().Before(deadline) {
-			return flow.Failf(flow.Precondition, "not ready after %s: %s", limit, reason)
-		}
-		if reason != told {
-			tell(s)
-			told = reason
-		}
-		if err := t.client.clock.Wait(ctx, waitPoll); err != nil {
-			return fmt.Errorf("waiting until the ring is ready: %w: %s", err, reason)
-		}
-	}
+// VolumeClaims takes volumes by the names of their claims, whether or not there is a
+// datacenter that they are of; all data volumes of the namespace without names.
+func (c *Client) VolumeClaims(ctx context.Context, named []string) (ring.Shelf, error) {
+	return newVolumeClaims(ctx, c.api, named, c.jobOptions())
 }
 
-// Credentials implements ring.Nodes: the superuser's secret of the datacenter
-// that creates the superuser.
-func (t *Target) Credentials(ctx context.Context) (ring.Credentials, error) {
-	ds := t.Datacenters()
-	d := ds[0]
-	if i := slices.IndexFunc(ds, func(d *Datacenter) bool { return d.Annotations[skipUsersAnnotation] != "true" }); i >= 0 {
-		d = ds[i]
-	}
-	data, err := t.client.secret(ctx, t.namespace, d.SuperuserSecret)
-	if absent(err) {
-		return ring.Credentials{}, fmt.Errorf("%s: its superuser's secret is missing: restore it, or see that cass-operator runs, which makes it: %w", d, err)
-	}
-	if err != nil {
-		return ring.Credentials{}, fmt.Errorf("%s: superuser: %w", d, err)
-	}
-	for _, key := range []string{usernameKey, passwordKey} {
-		if len(data[key]) == 0 || !utf8.Valid(data[key]) {
-			return ring.Credentials{}, fmt.Errorf("%s: superuser: the secret %s has no key %q with a text: cass-operator wants %q and %q",
-				d, d.SuperuserSecret, key, usernameKey, passwordKey)
-		}
-	}
-	return ring.Credentials{Username: string(data[usernameKey]), Password: string(data[passwordKey])}, nil
+// Facts reads what doctor examines.
+func (c *Client) Facts(ctx context.Context, asked doctor.Asked) (*doctor.Facts, error) {
+	return readFacts(ctx, c.api, asked)
 }

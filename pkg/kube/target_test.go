@@ -17,9 +17,9 @@ import (
 
 func TestNodes(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, Options{})
+	w := newWorld(t)
 	w.datacenter("My_Prod 1", "dc1", 2)
-	target := w.ring()
+	target := ringOf(w)
 	require.Equal(t, "My_Prod 1", target.ClusterName())
 	nodes, err := target.Nodes(t.Context())
 	require.NoError(t, err)
@@ -36,11 +36,11 @@ func TestNodes(t *testing.T) {
 
 func TestNodesOfSeveralDatacenters(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, Options{})
+	w := newWorld(t)
 	w.datacenter("prod", "dc2", 1)
 	w.datacenter("prod", "dc1", 2, func(o map[string]any) { in(o, "spec")["datacenterName"] = "dc2" }) // as Cassandra calls it
 	w.datacenter("other", "dc3", 1)
-	targets, err := w.client.Rings(t.Context(), Selection{})
+	targets, err := findRings(t.Context(), w.client, Selection{})
 	require.NoError(t, err)
 	require.Len(t, targets, 2)
 	require.Equal(t, "other", targets[0].ClusterName())
@@ -50,11 +50,6 @@ func TestNodesOfSeveralDatacenters(t *testing.T) {
 	require.Len(t, nodes, 3)
 	require.Equal(t, "dc2", targets[1].Datacenters()[0].CassandraName)
 	require.Equal(t, "dc1", targets[1].Datacenters()[0].Name)
-}
-
-// editPod changes the first pod.
-func editPod(edit func(o map[string]any)) func(*world) {
-	return func(w *world) { w.edit("", "pods", "set-dc1-0", edit) }
 }
 
 func TestNodesRefuses(t *testing.T) {
@@ -100,9 +95,9 @@ func TestNodesRefuses(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
-			w := newWorld(t, Options{})
+			w := newWorld(t)
 			w.datacenter("prod", "dc1", 2)
-			target := w.ring()
+			target := ringOf(w)
 			c.edit(w)
 			_, err := target.Nodes(t.Context())
 			require.ErrorContains(t, err, c.want)
@@ -149,12 +144,12 @@ func TestVolumes(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
-			w := newWorld(t, Options{})
+			w := newWorld(t)
 			w.datacenter("prod", "dc1", 1, func(o map[string]any) { in(o, "spec", "config")["cassandra-yaml"] = c.config })
 			if c.extra != "" {
 				extra(w, c.extra)
 			}
-			target := w.ring()
+			target := ringOf(w)
 			nodes, err := target.Nodes(t.Context())
 			if c.refuse != "" {
 				require.ErrorContains(t, err, c.refuse)
@@ -195,10 +190,10 @@ func TestCredentials(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
-			w := newWorld(t, Options{})
+			w := newWorld(t)
 			w.datacenter("prod", "dc1", 1)
 			c.edit(w)
-			got, err := w.ring().Credentials(t.Context())
+			got, err := ringOf(w).Credentials(t.Context())
 			if c.refuse != "" {
 				require.ErrorContains(t, err, c.refuse)
 				require.NotContains(t, err.Error(), "s3cret")
@@ -213,22 +208,22 @@ func TestCredentials(t *testing.T) {
 // Of a K8ssandraCluster only the first datacenter creates the superuser.
 func TestCredentialsOfTheCreator(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, Options{})
+	w := newWorld(t)
 	w.datacenter("prod", "dc1", 1, func(o map[string]any) {
 		in(o, "spec")["superuserSecretName"] = "copy"
 		in(o, "metadata", "annotations")["cassandra.datastax.com/skip-user-creation"] = "true"
 	})
 	w.datacenter("prod", "dc2", 1)
-	got, err := w.ring().Credentials(t.Context())
+	got, err := ringOf(w).Credentials(t.Context())
 	require.NoError(t, err)
 	require.Equal(t, "admin", got.Username)
 }
 
 func TestConfigSecret(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, Options{})
+	w := newWorld(t)
 	w.datacenter("prod", "dc1", 1, func(o map[string]any) { in(o, "spec")["configSecret"] = "conf" })
-	target := w.ring()
+	target := ringOf(w)
 	_, err := target.Nodes(t.Context())
 	require.ErrorContains(t, err, "spec.configSecret: get secrets conf in namespace db")
 	w.put("", "secrets", secret("conf", "config", `{"keystore_password":"s3cret`))
@@ -244,10 +239,10 @@ func TestConfigSecret(t *testing.T) {
 
 func TestWaitReady(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, Options{})
+	w := newWorld(t)
 	w.datacenter("prod", "dc1", 2, func(o map[string]any) { in(o, "spec")["stopped"] = true })
 	w.remove("", "pods", "set-dc1-1")
-	target := w.ring()
+	target := ringOf(w)
 	waits := 0
 	clockOf(w.client).onWait = func() {
 		switch waits++; waits {
@@ -268,9 +263,9 @@ func TestWaitReady(t *testing.T) {
 
 func TestWaitReadyEnds(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, Options{})
+	w := newWorld(t)
 	w.datacenter("prod", "dc1", 1, func(o map[string]any) { in(o, "spec")["stopped"] = true })
-	err := w.ring().WaitReady(t.Context(), time.Minute, func(string) {})
+	err := ringOf(w).WaitReady(t.Context(), time.Minute, func(string) {})
 	require.ErrorContains(t, err, "not ready after 1m0s: datacenter db/dc1 is stopped")
 	require.Equal(t, flow.Precondition, flow.CodeOf(err))
 }
@@ -280,9 +275,9 @@ func TestForbiddenNamesTheVerb(t *testing.T) {
 	for _, rule := range []string{"list cassandra.datastax.com/cassandradatacenters", "list apps/statefulsets", "list /pods", "list /persistentvolumeclaims"} {
 		t.Run(rule, func(t *testing.T) {
 			t.Parallel()
-			w := newWorld(t, Options{})
+			w := newWorld(t)
 			w.datacenter("prod", "dc1", 1)
-			target := w.ring()
+			target := ringOf(w)
 			w.refuse = forbid(rule)
 			_, err := target.Nodes(t.Context())
 			verb, resource, _ := strings.Cut(rule, " ")
@@ -310,7 +305,7 @@ func TestRetries(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
-			w := newWorld(t, Options{})
+			w := newWorld(t)
 			w.datacenter("prod", "dc1", 1)
 			refusals := 0
 			w.refuse = func(asked) *metav1.Status {
@@ -319,7 +314,7 @@ func TestRetries(t *testing.T) {
 				}
 				return nil
 			}
-			_, err := w.client.Rings(t.Context(), Selection{})
+			_, err := findRings(t.Context(), w.client, Selection{})
 			if !c.retried {
 				require.ErrorContains(t, err, "list cassandradatacenters in namespace db: ")
 				require.Equal(t, 1, refusals)
@@ -335,10 +330,10 @@ func TestRetries(t *testing.T) {
 
 func TestRetriesEnd(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, Options{})
+	w := newWorld(t)
 	w.http.Close()
 	started := w.client.Now()
-	_, err := w.client.Rings(t.Context(), Selection{})
+	_, err := findRings(t.Context(), w.client, Selection{})
 	require.ErrorContains(t, err, "list cassandradatacenters in namespace db: tried for 1m")
 	require.ErrorContains(t, err, "connection refused")
 	require.Equal(t, flow.Precondition, flow.CodeOf(err))

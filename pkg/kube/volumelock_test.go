@@ -24,9 +24,9 @@ func (inProcess) Exec(ctx context.Context, _ ring.Node, c ring.Command) error {
 // The Lease is not enough: an agent changes nothing without the lock of its volume.
 func TestAcquireLocksTheVolumes(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, Options{})
+	w := newWorld(t)
 	w.datacenter("prod", "dc1", 1)
-	target := w.ring()
+	target := lockerOf(w)
 	dir := t.TempDir()
 	node := ring.Node{Node: wire.Node{Name: "n1", Volume: dir, DataDirs: []string{dir}, API: "unix:///nowhere.sock", VolumeID: "pvc/x"}}
 	open := func() []*ring.Session {
@@ -46,7 +46,7 @@ func TestAcquireLocksTheVolumes(t *testing.T) {
 	_, err = target.Acquire(t.Context(), theirs, ring.Claim{Holder: "you"})
 	require.Equal(t, flow.Locked, flow.CodeOf(err))
 	require.ErrorContains(t, err, "node n1: ")
-	require.Nil(t, w.lease(), "the lease is given back when the volumes are not to be had")
+	require.Nil(t, leaseIn(w), "the lease is given back when the volumes are not to be had")
 	require.NoError(t, held.Release(t.Context()))
 	require.NoError(t, ours[0].Call(t.Context(), wire.OpInspect, struct{}{}, &v))
 }

@@ -1,14 +1,11 @@
 package kube
 
 import (
-	"context"
 	"fmt"
 	"path"
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
 
 // Claim is a volume claim that a node's Cassandra uses.
@@ -109,18 +106,3 @@ func podClaims(d *Datacenter, pod *corev1.Pod, mounts []corev1.VolumeMount, clai
 	}
 	return found
 }
-
-func (c *Client) claims(ctx context.Context, namespace string) ([]corev1.PersistentVolumeClaim, error) {
-	var claims []corev1.PersistentVolumeClaim
-	err := c.do(ctx, request{"list", "persistentvolumeclaims", namespace, ""}, func(ctx context.Context) error {
-		list, err := c.typed.CoreV1().PersistentVolumeClaims(namespace).List(ctx, metav1.ListOptions{})
-		if err == nil {
-			claims = list.Items
-		}
-		return err
-	})
-	return claims, err
-}
-
-// absent tells an object, or a whole API group, that is not there.
-func absent(err error) bool { return apierrors.IsNotFound(err) }

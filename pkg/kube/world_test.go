@@ -8,7 +8,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/stretchr/testify/require"
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -30,6 +29,8 @@ type fakeClock struct {
 	// onWait is called after each wait.
 	onWait func()
 	renew  chan struct{}
+	// renewEvery is the wait of a renewal.
+	renewEvery time.Duration
 }
 
 func newFakeClock() *fakeClock {
@@ -51,7 +52,7 @@ func (c *fakeClock) pass(d time.Duration) {
 
 // Wait implements clock.
 func (c *fakeClock) Wait(ctx context.Context, d time.Duration) error {
-	if d == renewEvery {
+	if d == c.renewEvery {
 		select {
 		case <-c.renew:
 			return nil
@@ -72,25 +73,25 @@ func (c *fakeClock) Wait(ctx context.Context, d time.Duration) error {
 	return nil
 }
 
-func clockOf(c *Client) *fakeClock { return c.clock.(*fakeClock) }
+func clockOf(c *apiClient) *fakeClock { return c.clock.(*fakeClock) }
 
 // world is a namespace "db" of a server.
 type world struct {
 	*server
-	client  *Client
+	client  *apiClient
 	mu      sync.Mutex
 	notices []string
 }
 
-func newWorld(t *testing.T, opts Options) *world {
+func newWorld(t *testing.T) *world {
 	t.Helper()
 	w := &world{server: newServer(t)}
-	opts.Notify = func(m string) {
+	notify := func(m string) {
 		w.mu.Lock()
 		defer w.mu.Unlock()
 		w.notices = append(w.notices, m)
 	}
-	w.client = w.server.client(opts)
+	w.client = w.server.client(connectOptions{Notify: notify})
 	return w
 }
 
@@ -167,15 +168,6 @@ func pod(cluster, datacenter string, i int) *corev1.Pod {
 	return p
 }
 
-// ring is the only ring of the world.
-func (w *world) ring() *Target {
-	w.t.Helper()
-	targets, err := w.client.Rings(w.t.Context(), Selection{})
-	require.NoError(w.t, err)
-	require.Len(w.t, targets, 1)
-	return targets[0]
-}
-
 // in is the object at a path, which is made where it is missing.
 func in(o map[string]any, path ...string) map[string]any {
 	for _, p := range path {
@@ -191,3 +183,8 @@ func in(o map[string]any, path ...string) map[string]any {
 
 // first is the first object of a list.
 func first(list any) map[string]any { return list.([]any)[0].(map[string]any) }
+
+// editPod changes the first pod.
+func editPod(edit func(o map[string]any)) func(*world) {
+	return func(w *world) { w.edit("", "pods", "set-dc1-0", edit) }
+}

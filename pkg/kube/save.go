@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -31,48 +30,32 @@ const errorStays = 20 * time.Second
 // SnapshotVolumes makes a volume snapshot of each of the ring's claims and waits until
 // all of them are ready to use. It returns the names of those that were made, also with
 // an error. Claims that are not bound have nothing to save.
-func (t *Target) SnapshotVolumes(ctx context.Context, limit time.Duration, progress func(string)) ([]string, error) {
-	claims, err := t.ringClaims(ctx)
+func (v *volumeSnapshots) SnapshotVolumes(ctx context.Context, limit time.Duration, progress func(string)) ([]string, error) {
+	claims, err := v.ring.volumeClaims(ctx)
 	if err != nil {
 		return nil, flow.Fail(flow.Precondition, err)
 	}
 	var made []string
-	at := t.client.Now().UTC().Format(undoTime)
+	at := v.client.clock.Now().UTC().Format(undoTime)
 	for i := range claims {
 		if claims[i].Spec.VolumeName == "" {
 			progress("the volume claim " + claims[i].Name + " is not bound: there is nothing to save")
 			continue
 		}
-		o := t.undo(&claims[i], at)
-		if err := t.client.createSnapshot(ctx, o); err != nil {
+		o := v.object(&claims[i], at)
+		if err := createSnapshot(ctx, v.client, o); err != nil {
 			return made, fmt.Errorf("save the volume claim %s: %w", claims[i].Name, err)
 		}
 		made = append(made, o.GetName())
 	}
-	return made, t.awaitSnapshots(ctx, made, limit, progress)
+	return made, v.awaitSnapshots(ctx, made, limit, progress)
 }
 
-// ringClaims are the claims of the ring's StatefulSets, and all with its label, by name.
-func (t *Target) ringClaims(ctx context.Context) ([]corev1.PersistentVolumeClaim, error) {
-	o, err := t.objects(ctx)
-	if err != nil {
-		return nil, err
-	}
-	var found []corev1.PersistentVolumeClaim
-	for _, name := range slices.Sorted(maps.Keys(o.claims)) {
-		claim := o.claims[name]
-		if claim.Labels[clusterLabel] == cleanLabel(t.cluster) || o.setOf(name) != nil {
-			found = append(found, claim)
-		}
-	}
-	return found, nil
-}
-
-// undo is a VolumeSnapshot (snapshot.storage.k8s.io/v1). The claim's labels are
+// object is a VolumeSnapshot (snapshot.storage.k8s.io/v1). The claim's labels are
 // annotations of it, so that nobody takes it for a part of the ring.
-func (t *Target) undo(claim *corev1.PersistentVolumeClaim, at string) *unstructured.Unstructured {
+func (v *volumeSnapshots) object(claim *corev1.PersistentVolumeClaim, at string) *unstructured.Unstructured {
 	spec := map[string]any{"source": map[string]any{"persistentVolumeClaimName": claim.Name}}
-	if class := t.client.opts.SnapshotClass; class != "" {
+	if class := v.class; class != "" {
 		spec["volumeSnapshotClassName"] = class
 	}
 	o := &unstructured.Unstructured{Object: map[string]any{"apiVersion": "snapshot.storage.k8s.io/v1", "kind": "VolumeSnapshot", "spec": spec}}
@@ -89,8 +72,8 @@ func (t *Target) undo(claim *corev1.PersistentVolumeClaim, at string) *unstructu
 	return o
 }
 
-func (c *Client) createSnapshot(ctx context.Context, o *unstructured.Unstructured) error {
-	err := c.do(ctx, request{"create", "volumesnapshots", o.GetNamespace(), o.GetName()}, func(ctx context.Context) error {
+func createSnapshot(ctx context.Context, c *apiClient, o *unstructured.Unstructured) error {
+	err := c.do(ctx, newRequest("create", "volumesnapshots", o.GetNamespace(), o.GetName()), func(ctx context.Context) error {
 		_, err := c.dynamic.Resource(snapshotResource()).Namespace(o.GetNamespace()).Create(ctx, o, metav1.CreateOptions{})
 		return err
 	})
@@ -103,11 +86,11 @@ func (c *Client) createSnapshot(ctx context.Context, o *unstructured.Unstructure
 	return err
 }
 
-func (t *Target) awaitSnapshots(ctx context.Context, names []string, limit time.Duration, progress func(string)) error {
+func (v *volumeSnapshots) awaitSnapshots(ctx context.Context, names []string, limit time.Duration, progress func(string)) error {
 	failing := map[string]time.Time{}
 	wait := await{limit: limit, every: snapshotPoll, what: "the volume snapshots are ready to use", progress: progress}
-	return t.client.until(ctx, wait, func(ctx context.Context) (waiting []string, err error) {
-		list, err := t.snapshots(ctx)
+	return v.client.until(ctx, wait, func(ctx context.Context) (waiting []string, err error) {
+		list, err := v.snapshots(ctx)
 		if err != nil {
 			return nil, err
 		}
@@ -118,7 +101,7 @@ func (t *Target) awaitSnapshots(ctx context.Context, names []string, limit time.
 				problems = append(problems, fmt.Errorf("the volume snapshot %s is gone: somebody deleted it", name))
 				continue
 			}
-			f := fields{list[i].Object}
+			f := fields(list[i].Object)
 			if f.flag("status", "readyToUse") {
 				continue
 			}
@@ -127,8 +110,8 @@ func (t *Target) awaitSnapshots(ctx context.Context, names []string, limit time.
 			if len(f.object("status", "error")) == 0 {
 				delete(failing, name)
 			} else if since, ok := failing[name]; !ok {
-				failing[name] = t.client.clock.Now()
-			} else if t.client.clock.Now().Sub(since) >= errorStays {
+				failing[name] = v.client.clock.Now()
+			} else if v.client.clock.Now().Sub(since) >= errorStays {
 				problems = append(problems, fmt.Errorf("the volume snapshot %s failed: %s", name, message))
 			}
 		}
@@ -138,10 +121,10 @@ func (t *Target) awaitSnapshots(ctx context.Context, names []string, limit time.
 
 // snapshots lists the VolumeSnapshots of the namespace; none where Kubernetes does not
 // know them.
-func (t *Target) snapshots(ctx context.Context) ([]unstructured.Unstructured, error) {
+func (v *volumeSnapshots) snapshots(ctx context.Context) ([]unstructured.Unstructured, error) {
 	var list *unstructured.UnstructuredList
-	err := t.client.do(ctx, request{"list", "volumesnapshots", t.namespace, ""}, func(ctx context.Context) (err error) {
-		list, err = t.client.dynamic.Resource(snapshotResource()).Namespace(t.namespace).List(ctx, metav1.ListOptions{})
+	err := v.client.do(ctx, newRequest("list", "volumesnapshots", v.ring.Namespace(), ""), func(ctx context.Context) (err error) {
+		list, err = v.client.dynamic.Resource(snapshotResource()).Namespace(v.ring.Namespace()).List(ctx, metav1.ListOptions{})
 		return err
 	})
 	if absent(err) {

@@ -15,20 +15,19 @@ import (
 
 func TestStoppedNodes(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, Options{})
-	w.still("My Prod", "dc1", 3, []string{"s", "Rack 2"})
-	w.still("My Prod", "dc2", 1, []string{"default"})
-	w.still("other", "dc3", 1, []string{"default"})
+	w := newWorld(t)
+	w.stoppedDatacenter("My Prod", "dc1", 3, []string{"s", "Rack 2"})
+	w.stoppedDatacenter("My Prod", "dc2", 1, []string{"default"})
+	w.stoppedDatacenter("other", "dc3", 1, []string{"default"})
 	editDatacenter(w, func(o map[string]any) { in(o, "spec")["datacenterName"] = "East Side" })
 	w.claim("server-data-dc1-s-sts-1", unbound)
 	w.put("", "pods", userOf("server-data-dc1-s-sts-0", corev1.PodSucceeded, nil))
 	w.put("", "pods", userOf("server-data-dc1-s-sts-1", corev1.PodRunning, map[string]string{"app.kubernetes.io/managed-by": "casshook", "job-name": "casshook-clean-x"}))
 	w.put("", "pods", userOf("server-data-dc1-rack-sts-0", corev1.PodFailed, nil))
 	w.put("", "pods", userOf("another", corev1.PodRunning, nil))
-	targets, err := w.client.Rings(t.Context(), Selection{})
+	targets, err := findRings(t.Context(), w.client, Selection{})
 	require.NoError(t, err)
-	require.Equal(t, "db", targets[0].Placed())
-	nodes, err := targets[0].StoppedNodes(t.Context())
+	nodes, err := newStoppedRing(w.client, targets[0], jobOptions{}).StoppedNodes(t.Context())
 	require.NoError(t, err)
 	node := func(name, datacenter, rack string) ring.StoppedNode {
 		claim := "server-data-" + name
@@ -45,8 +44,8 @@ func TestStoppedNodes(t *testing.T) {
 // What is stopped has the condition first, then loses its replicas and pods.
 func TestStoppedNodesWaits(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, Options{})
-	w.still("prod", "dc1", 1, []string{"r1"})
+	w := newWorld(t)
+	w.stoppedDatacenter("prod", "dc1", 1, []string{"r1"})
 	set := func(spec, status int) func() {
 		return func() {
 			w.edit("apps", "statefulsets", "dc1-r1-sts", func(o map[string]any) { in(o, "spec")["replicas"], in(o, "status")["replicas"] = spec, status })
@@ -56,7 +55,7 @@ func TestStoppedNodesWaits(t *testing.T) {
 	editDatacenter(w, func(o map[string]any) { in(o, "status")["conditions"] = []any{} })
 	onWait(w, map[int]func(){
 		1: func() {
-			s := stillSet("prod", "dc1", "r1")
+			s := stoppedSet("prod", "dc1", "r1")
 			one := int32(1)
 			s.Spec.Replicas, s.Status.Replicas = &one, 1
 			w.put("apps", "statefulsets", s)
@@ -83,7 +82,7 @@ func TestStoppedNodesWaits(t *testing.T) {
 		6: func() { w.remove("", "pods", "set-gone-0") },
 		7: func() { w.remove("", "pods", "set-dc1-1") },
 	})
-	nodes, err := w.ring().StoppedNodes(t.Context())
+	nodes, err := stoppedOf(w, jobOptions{}).StoppedNodes(t.Context())
 	require.NoError(t, err)
 	require.Len(t, nodes, 1)
 	require.Equal(t, []string{
@@ -100,21 +99,21 @@ func TestPodsOfADatacenter(t *testing.T) {
 	t.Parallel()
 	d := &Datacenter{Name: "dc1", CassandraName: "East Side"}
 	for label, want := range map[string]bool{"dc1": true, "EastSide": true, "East Side": false, "": false, "dc2": false} {
-		require.Equal(t, want, d.has(&corev1.Pod{ObjectMeta: metav1.ObjectMeta{Labels: map[string]string{datacenterLabel: label}}}, nil), label)
+		require.Equal(t, want, has(d, &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Labels: map[string]string{datacenterLabel: label}}}, nil), label)
 	}
 }
 
 func TestStoppedNodesEnds(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, Options{StopLimit: 10 * time.Second})
-	w.still("prod", "dc1", 1, []string{"r1"})
+	w := newWorld(t)
+	w.stoppedDatacenter("prod", "dc1", 1, []string{"r1"})
 	w.put("", "pods", pod("prod", "dc1", 0))
 	started := w.client.Now()
-	_, err := w.ring().StoppedNodes(t.Context())
+	_, err := stoppedOf(w, jobOptions{StopLimit: 10 * time.Second}).StoppedNodes(t.Context())
 	require.EqualError(t, err, "waited 10s until the ring is stopped: pod set-dc1-0 is still there")
 	require.Equal(t, flow.Precondition, flow.CodeOf(err))
 	require.Equal(t, 10*time.Second, w.client.Now().Sub(started))
-	require.Equal(t, 10*time.Minute, newServer(t).client(Options{}).opts.StopLimit)
+	require.Equal(t, 10*time.Minute, jobOptions{}.filled().StopLimit)
 }
 
 func TestStoppedNodesRefuses(t *testing.T) {
@@ -122,7 +121,7 @@ func TestStoppedNodesRefuses(t *testing.T) {
 	const claim = "server-data-dc1-r1-sts-0"
 	editSet := func(edit func(s *appsv1.StatefulSet)) func(*world) {
 		return func(w *world) {
-			s := stillSet("prod", "dc1", "r1")
+			s := stoppedSet("prod", "dc1", "r1")
 			edit(s)
 			w.put("apps", "statefulsets", s)
 		}
@@ -169,9 +168,9 @@ func TestStoppedNodesRefuses(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
-			w := newWorld(t, Options{})
-			w.still("prod", "dc1", 2, []string{"r1", "r2"})
-			target := w.ring()
+			w := newWorld(t)
+			w.stoppedDatacenter("prod", "dc1", 2, []string{"r1", "r2"})
+			target := stoppedOf(w, jobOptions{})
 			c.edit(w)
 			started := w.client.Now()
 			_, err := target.StoppedNodes(t.Context())
@@ -180,26 +179,4 @@ func TestStoppedNodesRefuses(t *testing.T) {
 			require.Equal(t, started, w.client.Now(), "nothing is waited for")
 		})
 	}
-}
-
-func TestStopped(t *testing.T) {
-	t.Parallel()
-	w := newWorld(t, Options{})
-	w.still("prod", "dc1", 1, []string{"r1"})
-	w.still("prod", "dc2", 1, []string{"r1"})
-	target := w.ring()
-	stopped, err := target.Stopped(t.Context())
-	require.NoError(t, err)
-	require.True(t, stopped)
-	set := func(name string, stopped bool) {
-		w.edit(cassandraGroup, "cassandradatacenters", name, func(o map[string]any) { in(o, "spec")["stopped"] = stopped })
-	}
-	set("dc1", false)
-	_, err = target.Stopped(t.Context())
-	require.ErrorContains(t, err, `of the ring "prod" are stopped: dc2; and not: dc1`)
-	require.Equal(t, flow.Precondition, flow.CodeOf(err))
-	set("dc2", false)
-	stopped, err = target.Stopped(t.Context())
-	require.NoError(t, err)
-	require.False(t, stopped)
 }

@@ -19,13 +19,13 @@ const keepClaims = "cassandra.datastax.com/delete-pvc"
 
 // Deletable says why Delete would refuse to begin: a K8ssandraCluster that makes the
 // datacenters anew. It is for those who do other things before.
-func (t *Target) Deletable(ctx context.Context) error {
-	ds, err := t.refresh(ctx)
+func (o *operatorRing) Deletable(ctx context.Context) error {
+	ds, err := o.ring.refresh(ctx)
 	if err != nil {
 		return flow.Fail(flow.Precondition, err)
 	}
 	for _, d := range ds {
-		owner, err := t.client.ownerOf(ctx, d)
+		owner, err := ownerOf(ctx, o.client, d)
 		if err != nil {
 			return flow.Fail(flow.Precondition, err)
 		}
@@ -36,41 +36,41 @@ func (t *Target) Deletable(ctx context.Context) error {
 	return nil
 }
 
-// Delete deletes the ring's CassandraDatacenters and waits, up to Options.StopLimit,
+// Delete deletes the ring's CassandraDatacenters and waits, up to Limits.Stop,
 // until they and all pods are gone, and the volume claims unless these are kept. The
 // superuser's secret stays, as the operator leaves it.
-func (t *Target) Delete(ctx context.Context, keepVolumes bool, progress func(string)) error {
-	if err := t.Deletable(ctx); err != nil {
+func (o *operatorRing) Delete(ctx context.Context, keepVolumes bool, progress func(string)) error {
+	if err := o.Deletable(ctx); err != nil {
 		return err
 	}
-	claims, err := t.ringClaims(ctx)
+	claims, err := o.ring.volumeClaims(ctx)
 	if err != nil {
 		return flow.Fail(flow.Precondition, err)
 	}
-	gone := &departure{target: t, keep: keepVolumes, claims: map[types.UID]bool{}}
+	gone := &deletion{ring: o.ring, client: o.client, keep: keepVolumes, claims: map[types.UID]bool{}}
 	for _, claim := range claims {
 		gone.claims[claim.UID] = true
 	}
 	var problems []error
-	for _, d := range t.Datacenters() {
-		problems = append(problems, t.client.deleteDatacenter(ctx, d, keepVolumes))
+	for _, d := range o.ring.Datacenters() {
+		problems = append(problems, deleteDatacenter(ctx, o.client, d, keepVolumes))
 	}
 	if err := errors.Join(problems...); err != nil {
 		return err
 	}
-	wait := await{limit: t.client.opts.StopLimit, every: waitPoll, what: "the ring is gone", code: flow.HalfWay, progress: progress}
-	return t.client.until(ctx, wait, gone.left)
+	wait := await{limit: o.limits.Stop, every: waitPoll, what: "the ring is gone", code: flow.HalfWay, progress: progress}
+	return o.client.until(ctx, wait, gone.left)
 }
 
-func (c *Client) deleteDatacenter(ctx context.Context, d *Datacenter, keepVolumes bool) error {
+func deleteDatacenter(ctx context.Context, c *apiClient, d *Datacenter, keepVolumes bool) error {
 	if keepVolumes {
-		err := c.patchDatacenter(ctx, d, map[string]any{"metadata": map[string]any{"annotations": map[string]any{keepClaims: "false"}}})
+		err := patchDatacenter(ctx, c, d, map[string]any{"metadata": map[string]any{"annotations": map[string]any{keepClaims: "false"}}})
 		if err != nil {
 			return fmt.Errorf("%s: have its volumes kept: %w", d, err)
 		}
 	}
 	uid := types.UID(d.UID)
-	err := c.do(ctx, request{"delete", "cassandradatacenters", d.Namespace, d.Name}, func(ctx context.Context) error {
+	err := c.do(ctx, newRequest("delete", "cassandradatacenters", d.Namespace, d.Name), func(ctx context.Context) error {
 		return c.dynamic.Resource(datacenterResource()).Namespace(d.Namespace).Delete(ctx, d.Name, metav1.DeleteOptions{Preconditions: &metav1.Preconditions{UID: &uid}})
 	})
 	if absent(err) || apierrors.IsConflict(err) { // deleted already, and maybe made again: the wait tells
@@ -79,29 +79,29 @@ func (c *Client) deleteDatacenter(ctx context.Context, d *Datacenter, keepVolume
 	return err
 }
 
-// departure is the wait for a ring to go.
-type departure struct {
-	target *Target
+// deletion is the wait for a ring to go.
+type deletion struct {
+	client *apiClient
+	ring   *dcRing
 	keep   bool
 	claims map[types.UID]bool
 }
 
 // left is what is still there.
-func (r *departure) left(ctx context.Context) (waiting []string, err error) {
-	t := r.target
-	all, err := t.client.datacenters(ctx, t.namespace)
+func (d *deletion) left(ctx context.Context) (waiting []string, err error) {
+	all, err := listDatacenters(ctx, d.client, d.ring.Namespace())
 	if err != nil {
 		return nil, err
 	}
-	for _, d := range all {
-		if d.ClusterName == t.cluster {
-			waiting = append(waiting, d.String()+" is being deleted")
-			if !slices.ContainsFunc(t.Datacenters(), func(was *Datacenter) bool { return was.UID == d.UID }) {
-				return nil, flow.Failf(flow.HalfWay, "%s was made again: see who does that", d)
+	for _, now := range all {
+		if now.ClusterName == d.ring.ClusterName() {
+			waiting = append(waiting, now.String()+" is being deleted")
+			if !slices.ContainsFunc(d.ring.Datacenters(), func(was *Datacenter) bool { return was.UID == now.UID }) {
+				return nil, flow.Failf(flow.HalfWay, "%s was made again: see who does that", now)
 			}
 		}
 	}
-	o, err := t.objects(ctx)
+	o, err := d.ring.objects(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -109,7 +109,7 @@ func (r *departure) left(ctx context.Context) (waiting []string, err error) {
 		waiting = append(waiting, "pod "+pod.Name+" is still there")
 	}
 	for _, claim := range o.claims {
-		if !r.keep && r.claims[claim.UID] {
+		if !d.keep && d.claims[claim.UID] {
 			waiting = append(waiting, "the volume claim "+claim.Name+" is still there")
 		}
 	}

@@ -9,8 +9,8 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 )
 
-// stillSet is the StatefulSet of a rack at a standstill, as cass-operator makes it.
-func stillSet(cluster, datacenter, rack string) *appsv1.StatefulSet {
+// stoppedSet is the StatefulSet of a rack of a stopped datacenter, as cass-operator makes it.
+func stoppedSet(cluster, datacenter, rack string) *appsv1.StatefulSet {
 	zero, yes, user := int32(0), true, int64(1000)
 	set := &appsv1.StatefulSet{TypeMeta: metav1.TypeMeta{APIVersion: "apps/v1", Kind: "StatefulSet"}, ObjectMeta: meta(cluster, datacenter, datacenter+"-"+CleanupForKubernetes(rack)+"-sts")}
 	set.Labels[rackLabel] = cleanLabel(rack)
@@ -29,8 +29,8 @@ func stillSet(cluster, datacenter, rack string) *appsv1.StatefulSet {
 	return set
 }
 
-// still adds a datacenter that is stopped, with all its claims.
-func (w *world) still(cluster, name string, size int, racks []string, edit ...func(*appsv1.StatefulSet)) {
+// stoppedDatacenter adds a datacenter that is stopped, with all its claims.
+func (w *world) stoppedDatacenter(cluster, name string, size int, racks []string, edit ...func(*appsv1.StatefulSet)) {
 	w.t.Helper()
 	o := object(cluster, name, size)
 	spec := in(o, "spec")
@@ -43,7 +43,7 @@ func (w *world) still(cluster, name string, size int, racks []string, edit ...fu
 	in(o, "status")["conditions"] = []any{map[string]any{"type": "Stopped", "status": "True"}, map[string]any{"type": "Initialized", "status": "True"}}
 	w.put(cassandraGroup, "cassandradatacenters", o)
 	for i, rack := range racks {
-		set := stillSet(cluster, name, rack)
+		set := stoppedSet(cluster, name, rack)
 		for _, e := range edit {
 			e(set)
 		}
@@ -117,3 +117,11 @@ func (s *server) askedOf(verb string) []string {
 	}
 	return found
 }
+
+// Names of the first node of the rack r1 of dc1, and of what belongs to it.
+const (
+	firstNode  = "dc1-r1-sts-0"
+	firstClaim = "server-data-dc1-r1-sts-0"
+	firstJob   = "casshook-clean-server-data-dc1-r1-sts-0"
+	firstPod   = firstJob + "-x"
+)

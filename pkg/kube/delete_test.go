@@ -5,17 +5,30 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+	corev1 "k8s.io/api/core/v1"
 
 	"github.com/casshook/casshook/pkg/flow"
 )
 
+func deleteWorld(t *testing.T) *world {
+	t.Helper()
+	w := newWorld(t)
+	w.stoppedDatacenter("prod", "d", 2, []string{"r"})
+	w.claim("more", func(c *corev1.PersistentVolumeClaim) {
+		c.Labels = map[string]string{clusterLabel: "prod", datacenterLabel: "d", rackLabel: "r"}
+	})
+	w.claim("foreign")
+	w.claim("server-data-other-sts-0")
+	return w
+}
+
 func TestDelete(t *testing.T) {
 	t.Parallel()
 	for _, keep := range []bool{false, true} {
-		w := undoWorld(t, Options{})
+		w := deleteWorld(t)
 		w.put("", "pods", pod("prod", "d", 0))
-		w.still("other", "dc3", 1, []string{"r"})
-		targets, err := w.client.Rings(t.Context(), Selection{Cluster: "prod"})
+		w.stoppedDatacenter("other", "dc3", 1, []string{"r"})
+		targets, err := findRings(t.Context(), w.client, Selection{Cluster: "prod"})
 		require.NoError(t, err)
 		var annotations any
 		after := func(a asked) {
@@ -37,7 +50,7 @@ func TestDelete(t *testing.T) {
 		})
 		w.forget()
 		var told []string
-		require.NoError(t, targets[0].Delete(t.Context(), keep, func(m string) { told = append(told, m) }))
+		require.NoError(t, newOperatorRing(w.client, newStoppedRing(w.client, targets[0], jobOptions{}), limits{}).Delete(t.Context(), keep, func(m string) { told = append(told, m) }))
 		require.Equal(t, []string{"cassandradatacenters/d"}, w.askedOf("delete"))
 		if keep {
 			require.Equal(t, map[string]any{"cassandra.datastax.com/delete-pvc": "false"}, annotations)
@@ -82,9 +95,9 @@ func TestDeleteRefuses(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
-			w := newWorld(t, Options{StopLimit: 10 * time.Second})
-			w.still("prod", "dc1", 1, []string{"r1"})
-			target := w.ring()
+			w := newWorld(t)
+			w.stoppedDatacenter("prod", "dc1", 1, []string{"r1"})
+			target := operatorOf(w, limits{Stop: 10 * time.Second})
 			c.edit(w)
 			err := target.Delete(t.Context(), true, func(string) {})
 			require.ErrorContains(t, err, c.want)
@@ -97,9 +110,9 @@ func TestDeleteRefuses(t *testing.T) {
 // What took the place of the datacenter is not deleted.
 func TestDeleteOfAnother(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, Options{})
-	w.still("prod", "dc1", 1, []string{"r1"})
-	target := w.ring()
+	w := newWorld(t)
+	w.stoppedDatacenter("prod", "dc1", 1, []string{"r1"})
+	target := operatorOf(w, limits{})
 	w.after = func(a asked) {
 		if a.verb == "list" && a.resource == "persistentvolumeclaims" {
 			editDatacenter(w, func(o map[string]any) { in(o, "metadata")["uid"] = "new" })
@@ -113,9 +126,9 @@ func TestDeleteOfAnother(t *testing.T) {
 // Somebody else was faster.
 func TestDeleteOfWhatIsGone(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, Options{})
-	w.still("prod", "dc1", 1, []string{"r1"})
-	target := w.ring()
+	w := newWorld(t)
+	w.stoppedDatacenter("prod", "dc1", 1, []string{"r1"})
+	target := operatorOf(w, limits{})
 	w.after = func(a asked) {
 		if a.verb == "list" && a.resource == "persistentvolumeclaims" {
 			w.remove(cassandraGroup, "cassandradatacenters", "dc1")

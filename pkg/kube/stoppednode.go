@@ -3,7 +3,6 @@ package kube
 import (
 	"errors"
 	"fmt"
-	"maps"
 	"slices"
 	"strings"
 
@@ -15,8 +14,8 @@ import (
 	"github.com/casshook/casshook/pkg/ring"
 )
 
-// shelved is a stopped node, and the Job for its volumes but for what it is to do.
-type shelved struct {
+// stoppedNode is a stopped node, and the Job for its volumes but for what it is to do.
+type stoppedNode struct {
 	ring.StoppedNode
 	job CleanerJob
 }
@@ -27,12 +26,12 @@ func claimName(volume, set string, ordinal int) string {
 }
 
 // nodes are those that the racks of a stopped datacenter will have.
-func (s *standstill) nodes(o *objects, opts Options) ([]shelved, error) {
-	var found []shelved
+func (s *stoppedDatacenter) nodes(o *objects, opts jobOptions) ([]stoppedNode, error) {
+	var found []stoppedNode
 	var problems []error
 	for i, share := range s.datacenter.shares() {
 		for ordinal := range share {
-			node, err := shelve(s.datacenter, s.sets[i], ordinal, o.claims, opts)
+			node, err := nodeOf(s.datacenter, s.sets[i], ordinal, o.claims, opts)
 			if err != nil {
 				problems = append(problems, err)
 				continue
@@ -43,23 +42,23 @@ func (s *standstill) nodes(o *objects, opts Options) ([]shelved, error) {
 	return found, errors.Join(problems...)
 }
 
-// shelve makes the node of an ordinal as its pod would be.
-func shelve(d *Datacenter, set *appsv1.StatefulSet, ordinal int, claims map[string]corev1.PersistentVolumeClaim, opts Options) (shelved, error) {
+// nodeOf makes the node of an ordinal as its pod would be.
+func nodeOf(d *Datacenter, set *appsv1.StatefulSet, ordinal int, claims map[string]corev1.PersistentVolumeClaim, opts jobOptions) (stoppedNode, error) {
 	pod := podOf(set, ordinal)
 	if container(pod) == nil {
-		return shelved{}, fmt.Errorf("StatefulSet %s has no container %s", set.Name, cassandraContainer)
+		return stoppedNode{}, fmt.Errorf("StatefulSet %s has no container %s", set.Name, cassandraContainer)
 	}
 	v, err := readVolumes(d, pod, claims)
 	if err != nil {
-		return shelved{}, err
+		return stoppedNode{}, err
 	}
 	if v.claim == "" {
-		return shelved{}, fmt.Errorf("pod %s: the volume %s is no volume claim: nothing of it outlives the pod", pod.Name, dataVolume)
+		return stoppedNode{}, fmt.Errorf("pod %s: the volume %s is no volume claim: nothing of it outlives the pod", pod.Name, dataVolume)
 	}
 	if log := d.Config.CommitLog; log != "" && lasting(pod, log) == "" {
-		return shelved{}, fmt.Errorf("pod %s: the commit log %s is on no volume claim: it cannot be emptied while the node is stopped", pod.Name, log)
+		return stoppedNode{}, fmt.Errorf("pod %s: the commit log %s is on no volume claim: it cannot be emptied while the node is stopped", pod.Name, log)
 	}
-	return shelved{
+	return stoppedNode{
 		StoppedNode: ring.StoppedNode{
 			Name: pod.Name, Datacenter: d.CassandraName, Rack: set.Labels[rackLabel], Volume: v.claim, Identity: v.identity,
 		},
@@ -82,7 +81,7 @@ func podOf(set *appsv1.StatefulSet, ordinal int) *corev1.Pod {
 
 // jobAt runs where, and as whom, Cassandra would. Rules of placement among pods are left
 // out: they are about Cassandra's.
-func jobAt(d *Datacenter, pod *corev1.Pod, v nodeVolumes, opts Options) CleanerJob {
+func jobAt(d *Datacenter, pod *corev1.Pod, v nodeVolumes, opts jobOptions) CleanerJob {
 	job := CleanerJob{
 		Namespace: d.Namespace, Claim: v.claim, Image: opts.Image, PullSecrets: slices.Clone(opts.PullSecrets),
 		ServiceAccount: pod.Spec.ServiceAccountName, DataDirs: v.dataDirs,
@@ -154,7 +153,7 @@ func or[T any](first, second *T) *T {
 }
 
 // fit says why the claims of nodes cannot be worked on; all of it at once.
-func fit(nodes []shelved, claims map[string]corev1.PersistentVolumeClaim, users map[string]string) error {
+func fit(nodes []stoppedNode, claims map[string]corev1.PersistentVolumeClaim, users map[string]string) error {
 	var missing, problems []string
 	for _, node := range nodes {
 		for _, name := range node.job.claims() {
@@ -209,17 +208,6 @@ func cleaners(pod *corev1.Pod) bool {
 }
 
 // sorted by name, as a copy.
-func sorted(nodes []shelved) []shelved {
-	return slices.SortedFunc(slices.Values(nodes), func(a, b shelved) int { return strings.Compare(a.Name, b.Name) })
-}
-
-// claimsByName makes a map of a list.
-func claimsByName(list []corev1.PersistentVolumeClaim) map[string]corev1.PersistentVolumeClaim {
-	return maps.Collect(func(yield func(string, corev1.PersistentVolumeClaim) bool) {
-		for _, claim := range list {
-			if !yield(claim.Name, claim) {
-				return
-			}
-		}
-	})
+func sorted(nodes []stoppedNode) []stoppedNode {
+	return slices.SortedFunc(slices.Values(nodes), func(a, b stoppedNode) int { return strings.Compare(a.Name, b.Name) })
 }

@@ -20,23 +20,16 @@ import (
 	"github.com/casshook/casshook/pkg/ring"
 )
 
-// shelfWorld is a stopped ring with a fake of what runs Jobs.
-func shelfWorld(t *testing.T, opts Options, size int, edit ...func(*appsv1.StatefulSet)) (*world, *fakeJobs, *Target) {
+// jobWorld is a stopped ring with a fake of what runs Jobs.
+func jobWorld(t *testing.T, opts jobOptions, size int, edit ...func(*appsv1.StatefulSet)) (*world, *fakeJobs, *stoppedRing) {
 	t.Helper()
 	if opts.Image == "" {
 		opts.Image = "r/casshook:1"
 	}
-	w := newWorld(t, opts)
-	w.still("prod", "dc1", size, []string{"r1"}, edit...)
-	return w, runJobs(w), w.ring()
+	w := newWorld(t)
+	w.stoppedDatacenter("prod", "dc1", size, []string{"r1"}, edit...)
+	return w, runJobs(w), stoppedOf(w, opts)
 }
-
-const (
-	firstNode  = "dc1-r1-sts-0"
-	firstClaim = "server-data-dc1-r1-sts-0"
-	firstJob   = "casshook-clean-server-data-dc1-r1-sts-0"
-	firstPod   = firstJob + "-x"
-)
 
 func tasksOf(t *testing.T, target ring.Shelf, edit ...func(*ring.CleanTask)) []ring.CleanTask {
 	t.Helper()
@@ -55,7 +48,7 @@ func tasksOf(t *testing.T, target ring.Shelf, edit ...func(*ring.CleanTask)) []r
 
 func TestClean(t *testing.T) {
 	t.Parallel()
-	w, f, target := shelfWorld(t, Options{PullSecrets: []string{"ours"}}, 3)
+	w, f, target := jobWorld(t, jobOptions{PullSecrets: []string{"ours"}}, 3)
 	tasks := tasksOf(t, target, func(c *ring.CleanTask) { c.Backup, c.HostID, c.Again = "casshook-1", "host of "+c.Node.Name, true })
 	f.log = func(pod string, _ int) podLog {
 		if strings.HasSuffix(pod, "-1-x") {
@@ -92,7 +85,7 @@ func TestClean(t *testing.T) {
 			Namespace: "db", Claim: claim, Image: "r/casshook:1", PullSecrets: []string{"ours"}, Once: true,
 			Mounts: []Claim{{Name: claim, Mount: "/var/lib/cassandra"}}, DataDirs: []string{"/var/lib/cassandra/data"},
 			VolumeID: "pvc/uid-" + claim + "/pv-" + claim, HostID: "host of " + node, Backup: "casshook-1", Again: true,
-			SecurityContext: stillSet("prod", "dc1", "r1").Spec.Template.Spec.SecurityContext,
+			SecurityContext: stoppedSet("prod", "dc1", "r1").Spec.Template.Spec.SecurityContext,
 		}
 		policy := corev1.FSGroupChangeOnRootMismatch
 		want.SecurityContext.FSGroupChangePolicy = &policy
@@ -107,7 +100,7 @@ func TestCleanAsCassandra(t *testing.T) {
 	t.Parallel()
 	affinity := &corev1.NodeAffinity{RequiredDuringSchedulingIgnoredDuringExecution: &corev1.NodeSelector{NodeSelectorTerms: []corev1.NodeSelectorTerm{
 		{MatchExpressions: []corev1.NodeSelectorRequirement{{Key: "zone", Operator: corev1.NodeSelectorOpIn, Values: []string{"a"}}}}}}}
-	w, f, target := shelfWorld(t, Options{PullSecrets: []string{"ours", "shared"}}, 1, func(s *appsv1.StatefulSet) {
+	w, f, target := jobWorld(t, jobOptions{PullSecrets: []string{"ours", "shared"}}, 1, func(s *appsv1.StatefulSet) {
 		s.Spec.VolumeClaimTemplates = append([]corev1.PersistentVolumeClaim{{ObjectMeta: metav1.ObjectMeta{Name: "logs"}}}, s.Spec.VolumeClaimTemplates...)
 		spec := &s.Spec.Template.Spec
 		spec.Volumes = append(spec.Volumes, corev1.Volume{Name: "logs", VolumeSource: corev1.VolumeSource{ // the template's wins
@@ -169,7 +162,7 @@ func TestSecurityContext(t *testing.T) {
 // A dry run binds a claim whose identity nobody knows before.
 func TestCleanUnbound(t *testing.T) {
 	t.Parallel()
-	w, f, target := shelfWorld(t, Options{}, 1)
+	w, f, target := jobWorld(t, jobOptions{}, 1)
 	w.claim(firstClaim, unbound)
 	tasks := tasksOf(t, target)
 	_, err := target.Clean(t.Context(), tasks, (&progress{}).tell)
@@ -218,7 +211,7 @@ func TestCleanRefuses(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
-			w, f, target := shelfWorld(t, Options{}, 2)
+			w, f, target := jobWorld(t, jobOptions{}, 2)
 			tasks := tasksOf(t, target)
 			c.edit(w, &tasks)
 			outcomes, err := target.Clean(t.Context(), tasks, (&progress{}).tell)
@@ -232,16 +225,16 @@ func TestCleanRefuses(t *testing.T) {
 
 func TestCleanNeedsAnImage(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, Options{})
-	w.still("prod", "dc1", 1, []string{"r1"})
-	_, err := w.ring().Clean(t.Context(), nil, (&progress{}).tell)
+	w := newWorld(t)
+	w.stoppedDatacenter("prod", "dc1", 1, []string{"r1"})
+	_, err := stoppedOf(w, jobOptions{}).Clean(t.Context(), nil, (&progress{}).tell)
 	require.EqualError(t, err, "say --image: the image of casshook that the cleaner's Jobs run")
 	require.Equal(t, flow.Usage, flow.CodeOf(err))
 }
 
 func TestCleanAtOnce(t *testing.T) {
 	t.Parallel()
-	w, f, target := shelfWorld(t, Options{}, 18)
+	w, f, target := jobWorld(t, jobOptions{}, 18)
 	tasks := tasksOf(t, target)
 	var now, most atomic.Int32
 	f.pod = func(*corev1.Pod) {
@@ -273,7 +266,7 @@ func TestCleanAtOnce(t *testing.T) {
 
 func TestCleanRemovesEarlierJobs(t *testing.T) {
 	t.Parallel()
-	w, f, target := shelfWorld(t, Options{}, 1)
+	w, f, target := jobWorld(t, jobOptions{}, 1)
 	tasks := tasksOf(t, target)
 	old := CleanerJob{Namespace: "db", Claim: firstClaim}.Object()
 	w.put("batch", "jobs", old)
@@ -299,7 +292,7 @@ func TestCleanRemovesEarlierJobs(t *testing.T) {
 
 func TestCleanLeavesOthersJobs(t *testing.T) {
 	t.Parallel()
-	w, f, target := shelfWorld(t, Options{}, 1)
+	w, f, target := jobWorld(t, jobOptions{}, 1)
 	tasks := tasksOf(t, target)
 	foreign := CleanerJob{Namespace: "db", Claim: firstClaim}.Object()
 	foreign.Labels = nil
@@ -330,7 +323,7 @@ func TestCleanLeavesOthersJobs(t *testing.T) {
 
 func TestCleanMayNotMakeJobs(t *testing.T) {
 	t.Parallel()
-	w, f, target := shelfWorld(t, Options{}, 1)
+	w, f, target := jobWorld(t, jobOptions{}, 1)
 	w.refuse = forbid("create batch/jobs")
 	outcomes, err := target.Clean(t.Context(), tasksOf(t, target), (&progress{}).tell)
 	require.NoError(t, err)
@@ -342,7 +335,7 @@ func TestCleanMayNotMakeJobs(t *testing.T) {
 // The answer to the making of a Job may get lost.
 func TestCleanKnowsItsOwnJob(t *testing.T) {
 	t.Parallel()
-	w, f, target := shelfWorld(t, Options{}, 1)
+	w, f, target := jobWorld(t, jobOptions{}, 1)
 	tasks := tasksOf(t, target)
 	lost := false
 	after := w.after
@@ -366,7 +359,7 @@ func TestCleanIsInterrupted(t *testing.T) {
 		for _, when := range []string{"at work", "not yet made"} {
 			t.Run(fmt.Sprint(when, dry), func(t *testing.T) {
 				t.Parallel()
-				w, f, target := shelfWorld(t, Options{}, 1)
+				w, f, target := jobWorld(t, jobOptions{}, 1)
 				tasks := tasksOf(t, target, func(c *ring.CleanTask) { c.DryRun = dry })
 				ctx, cancel := context.WithCancelCause(t.Context())
 				f.pod = runs
@@ -410,7 +403,7 @@ func TestCleanCannotRemove(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
-			w, f, target := shelfWorld(t, Options{JobStart: 2 * time.Second}, 1)
+			w, f, target := jobWorld(t, jobOptions{JobStart: 2 * time.Second}, 1)
 			f.pod = c.pod
 			w.refuse = forbid("delete batch/jobs")
 			outcomes, err := target.Clean(t.Context(), tasksOf(t, target), (&progress{}).tell)

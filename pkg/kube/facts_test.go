@@ -33,7 +33,7 @@ func list(items ...any) []any { return items }
 // doctored is a cluster with all that doctor reads.
 func doctored(t *testing.T) *world {
 	t.Helper()
-	w := newWorld(t, Options{})
+	w := newWorld(t)
 	w.rulesOf = func(seen []asked) { checkDoctorRules(t, seen) }
 	w.denied = map[string]bool{"create pods/exec": true, "list volumesnapshots": true}
 	w.datacenter("My Ring", "dc1", 2, func(o map[string]any) {
@@ -63,11 +63,11 @@ func doctored(t *testing.T) *world {
 	w.put("", "nodes", made("v1", "Node", "", "m1", map[string]any{"spec": map[string]any{"taints": list(map[string]any{"effect": "PreferNoSchedule"})},
 		"status": map[string]any{"nodeInfo": map[string]any{"architecture": "amd64", "operatingSystem": "linux"}, "images": list(map[string]any{"names": list("r/i:1")})}}))
 	w.put("", "nodes", made("v1", "Node", "", "m2", map[string]any{"spec": map[string]any{"taints": list(map[string]any{"effect": "NoSchedule"})}}))
-	w.kasten()
+	putKasten(w)
 	return w
 }
 
-func (w *world) kasten() {
+func putKasten(w *world) {
 	pod := func(image string) map[string]any {
 		return map[string]any{"spec": map[string]any{"template": map[string]any{"spec": map[string]any{"containers": list(map[string]any{"image": image})}}}, "status": map[string]any{"availableReplicas": 1}}
 	}
@@ -109,17 +109,17 @@ func asks() doctor.Asked {
 	return doctor.Asked{Namespace: "db", KastenNamespace: "kasten-io", ServiceAccount: "casshook"}
 }
 
-func inventoryOf(t *testing.T, w *world) *doctor.Facts {
+func factsOf(t *testing.T, w *world) *doctor.Facts {
 	t.Helper()
-	f, err := w.client.Inventory(t.Context(), asks())
+	f, err := readFacts(t.Context(), w.client, asks())
 	require.NoError(t, err)
 	return f
 }
 
-func TestInventory(t *testing.T) {
+func TestFacts(t *testing.T) {
 	t.Parallel()
 	w := doctored(t)
-	f := inventoryOf(t, w)
+	f := factsOf(t, w)
 	require.Equal(t, []doctor.Datacenter{{
 		Namespace: "db", Name: "dc1", Cluster: "My Ring", Size: 2, Owner: "db/kc", OwnerReference: true, ServerType: "cassandra", Version: "5.0.9",
 		Labels: map[string]string{"k8ssandra.io/cluster-name": "kc"}, Annotations: map[string]string{"a": "b"},
@@ -160,9 +160,9 @@ func TestInventory(t *testing.T) {
 	}
 }
 
-// TestInventoryForbidden: without a permission there are facts that are unread, and
+// TestFactsForbidden: without a permission there are facts that are unread, and
 // what they are says which one.
-func TestInventoryForbidden(t *testing.T) {
+func TestFactsForbidden(t *testing.T) {
 	t.Parallel()
 	for rule, want := range map[string]struct {
 		text string
@@ -199,7 +199,7 @@ func TestInventoryForbidden(t *testing.T) {
 					return forbid(rule)(a)
 				}
 			}
-			f := inventoryOf(t, w)
+			f := factsOf(t, w)
 			require.Equal(t, want.text, want.of(f))
 			unknown := false
 			for _, found := range doctor.Examine(f).Findings {
@@ -212,8 +212,8 @@ func TestInventoryForbidden(t *testing.T) {
 	}
 }
 
-// TestInventoryOwnPolicies: those of the namespace itself may be out of sight.
-func TestInventoryOwnPolicies(t *testing.T) {
+// TestFactsOwnPolicies: those of the namespace itself may be out of sight.
+func TestFactsOwnPolicies(t *testing.T) {
 	t.Parallel()
 	for _, namespace := range []string{"db", "kasten-io"} {
 		w := doctored(t)
@@ -223,43 +223,43 @@ func TestInventoryOwnPolicies(t *testing.T) {
 			}
 			return forbid("list config.kio.kasten.io/policies")(a)
 		}
-		f := inventoryOf(t, w)
+		f := factsOf(t, w)
 		require.Equal(t, "may not list policies.config.kio.kasten.io in namespace "+namespace, f.Policies.Unread)
 		require.Len(t, f.Policies.Items, 1)
 	}
 }
 
-func TestInventorySuperuser(t *testing.T) {
+func TestFactsSuperuser(t *testing.T) {
 	t.Parallel()
 	w := doctored(t)
 	w.put("", "secrets", secret("myring-superuser", "username", "me", "password", ""))
-	require.Equal(t, []string{"username"}, inventoryOf(t, w).Datacenters.Items[0].Superuser.Items)
+	require.Equal(t, []string{"username"}, factsOf(t, w).Datacenters.Items[0].Superuser.Items)
 	w.remove("", "secrets", "myring-superuser")
-	require.True(t, inventoryOf(t, w).Datacenters.Items[0].Superuser.Absent)
+	require.True(t, factsOf(t, w).Datacenters.Items[0].Superuser.Absent)
 }
 
-// TestInventoryNothing: without any permission everything is unknown, and nothing ok.
-func TestInventoryNothing(t *testing.T) {
+// TestFactsNothing: without any permission everything is unknown, and nothing ok.
+func TestFactsNothing(t *testing.T) {
 	t.Parallel()
 	w := doctored(t)
 	w.refuse = func(asked) *metav1.Status { return status(http.StatusForbidden, metav1.StatusReasonForbidden, "no") }
-	for _, found := range doctor.Examine(inventoryOf(t, w)).Findings {
+	for _, found := range doctor.Examine(factsOf(t, w)).Findings {
 		require.Equal(t, doctor.Unknown, found.Severity, "%s: %s", found.Check, found.What)
 	}
 }
 
-func TestInventoryBare(t *testing.T) {
+func TestFactsBare(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, Options{})
+	w := newWorld(t)
 	w.rulesOf = func(seen []asked) { checkDoctorRules(t, seen) }
 	w.absent = map[string]bool{"cassandradatacenters": true, "blueprintbindings": true, "policies": true, "profiles": true, "blueprints": true, "volumesnapshotclasses": true}
-	f := inventoryOf(t, w)
+	f := factsOf(t, w)
 	require.True(t, f.Datacenters.Absent && f.Policies.Absent && f.Bindings.Absent && f.Blueprints.Absent && f.SnapshotClasses.Absent && f.Account.Absent)
 	d := doctor.Examine(f)
 	require.Equal(t, []string{"datacenter"}, d.Failing())
 }
 
-func TestInventoryProblems(t *testing.T) {
+func TestFactsProblems(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {
 		name string
@@ -285,44 +285,44 @@ func TestInventoryProblems(t *testing.T) {
 			t.Parallel()
 			w := doctored(t)
 			c.edit(w)
-			require.Equal(t, c.want, inventoryOf(t, w).Datacenters.Items[0].Problems)
+			require.Equal(t, c.want, factsOf(t, w).Datacenters.Items[0].Problems)
 		})
 	}
 }
 
-// TestInventoryConfigSecret: the secret holds the configuration, and data that is not
+// TestFactsConfigSecret: the secret holds the configuration, and data that is not
 // where hooks want it.
-func TestInventoryConfigSecret(t *testing.T) {
+func TestFactsConfigSecret(t *testing.T) {
 	t.Parallel()
 	w := doctored(t)
 	w.edit(cassandraGroup, "cassandradatacenters", "dc1", func(o map[string]any) { in(o, "spec")["configSecret"] = "c" })
-	f := inventoryOf(t, w)
+	f := factsOf(t, w)
 	require.Equal(t, "the secret c of spec.configSecret is not there", f.Datacenters.Items[0].YAML.Unread)
 	w.put("", "secrets", secret("c", "config", "s3cret{"))
-	f = inventoryOf(t, w)
+	f = factsOf(t, w)
 	require.Equal(t, "the secret c of spec.configSecret has no JSON object at the key config", f.Datacenters.Items[0].YAML.Unread)
 	w.put("", "secrets", secret("c", "config", `{"cassandra-yaml": {"data_file_directories": ["/d"], "sasi_indexes_enabled": true}}`))
-	f = inventoryOf(t, w)
+	f = factsOf(t, w)
 	require.Equal(t, true, f.Datacenters.Items[0].YAML.Items[0]["sasi_indexes_enabled"])
 	require.Contains(t, f.Nodes.Items[0].VolumeProblem, "the data directory /d is not on the volume server-data")
 	require.Contains(t, f.Nodes.Items[1].VolumeProblem, "the data directory /d is not on the volume server-data")
 }
 
-func TestInventoryOddObjects(t *testing.T) {
+func TestFactsOddObjects(t *testing.T) {
 	t.Parallel()
 	w := doctored(t)
 	w.edit(cassandraGroup, "cassandradatacenters", "dc1", func(o map[string]any) { delete(in(o, "spec"), "size") })
 	w.put(kastenGroup, "policies", made(kastenGroup+"/v1alpha1", "Policy", "kasten-io", "odd", map[string]any{"spec": "text"}))
-	f := inventoryOf(t, w)
+	f := factsOf(t, w)
 	require.Contains(t, f.Datacenters.Items[0].Unreadable, "spec.size is missing")
 	require.Contains(t, f.Policies.Unread, "policies.config.kio.kasten.io kasten-io/odd is not understood")
 	require.Len(t, f.Policies.Items, 2, "the others are read")
 }
 
-func TestInventoryUnreachable(t *testing.T) {
+func TestFactsUnreachable(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, Options{})
+	w := newWorld(t)
 	w.http.Close()
-	_, err := w.client.Inventory(t.Context(), asks())
+	_, err := readFacts(t.Context(), w.client, asks())
 	require.ErrorContains(t, err, "get namespaces")
 }

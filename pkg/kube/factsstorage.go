@@ -9,55 +9,55 @@ import (
 
 // claims are those with the label of a cluster: its value is sure, whereas old
 // versions of cass-operator wrote Cassandra's name of a datacenter.
-func (i *inventory) claims(ctx context.Context) {
-	f := i.facts
-	items, text, missing := i.list(ctx, kind{"", "v1", "persistentvolumeclaims"}, f.Namespace)
+func (r *reader) claims(ctx context.Context) {
+	f := r.facts
+	items, text, missing := r.list(ctx, kind{"", "v1", "persistentvolumeclaims"}, f.Namespace)
 	f.Claims = doctor.Answer[doctor.Claim]{Unread: text, Absent: missing}
 	for _, item := range items {
 		labels := item.GetLabels()
-		if !slices.ContainsFunc(i.datacenters, func(d *Datacenter) bool { return labels[clusterLabel] == cleanLabel(d.ClusterName) }) {
+		if !slices.ContainsFunc(r.datacenters, func(d *Datacenter) bool { return labels[clusterLabel] == cleanLabel(d.ClusterName) }) {
 			continue
 		}
-		o := fields{item.Object}
+		o := fields(item.Object)
 		c := doctor.Claim{Name: item.GetName(), Phase: o.text("status", "phase"), Class: o.text("spec", "storageClassName")}
 		if volume := o.text("spec", "volumeName"); c.Class == "" && volume != "" {
-			c.Driver, c.DriverUnread = i.driver(ctx, volume)
+			c.Driver, c.DriverUnread = r.driver(ctx, volume)
 		}
 		f.Claims.Items = append(f.Claims.Items, c)
 	}
 }
 
-func (i *inventory) driver(ctx context.Context, volume string) (driver, unread string) {
-	v, text, _ := i.get(ctx, kind{"", "v1", "persistentvolumes"}, everyNamespace, volume)
+func (r *reader) driver(ctx context.Context, volume string) (driver, unread string) {
+	v, text, _ := r.get(ctx, kind{"", "v1", "persistentvolumes"}, everyNamespace, volume)
 	return v.text("spec", "csi", "driver"), text
 }
 
 // storage reads the classes of volumes and snapshots.
-func (i *inventory) storage(ctx context.Context) {
-	f := i.facts
+func (r *reader) storage(ctx context.Context) {
+	f := r.facts
 	chosen, named := doctor.Annotations()
-	items, text, missing := i.list(ctx, kind{"storage.k8s.io", "v1", "storageclasses"}, everyNamespace)
+	items, text, missing := r.list(ctx, kind{"storage.k8s.io", "v1", "storageclasses"}, everyNamespace)
 	f.StorageClasses = doctor.Answer[doctor.StorageClass]{Unread: text, Absent: missing}
 	for _, item := range items {
 		f.StorageClasses.Items = append(f.StorageClasses.Items, doctor.StorageClass{
-			Name: item.GetName(), Provisioner: fields{item.Object}.text("provisioner"), SnapshotClass: item.GetAnnotations()[named],
+			Name: item.GetName(), Provisioner: fields(item.Object).text("provisioner"), SnapshotClass: item.GetAnnotations()[named],
 		})
 	}
-	items, text, missing = i.list(ctx, kind{"snapshot.storage.k8s.io", "v1", "volumesnapshotclasses"}, everyNamespace)
+	items, text, missing = r.list(ctx, kind{"snapshot.storage.k8s.io", "v1", "volumesnapshotclasses"}, everyNamespace)
 	f.SnapshotClasses = doctor.Answer[doctor.SnapshotClass]{Unread: text, Absent: missing}
 	for _, item := range items {
 		f.SnapshotClasses.Items = append(f.SnapshotClasses.Items, doctor.SnapshotClass{
-			Name: item.GetName(), Driver: fields{item.Object}.text("driver"), ForKasten: item.GetAnnotations()[chosen] == "true",
+			Name: item.GetName(), Driver: fields(item.Object).text("driver"), ForKasten: item.GetAnnotations()[chosen] == "true",
 		})
 	}
 }
 
 // machines are the nodes of Kubernetes.
-func (i *inventory) machines(ctx context.Context) {
-	items, text, missing := i.list(ctx, kind{"", "v1", "nodes"}, everyNamespace)
-	i.facts.Machines = doctor.Answer[doctor.Machine]{Unread: text, Absent: missing}
+func (r *reader) machines(ctx context.Context) {
+	items, text, missing := r.list(ctx, kind{"", "v1", "nodes"}, everyNamespace)
+	r.facts.Machines = doctor.Answer[doctor.Machine]{Unread: text, Absent: missing}
 	for _, item := range items {
-		f := fields{item.Object}
+		f := fields(item.Object)
 		m := doctor.Machine{
 			Name: item.GetName(), Labels: item.GetLabels(), Closed: f.flag("spec", "unschedulable"),
 			Architecture: f.text("status", "nodeInfo", "architecture"), System: f.text("status", "nodeInfo", "operatingSystem"),
@@ -66,13 +66,13 @@ func (i *inventory) machines(ctx context.Context) {
 			m.Closed = m.Closed || taint.text("effect") != "PreferNoSchedule"
 		}
 		for _, image := range f.objects("status", "images") {
-			names, _ := image.raw["names"].([]any)
+			names, _ := image["names"].([]any)
 			for _, name := range names {
 				if s, ok := name.(string); ok {
 					m.Images = append(m.Images, s)
 				}
 			}
 		}
-		i.facts.Machines.Items = append(i.facts.Machines.Items, m)
+		r.facts.Machines.Items = append(r.facts.Machines.Items, m)
 	}
 }

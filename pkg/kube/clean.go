@@ -1,12 +1,14 @@
 package kube
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"errors"
 	"fmt"
 	"slices"
 	"sync"
+	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
@@ -16,65 +18,105 @@ import (
 	"github.com/casshook/casshook/pkg/ring"
 )
 
-// shelf is ring.Shelf for whatever nodes a look finds.
-type shelf struct {
-	client    *Client
+// jobOptions are for the cleaner's Jobs, and for what is waited for before them.
+type jobOptions struct {
+	// Image is casshook's own, which the Jobs run; PullSecrets are for it, besides
+	// those of Cassandra's pods.
+	Image       string
+	PullSecrets []string
+	// RunAs is the user, and group, of the Jobs instead of Cassandra's own: as its
+	// pods say, else cass-operator's default.
+	RunAs int64
+	// StopLimit is how long to wait until the last pod of a ring that stops is gone;
+	// JobStart until the pod of a Job runs.
+	StopLimit, JobStart time.Duration
+}
+
+const (
+	defaultStop     = 10 * time.Minute
+	defaultJobStart = 5 * time.Minute
+)
+
+// filled has defaults where nothing is given.
+func (o jobOptions) filled() jobOptions {
+	o.StopLimit, o.JobStart = cmp.Or(o.StopLimit, defaultStop), cmp.Or(o.JobStart, defaultJobStart)
+	return o
+}
+
+// stoppedRing is a ring that is stopped, or is to be.
+type stoppedRing struct {
+	client  *apiClient
+	ring    *dcRing
+	options jobOptions
+}
+
+var _ ring.Shelf = (*stoppedRing)(nil)
+
+// newStoppedRing makes one of a ring.
+func newStoppedRing(client *apiClient, of *dcRing, options jobOptions) *stoppedRing {
+	return &stoppedRing{client: client, ring: of, options: options.filled()}
+}
+
+// volumes is ring.Shelf for whatever nodes a look finds.
+type volumes struct {
+	client    *apiClient
+	options   jobOptions
 	namespace string
 	// look finds the nodes, and fails where one is not stopped; it waits until that
 	// is so where progress is given.
-	look func(ctx context.Context, progress func(string)) ([]shelved, error)
+	look func(ctx context.Context, progress func(string)) ([]stoppedNode, error)
 }
 
 // StoppedNodes implements ring.Shelf. It waits, up to Options.StopLimit, until the nodes
 // of a ring that is to stop are gone; what for is told to Options.Notify.
-func (t *Target) StoppedNodes(ctx context.Context) ([]ring.StoppedNode, error) {
-	return t.shelf().stoppedNodes(ctx)
+func (r *stoppedRing) StoppedNodes(ctx context.Context) ([]ring.StoppedNode, error) {
+	return r.volumes().stoppedNodes(ctx)
 }
 
 // Clean implements ring.Shelf.
-func (t *Target) Clean(ctx context.Context, tasks []ring.CleanTask, progress func(node, message string)) ([]ring.CleanOutcome, error) {
-	return t.shelf().clean(ctx, tasks, progress)
+func (r *stoppedRing) Clean(ctx context.Context, tasks []ring.CleanTask, progress func(node, message string)) ([]ring.CleanOutcome, error) {
+	return r.volumes().clean(ctx, tasks, progress)
 }
 
-func (t *Target) shelf() *shelf {
-	return &shelf{client: t.client, namespace: t.namespace, look: t.shelved}
+func (r *stoppedRing) volumes() *volumes {
+	return &volumes{client: r.client, options: r.options, namespace: r.ring.Namespace(), look: r.nodes}
 }
 
-// shelved are all nodes of the ring.
-func (t *Target) shelved(ctx context.Context, progress func(string)) ([]shelved, error) {
-	still, err := t.stillNow(ctx, progress)
+// nodes are all nodes of the ring.
+func (r *stoppedRing) nodes(ctx context.Context, progress func(string)) ([]stoppedNode, error) {
+	state, err := r.stoppedNow(ctx, progress)
 	if err != nil {
 		return nil, err
 	}
-	var found []shelved
+	var found []stoppedNode
 	var problems []error
-	for _, part := range still.parts {
-		nodes, err := part.nodes(still.objects, t.client.opts)
+	for _, part := range state.parts {
+		nodes, err := part.nodes(state.objects, r.options)
 		found, problems = append(found, nodes...), append(problems, err)
 	}
 	return found, flow.Fail(flow.Precondition, errors.Join(problems...))
 }
 
-// stillNow waits only where somebody is told.
-func (t *Target) stillNow(ctx context.Context, progress func(string)) (*still, error) {
+// stoppedNow waits only where somebody is told.
+func (r *stoppedRing) stoppedNow(ctx context.Context, progress func(string)) (*stoppedState, error) {
 	if progress != nil {
-		return t.awaitStill(ctx, progress)
+		return r.awaitStopped(ctx, progress)
 	}
-	still, err := t.still(ctx)
+	state, err := r.look(ctx)
 	if err != nil {
 		return nil, err
 	}
 	var waiting []string
-	for _, part := range still.parts {
+	for _, part := range state.parts {
 		waiting = append(waiting, part.waiting...)
 	}
 	if len(waiting) > 0 {
 		return nil, flow.Failf(flow.Precondition, "the ring is not stopped any more: %s", few(waiting))
 	}
-	return still, nil
+	return state, nil
 }
 
-func (s *shelf) stoppedNodes(ctx context.Context) ([]ring.StoppedNode, error) {
+func (s *volumes) stoppedNodes(ctx context.Context) ([]ring.StoppedNode, error) {
 	nodes, err := s.fitting(ctx, func(message string) { s.client.notify("%s", message) })
 	if err != nil {
 		return nil, err
@@ -87,7 +129,7 @@ func (s *shelf) stoppedNodes(ctx context.Context) ([]ring.StoppedNode, error) {
 }
 
 // fitting are the nodes whose volumes can be worked on.
-func (s *shelf) fitting(ctx context.Context, progress func(string)) ([]shelved, error) {
+func (s *volumes) fitting(ctx context.Context, progress func(string)) ([]stoppedNode, error) {
 	nodes, err := s.look(ctx, progress)
 	if err != nil {
 		return nil, err
@@ -108,8 +150,8 @@ const cleanersAtOnce = 16
 
 // clean looks anew before it makes a Job: much may have happened since the nodes were
 // listed.
-func (s *shelf) clean(ctx context.Context, tasks []ring.CleanTask, progress func(node, message string)) ([]ring.CleanOutcome, error) {
-	if s.client.opts.Image == "" {
+func (s *volumes) clean(ctx context.Context, tasks []ring.CleanTask, progress func(node, message string)) ([]ring.CleanOutcome, error) {
+	if s.options.Image == "" {
 		return nil, flow.Failf(flow.Usage, "say --image: the image of casshook that the cleaner's Jobs run")
 	}
 	nodes, err := s.fitting(ctx, nil)
@@ -126,7 +168,7 @@ func (s *shelf) clean(ctx context.Context, tasks []ring.CleanTask, progress func
 	group.SetLimit(cleanersAtOnce)
 	for i, task := range tasks {
 		group.Go(func() error {
-			c := &cleaning{client: s.client, task: task, object: jobs[i].Object(), run: run, tell: func(line string) {
+			c := &cleanerRun{client: s.client, startLimit: s.options.JobStart, task: task, object: jobs[i].Object(), run: run, tell: func(line string) {
 				mu.Lock()
 				defer mu.Unlock()
 				progress(task.Node.Name, line)
@@ -139,12 +181,12 @@ func (s *shelf) clean(ctx context.Context, tasks []ring.CleanTask, progress func
 }
 
 // jobsFor are the Jobs of tasks, or all reasons why there cannot be some.
-func jobsFor(tasks []ring.CleanTask, nodes []shelved) ([]CleanerJob, error) {
+func jobsFor(tasks []ring.CleanTask, nodes []stoppedNode) ([]CleanerJob, error) {
 	jobs, seen := make([]CleanerJob, len(tasks)), map[string]bool{}
 	var problems []error
 	for i, task := range tasks {
 		name, was := task.Node.Name, task.Node.Identity
-		n := slices.IndexFunc(nodes, func(s shelved) bool { return s.Name == name })
+		n := slices.IndexFunc(nodes, func(s stoppedNode) bool { return s.Name == name })
 		switch {
 		case seen[name]:
 			problems = append(problems, fmt.Errorf("node %s has two tasks", name))
@@ -155,16 +197,16 @@ func jobsFor(tasks []ring.CleanTask, nodes []shelved) ([]CleanerJob, error) {
 		case was != "" && was != nodes[n].Identity:
 			problems = append(problems, fmt.Errorf("node %s: the volume claim %s is another than it was (%s, now %s): start over", name, nodes[n].Volume, was, nodes[n].Identity))
 		default:
-			jobs[i] = nodes[n].job.with(task, nodes[n].Identity)
+			jobs[i] = jobFor(nodes[n].job, task, nodes[n].Identity)
 		}
 		seen[name] = true
 	}
 	return jobs, errors.Join(problems...)
 }
 
-// with is the Job for a task. The identity of a volume that is not bound is not known to
+// jobFor is the Job for a task. The identity of a volume that is not bound is not known to
 // anybody before the Job's own pod binds it: such a volume is a restored one.
-func (j CleanerJob) with(task ring.CleanTask, identity string) CleanerJob {
+func jobFor(j CleanerJob, task ring.CleanTask, identity string) CleanerJob {
 	j.VolumeID, j.Restored = identity, identity == ""
 	j.Backup, j.HostID = task.Backup, task.HostID
 	j.ForgetPeers, j.InPlace, j.Again, j.DryRun, j.Full = task.ForgetPeers, task.InPlace, task.Again, task.DryRun, task.Full

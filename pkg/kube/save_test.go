@@ -14,8 +14,8 @@ import (
 	"github.com/casshook/casshook/pkg/flow"
 )
 
-// snap sets the status of all volume snapshots whose name ends so.
-func (w *world) snap(suffix string, status map[string]any) {
+// putSaved sets the status of all volume snapshots whose name ends so.
+func putSaved(w *world, suffix string, status map[string]any) {
 	for _, o := range w.list(snapshotGroup, "volumesnapshots") {
 		name := in(o, "metadata")["name"].(string)
 		if strings.HasSuffix(name, suffix) {
@@ -24,10 +24,10 @@ func (w *world) snap(suffix string, status map[string]any) {
 	}
 }
 
-func undoWorld(t *testing.T, opts Options) *world {
+func saveWorld(t *testing.T) *world {
 	t.Helper()
-	w := newWorld(t, opts)
-	w.still("prod", "d", 2, []string{"r"})
+	w := newWorld(t)
+	w.stoppedDatacenter("prod", "d", 2, []string{"r"})
 	w.claim("more", func(c *corev1.PersistentVolumeClaim) {
 		c.Labels = map[string]string{clusterLabel: "prod", datacenterLabel: "d", rackLabel: "r", "team": "x"}
 	})
@@ -39,17 +39,19 @@ func undoWorld(t *testing.T, opts Options) *world {
 func TestSnapshotVolumes(t *testing.T) {
 	t.Parallel()
 	for _, class := range []string{"", "fast"} {
-		w := undoWorld(t, Options{SnapshotClass: class})
+		w := saveWorld(t)
 		w.claim("server-data-d-r-sts-1", unbound)
 		onWait(w, map[int]func(){
 			1: func() {
-				w.snap("more", map[string]any{"readyToUse": false, "error": map[string]any{"message": "the object has been modified"}})
+				putSaved(w, "more", map[string]any{"readyToUse": false, "error": map[string]any{"message": "the object has been modified"}})
 			},
-			2: func() { w.snap("more", map[string]any{"readyToUse": true}) },
-			3: func() { w.snap("-0", map[string]any{"readyToUse": true, "error": map[string]any{"message": "old"}}) },
+			2: func() { putSaved(w, "more", map[string]any{"readyToUse": true}) },
+			3: func() {
+				putSaved(w, "-0", map[string]any{"readyToUse": true, "error": map[string]any{"message": "old"}})
+			},
 		})
 		var told []string
-		made, err := w.ring().SnapshotVolumes(t.Context(), time.Minute, func(m string) { told = append(told, m) })
+		made, err := snapshotsOf(w, class).SnapshotVolumes(t.Context(), time.Minute, func(m string) { told = append(told, m) })
 		require.NoError(t, err)
 		more, data := "casshook-undo-20261121t100000z-more", "casshook-undo-20261121t100000z-server-data-d-r-sts-0"
 		require.Equal(t, []string{more, data}, made)
@@ -85,14 +87,14 @@ func TestSnapshotVolumesFails(t *testing.T) {
 	}{
 		{"never ready", func(*world) {}, 3, flow.Precondition, "waited 30s until the volume snapshots are ready to use: " + one + "; " + two},
 		{"an error that stays", func(w *world) {
-			onWait(w, map[int]func(){1: func() { w.snap("more", map[string]any{"error": map[string]any{"message": "no space"}}) }})
+			onWait(w, map[int]func(){1: func() { putSaved(w, "more", map[string]any{"error": map[string]any{"message": "no space"}}) }})
 		}, 3, flow.Failed, "the volume snapshot " + one + " failed: no space"},
 		{"errors that go", func(w *world) {
 			clockOf(w.client).onWait = func() {
 				if w.client.Now().Second()%10 == 0 {
-					w.snap("more", map[string]any{})
+					putSaved(w, "more", map[string]any{})
 				} else {
-					w.snap("more", map[string]any{"error": map[string]any{"message": "no space"}})
+					putSaved(w, "more", map[string]any{"error": map[string]any{"message": "no space"}})
 				}
 			}
 		}, 3, flow.Precondition, "waited 30s"},
@@ -115,8 +117,8 @@ func TestSnapshotVolumesFails(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
-			w := undoWorld(t, Options{})
-			target := w.ring()
+			w := saveWorld(t)
+			target := snapshotsOf(w, "")
 			c.edit(w)
 			made, err := target.SnapshotVolumes(t.Context(), 30*time.Second, func(string) {})
 			require.ErrorContains(t, err, c.want)
@@ -128,13 +130,13 @@ func TestSnapshotVolumesFails(t *testing.T) {
 
 func TestSnapshotVolumesThatAreThere(t *testing.T) {
 	t.Parallel()
-	w := undoWorld(t, Options{})
+	w := saveWorld(t)
 	w.after = func(a asked) {
 		if a.verb == "create" {
-			w.snap(a.name, map[string]any{"readyToUse": true})
+			putSaved(w, a.name, map[string]any{"readyToUse": true})
 		}
 	}
-	target := w.ring()
+	target := snapshotsOf(w, "")
 	for range 2 { // as if the answers were lost
 		made, err := target.SnapshotVolumes(t.Context(), 0, func(string) {})
 		require.NoError(t, err)
@@ -142,13 +144,13 @@ func TestSnapshotVolumesThatAreThere(t *testing.T) {
 	}
 }
 
-func TestUndoName(t *testing.T) {
+func TestSavedName(t *testing.T) {
 	t.Parallel()
-	target := newWorld(t, Options{}).client.target([]*Datacenter{{}})
+	target := newVolumeSnapshots(newWorld(t).client, nil, "")
 	seen := map[string]bool{}
 	for i := range 3 {
 		claim := &corev1.PersistentVolumeClaim{ObjectMeta: metav1.ObjectMeta{Name: fmt.Sprintf("server-data-a-long-cluster-of-datacenters.rack-sts-%d", i)}}
-		name := target.undo(claim, "20261121t100000z").GetName()
+		name := target.object(claim, "20261121t100000z").GetName()
 		require.Empty(t, validation.IsDNS1123Label(name), name)
 		require.False(t, seen[name])
 		seen[name] = true

@@ -1,15 +1,5 @@
 package kube
 
-import (
-	"context"
-	"strings"
-
-	authorizationv1 "k8s.io/api/authorization/v1"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-
-	"github.com/casshook/casshook/pkg/doctor"
-)
-
 // Scope is where a permission is needed.
 type Scope string
 
@@ -28,7 +18,7 @@ type DoctorRule struct {
 	Scope Scope
 }
 
-// DoctorRules is all that Inventory asks beside Rules, and the only place of it. It
+// DoctorRules is all that doctor asks beside Rules, and the only place of it. It
 // is for the person who runs doctor, not for the hooks; what is missing of it makes
 // findings unknown, and nothing else.
 func DoctorRules() []DoctorRule {
@@ -50,51 +40,4 @@ func DoctorRules() []DoctorRule {
 		{Rule{"storage.k8s.io", "storageclasses", []string{"list"}, "find the drivers of volumes"}, InCluster},
 		{Rule{"snapshot.storage.k8s.io", "volumesnapshotclasses", []string{"list"}, "see whether the drivers' volumes can be snapshotted"}, InCluster},
 	}
-}
-
-// access asks for each of Rules whether the service account has it in the namespace.
-func (i *inventory) access(ctx context.Context) {
-	for _, rule := range Rules() {
-		a := doctor.Access{Resource: kind{rule.APIGroup, "", rule.Resource}.full(), Why: rule.Why}
-		for _, verb := range rule.Verbs {
-			allowed, err := i.allowed(ctx, rule, verb)
-			if err != nil {
-				k := kind{"authorization.k8s.io", "v1", "localsubjectaccessreviews"}
-				text, missing := i.unread(k, request{"create", k.resource, i.facts.Namespace, ""}, err)
-				if missing {
-					text = err.Error()
-				}
-				i.facts.Access = doctor.Answer[doctor.Access]{Unread: text}
-				return
-			}
-			if !allowed {
-				a.Denied = append(a.Denied, verb)
-			}
-		}
-		i.facts.Access.Items = append(i.facts.Access.Items, a)
-	}
-}
-
-func (i *inventory) allowed(ctx context.Context, rule Rule, verb string) (bool, error) {
-	f := i.facts
-	resource, sub, _ := strings.Cut(rule.Resource, "/")
-	review := &authorizationv1.LocalSubjectAccessReview{
-		ObjectMeta: metav1.ObjectMeta{Namespace: f.Namespace},
-		Spec: authorizationv1.SubjectAccessReviewSpec{
-			User:   "system:serviceaccount:" + f.KastenNamespace + ":" + f.ServiceAccount,
-			Groups: []string{"system:serviceaccounts", "system:serviceaccounts:" + f.KastenNamespace, "system:authenticated"},
-			ResourceAttributes: &authorizationv1.ResourceAttributes{
-				Namespace: f.Namespace, Verb: verb, Group: rule.APIGroup, Resource: resource, Subresource: sub,
-			},
-		},
-	}
-	allowed := false
-	err := i.client.do(ctx, request{"create", "localsubjectaccessreviews", f.Namespace, ""}, func(ctx context.Context) error {
-		answer, err := i.client.typed.AuthorizationV1().LocalSubjectAccessReviews(f.Namespace).Create(ctx, review, metav1.CreateOptions{})
-		if err == nil {
-			allowed = answer.Status.Allowed
-		}
-		return err
-	})
-	return allowed, err
 }

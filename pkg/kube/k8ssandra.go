@@ -39,13 +39,13 @@ func (c *cluster) String() string { return k8ssandraKind + " " + c.namespace + "
 
 // ownerOf reads the K8ssandraCluster of a datacenter; nil where it has none, or where
 // it is not in this Kubernetes: then nobody writes the datacenter's spec.
-func (c *Client) ownerOf(ctx context.Context, d *Datacenter) (*cluster, error) {
+func ownerOf(ctx context.Context, c *apiClient, d *Datacenter) (*cluster, error) {
 	namespace, name, owned := strings.Cut(d.Owner, "/")
 	if !owned {
 		return nil, nil
 	}
 	var o *unstructured.Unstructured
-	err := c.do(ctx, request{"get", "k8ssandraclusters", namespace, name}, func(ctx context.Context) (err error) {
+	err := c.do(ctx, newRequest("get", "k8ssandraclusters", namespace, name), func(ctx context.Context) (err error) {
 		o, err = c.dynamic.Resource(clusterResource()).Namespace(namespace).Get(ctx, name, metav1.GetOptions{})
 		return err
 	})
@@ -56,7 +56,7 @@ func (c *Client) ownerOf(ctx context.Context, d *Datacenter) (*cluster, error) {
 		return nil, err
 	}
 	found := &cluster{namespace: namespace, name: name}
-	for _, m := range (fields{o.Object}).objects("spec", "cassandra", "datacenters") {
+	for _, m := range fields(o.Object).objects("spec", "cassandra", "datacenters") {
 		one := member{name: m.text("metadata", "name"), namespace: m.text("metadata", "namespace"), context: m.text("k8sContext"), stopped: m.flag("stopped")}
 		if one.namespace == "" {
 			one.namespace = namespace
@@ -69,9 +69,9 @@ func (c *Client) ownerOf(ctx context.Context, d *Datacenter) (*cluster, error) {
 // checkCreated refuses a K8ssandraCluster with several datacenters that was created
 // stopped: k8ssandra-operator adds all but the first to a cluster that is there already,
 // and refuses to do that to one that is stopped (controllers/k8ssandra/datacenters.go).
-func (t *Target) checkCreated(ctx context.Context, ds []*Datacenter) error {
+func (o *operatorRing) checkCreated(ctx context.Context, ds []*Datacenter) error {
 	for _, d := range ds {
-		owner, err := t.client.ownerOf(ctx, d)
+		owner, err := ownerOf(ctx, o.client, d)
 		if err != nil {
 			return flow.Fail(flow.Precondition, err)
 		}
@@ -80,9 +80,9 @@ func (t *Target) checkCreated(ctx context.Context, ds []*Datacenter) error {
 		}
 		for _, m := range owner.members {
 			i := slices.IndexFunc(ds, m.is)
-			if i < 0 && (m.namespace != t.namespace || m.context != "") {
+			if i < 0 && (m.namespace != o.ring.Namespace() || m.context != "") {
 				return flow.Failf(flow.Precondition, "%s has the datacenter %s outside of this namespace %s: a ring is restored as a whole, and what is stopped must be in one namespace",
-					owner, m.name, t.namespace)
+					owner, m.name, o.ring.Namespace())
 			}
 			if i < 0 || !ds[i].True("Initialized") {
 				return flow.Failf(flow.Precondition, "%s has several datacenters, and %s was never started: such a cluster cannot be created stopped; "+
@@ -99,9 +99,9 @@ const patchTries = 3
 
 // setStoppedOf writes spec.cassandra.datacenters[].stopped of a datacenter's owner, and
 // tells whether it had to.
-func (c *Client) setStoppedOf(ctx context.Context, d *Datacenter, stopped bool) (owner *cluster, changed bool, err error) {
+func setStoppedOf(ctx context.Context, c *apiClient, d *Datacenter, stopped bool) (owner *cluster, changed bool, err error) {
 	for try := 1; ; try++ {
-		owner, err := c.ownerOf(ctx, d)
+		owner, err := ownerOf(ctx, c, d)
 		if err != nil || owner == nil {
 			return nil, false, err
 		}
@@ -112,14 +112,14 @@ func (c *Client) setStoppedOf(ctx context.Context, d *Datacenter, stopped bool) 
 		if owner.members[i].stopped == stopped {
 			return owner, false, nil
 		}
-		err = c.patchMember(ctx, owner, i, stopped)
+		err = patchMember(ctx, c, owner, i, stopped)
 		if !apierrors.IsInvalid(err) && !apierrors.IsConflict(err) || try == patchTries {
 			return owner, true, err
 		}
 	}
 }
 
-func (c *Client) patchMember(ctx context.Context, owner *cluster, i int, stopped bool) error {
+func patchMember(ctx context.Context, c *apiClient, owner *cluster, i int, stopped bool) error {
 	at := fmt.Sprintf("/spec/cassandra/datacenters/%d", i)
 	patch, err := json.Marshal([]map[string]any{
 		{"op": "test", "path": at + "/metadata/name", "value": owner.members[i].name},
@@ -128,7 +128,7 @@ func (c *Client) patchMember(ctx context.Context, owner *cluster, i int, stopped
 	if err != nil {
 		return err
 	}
-	return c.do(ctx, request{"patch", "k8ssandraclusters", owner.namespace, owner.name}, func(ctx context.Context) error {
+	return c.do(ctx, newRequest("patch", "k8ssandraclusters", owner.namespace, owner.name), func(ctx context.Context) error {
 		_, err := c.dynamic.Resource(clusterResource()).Namespace(owner.namespace).Patch(ctx, owner.name, types.JSONPatchType, patch, metav1.PatchOptions{})
 		return err
 	})

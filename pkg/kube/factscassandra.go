@@ -24,14 +24,14 @@ func datacenterKind() kind {
 }
 
 // cassandra reads the namespace and its datacenters, with their secrets.
-func (i *inventory) cassandra(ctx context.Context) {
-	f := i.facts
-	object, text, missing := i.get(ctx, kind{"", "v1", "namespaces"}, everyNamespace, f.Namespace)
+func (r *reader) cassandra(ctx context.Context) {
+	f := r.facts
+	object, text, missing := r.get(ctx, kind{"", "v1", "namespaces"}, everyNamespace, f.Namespace)
 	f.Labels = doctor.Answer[map[string]string]{Unread: text, Absent: missing, Items: []map[string]string{stringMap(object.object("metadata", "labels"))}}
-	items, text, missing := i.list(ctx, datacenterKind(), f.Namespace)
+	items, text, missing := r.list(ctx, datacenterKind(), f.Namespace)
 	f.Datacenters.Unread, f.Datacenters.Absent = text, missing
 	for n := range items {
-		f.Datacenters.Items = append(f.Datacenters.Items, i.datacenter(ctx, &items[n]))
+		f.Datacenters.Items = append(f.Datacenters.Items, r.datacenter(ctx, &items[n]))
 	}
 }
 
@@ -45,9 +45,9 @@ func stringMap(o map[string]any) map[string]string {
 	return found
 }
 
-func (i *inventory) datacenter(ctx context.Context, u *unstructured.Unstructured) doctor.Datacenter {
+func (r *reader) datacenter(ctx context.Context, u *unstructured.Unstructured) doctor.Datacenter {
 	d, err := readDatacenter(u)
-	f := fields{u.Object}
+	f := fields(u.Object)
 	found := doctor.Datacenter{
 		Namespace: d.Namespace, Name: d.Name, Cluster: d.ClusterName, Labels: u.GetLabels(), Annotations: d.Annotations, Size: d.Size, Owner: d.Owner,
 		ServerType: f.text("spec", "serverType"), Version: f.text("spec", "serverVersion"), SuperuserSecret: d.SuperuserSecret,
@@ -60,11 +60,11 @@ func (i *inventory) datacenter(ctx context.Context, u *unstructured.Unstructured
 	for _, p := range d.Problems(Ready) {
 		found.Problems = append(found.Problems, strings.TrimPrefix(p, d.String()+" "))
 	}
-	i.datacenters = append(i.datacenters, d)
-	found.Superuser = i.superuser(ctx, d)
+	r.datacenters = append(r.datacenters, d)
+	found.Superuser = r.superuser(ctx, d)
 	yaml := f.object("spec", "config", "cassandra-yaml")
 	if d.ConfigSecret != "" {
-		yaml, found.YAML.Unread = i.configured(ctx, d)
+		yaml, found.YAML.Unread = r.configured(ctx, d)
 	}
 	if found.YAML.Unread == "" {
 		found.YAML.Items = []map[string]any{yaml}
@@ -73,10 +73,10 @@ func (i *inventory) datacenter(ctx context.Context, u *unstructured.Unstructured
 }
 
 // superuser are the keys of the secret that have a value; the values are dropped here.
-func (i *inventory) superuser(ctx context.Context, d *Datacenter) doctor.Answer[string] {
-	data, err := i.client.secret(ctx, d.Namespace, d.SuperuserSecret)
+func (r *reader) superuser(ctx context.Context, d *Datacenter) doctor.Answer[string] {
+	data, err := r.client.secret(ctx, d.Namespace, d.SuperuserSecret)
 	k := kind{"", "v1", "secrets"}
-	text, missing := i.unread(k, request{"get", k.resource, d.Namespace, d.SuperuserSecret}, err)
+	text, missing := r.unread(k, newRequest("get", k.resource, d.Namespace, d.SuperuserSecret), err)
 	a := doctor.Answer[string]{Unread: text, Absent: missing}
 	for _, key := range slices.Sorted(maps.Keys(data)) {
 		if len(data[key]) > 0 {
@@ -87,10 +87,10 @@ func (i *inventory) superuser(ctx context.Context, d *Datacenter) doctor.Answer[
 }
 
 // configured is the cassandra-yaml of a datacenter that keeps it in a secret.
-func (i *inventory) configured(ctx context.Context, d *Datacenter) (yaml map[string]any, unread string) {
-	data, err := i.client.secret(ctx, d.Namespace, d.ConfigSecret)
+func (r *reader) configured(ctx context.Context, d *Datacenter) (yaml map[string]any, unread string) {
+	data, err := r.client.secret(ctx, d.Namespace, d.ConfigSecret)
 	k := kind{"", "v1", "secrets"}
-	text, missing := i.unread(k, request{"get", k.resource, d.Namespace, d.ConfigSecret}, err)
+	text, missing := r.unread(k, newRequest("get", k.resource, d.Namespace, d.ConfigSecret), err)
 	var config map[string]any
 	switch {
 	case missing:
@@ -101,42 +101,38 @@ func (i *inventory) configured(ctx context.Context, d *Datacenter) (yaml map[str
 		return nil, "the secret " + d.ConfigSecret + " of spec.configSecret has no JSON object at the key " + configKey
 	}
 	d.Config = readConfig(config)
-	return fields{config}.object("cassandra-yaml"), ""
+	return fields(config).object("cassandra-yaml"), ""
 }
 
 // elsewhere reads the datacenters of all namespaces.
-func (i *inventory) elsewhere(ctx context.Context) {
-	items, text, missing := i.list(ctx, datacenterKind(), everyNamespace)
-	i.facts.Everywhere = doctor.Answer[doctor.Member]{Unread: text, Absent: missing}
+func (r *reader) elsewhere(ctx context.Context) {
+	items, text, missing := r.list(ctx, datacenterKind(), everyNamespace)
+	r.facts.Everywhere = doctor.Answer[doctor.Member]{Unread: text, Absent: missing}
 	for n := range items {
 		d, _ := readDatacenter(&items[n]) // one that is odd is none of ours
-		i.facts.Everywhere.Items = append(i.facts.Everywhere.Items, doctor.Member{Namespace: d.Namespace, Name: d.Name, Cluster: d.ClusterName, Owner: d.Owner})
+		r.facts.Everywhere.Items = append(r.facts.Everywhere.Items, doctor.Member{Namespace: d.Namespace, Name: d.Name, Cluster: d.ClusterName, Owner: d.Owner})
 	}
 }
 
 // workloads reads StatefulSets and pods as hooks do, and says what they would.
-func (i *inventory) workloads(ctx context.Context) {
-	f := i.facts
-	sets := listed[appsv1.StatefulSet](ctx, i, kind{"apps", "v1", "statefulsets"}, f.Namespace)
-	pods := listed[corev1.Pod](ctx, i, kind{"", "v1", "pods"}, f.Namespace)
-	claims := listed[corev1.PersistentVolumeClaim](ctx, i, kind{"", "v1", "persistentvolumeclaims"}, f.Namespace)
+func (r *reader) workloads(ctx context.Context) {
+	f := r.facts
+	sets := listed[appsv1.StatefulSet](ctx, r, kind{"apps", "v1", "statefulsets"}, f.Namespace)
+	pods := listed[corev1.Pod](ctx, r, kind{"", "v1", "pods"}, f.Namespace)
+	claims := listed[corev1.PersistentVolumeClaim](ctx, r, kind{"", "v1", "persistentvolumeclaims"}, f.Namespace)
 	f.Workloads.Unread = sets.Unread
 	if f.Nodes.Unread = cmp.Or(sets.Unread, pods.Unread, claims.Unread); f.Nodes.Unread != "" {
 		pods.Items = nil // who owns them is not known
 	}
-	rings := map[string][]*Datacenter{}
-	for _, d := range i.datacenters {
-		rings[d.ClusterName] = append(rings[d.ClusterName], d)
-	}
+	rings := byCluster(r.datacenters)
 	for _, cluster := range slices.Sorted(maps.Keys(rings)) {
-		target := i.client.target(rings[cluster])
 		o := &objects{claims: map[string]corev1.PersistentVolumeClaim{}}
-		o.sets = labelled(sets.Items, target.labels(), func(s *appsv1.StatefulSet) map[string]string { return s.Labels })
-		o.pods = labelled(pods.Items, target.labels(), func(p *corev1.Pod) map[string]string { return p.Labels })
+		o.sets = labelled(sets.Items, ringLabels(cluster), func(s *appsv1.StatefulSet) map[string]string { return s.Labels })
+		o.pods = labelled(pods.Items, ringLabels(cluster), func(p *corev1.Pod) map[string]string { return p.Labels })
 		for _, claim := range claims.Items {
 			o.claims[claim.Name] = claim
 		}
-		i.ring(target, rings[cluster], o)
+		r.ring(rings[cluster], o)
 	}
 }
 
@@ -152,8 +148,8 @@ func labelled[T any](all []T, want map[string]string, of func(*T) map[string]str
 
 // ring adds what a survey of the ring would find. What is said of the datacenter
 // already explains why its pods are not up.
-func (i *inventory) ring(target *Target, ds []*Datacenter, o *objects) {
-	f, stray := i.facts, &survey{}
+func (r *reader) ring(ds []*Datacenter, o *objects) {
+	f, stray := r.facts, &survey{}
 	members := o.assign(ds, stray)
 	for _, d := range ds {
 		for _, set := range o.sets {
@@ -167,7 +163,7 @@ func (i *inventory) ring(target *Target, ds []*Datacenter, o *objects) {
 			o.count(d, members[d], s)
 		}
 		for _, pod := range members[d] {
-			if problem := target.unfit(pod); problem != "" {
+			if problem := unfit(pod, Ready); problem != "" {
 				s.wait("pod %s %s", pod.Name, problem)
 			}
 			f.Nodes.Items = append(f.Nodes.Items, node(d, pod, o.claims))
@@ -191,14 +187,14 @@ func node(d *Datacenter, pod *corev1.Pod, claims map[string]corev1.PersistentVol
 }
 
 // operators are Deployments with an image that is called so.
-func (i *inventory) operators(ctx context.Context) {
-	items, text, missing := i.list(ctx, kind{"apps", "v1", "deployments"}, everyNamespace)
-	i.facts.Operators = doctor.Answer[doctor.Operator]{Unread: text, Absent: missing}
+func (r *reader) operators(ctx context.Context) {
+	items, text, missing := r.list(ctx, kind{"apps", "v1", "deployments"}, everyNamespace)
+	r.facts.Operators = doctor.Answer[doctor.Operator]{Unread: text, Absent: missing}
 	for _, item := range items {
-		f := fields{item.Object}
+		f := fields(item.Object)
 		for _, c := range f.objects("spec", "template", "spec", "containers") {
 			if image := c.text("image"); strings.HasPrefix(path.Base(image), operatorName) {
-				i.facts.Operators.Items = append(i.facts.Operators.Items, doctor.Operator{
+				r.facts.Operators.Items = append(r.facts.Operators.Items, doctor.Operator{
 					Namespace: item.GetNamespace(), Name: item.GetName(), Image: image, Available: int(f.number("status", "availableReplicas")),
 				})
 			}

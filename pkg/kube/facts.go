@@ -18,10 +18,10 @@ import (
 	"github.com/casshook/casshook/pkg/doctor"
 )
 
-// inventory reads what doctor looks at. What may not be read stays unread, with the
+// reader reads what doctor looks at. What may not be read stays unread, with the
 // permission that is missing; the rest is read all the same.
-type inventory struct {
-	client *Client
+type reader struct {
+	client *apiClient
 	facts  *doctor.Facts
 	// datacenters of the namespace that can be read, as everything else knows them.
 	datacenters []*Datacenter
@@ -29,19 +29,19 @@ type inventory struct {
 	failure error
 }
 
-// Inventory reads the facts that doctor examines. It changes nothing. The error is
+// readFacts reads the facts that doctor examines. It changes nothing. The error is
 // that of an API server that cannot be reached: then there is nothing to examine.
-func (c *Client) Inventory(ctx context.Context, asked doctor.Asked) (*doctor.Facts, error) {
-	i := &inventory{client: c, facts: &doctor.Facts{Asked: asked}}
+func readFacts(ctx context.Context, c *apiClient, asked doctor.Asked) (*doctor.Facts, error) {
+	r := &reader{client: c, facts: &doctor.Facts{Asked: asked}}
 	for _, read := range []func(context.Context){
-		i.cassandra, i.elsewhere, i.workloads, i.claims, i.storage, i.kasten, i.timeouts, i.account, i.pullSecrets, i.access, i.machines, i.operators,
+		r.cassandra, r.elsewhere, r.workloads, r.claims, r.storage, r.kasten, r.timeouts, r.account, r.pullSecrets, r.access, r.machines, r.operators,
 	} {
 		read(ctx)
-		if i.failure != nil {
-			return nil, i.failure
+		if r.failure != nil {
+			return nil, r.failure
 		}
 	}
-	return i.facts, nil
+	return r.facts, nil
 }
 
 // everyNamespace is the namespace of requests that are about all of them, or none.
@@ -65,15 +65,15 @@ func (k kind) full() string {
 }
 
 // permission is what a request needs, as people ask for it.
-func (k kind) permission(r request) string {
-	text := r.verb + " " + k.full()
-	if r.name != "" {
-		text += " " + r.name
+func (k kind) permission(q request) string {
+	text := q.verb + " " + k.full()
+	if q.name != "" {
+		text += " " + q.name
 	}
 	switch {
-	case r.namespace != everyNamespace:
-		text += " in namespace " + r.namespace
-	case r.verb == "list":
+	case q.namespace != everyNamespace:
+		text += " in namespace " + q.namespace
+	case q.verb == "list":
 		text += " cluster-wide"
 	}
 	return text
@@ -81,7 +81,7 @@ func (k kind) permission(r request) string {
 
 // unread is why a request was not answered: "" where it was. absent is for kinds and
 // objects that are not there.
-func (i *inventory) unread(k kind, r request, err error) (text string, missing bool) {
+func (r *reader) unread(k kind, q request, err error) (text string, missing bool) {
 	var status apierrors.APIStatus
 	switch {
 	case err == nil:
@@ -89,37 +89,37 @@ func (i *inventory) unread(k kind, r request, err error) (text string, missing b
 	case absent(err):
 		return "", true
 	case apierrors.IsForbidden(err):
-		return "may not " + k.permission(r), false
-	case i.failure == nil && !errors.As(err, &status):
-		i.failure = err
+		return "may not " + k.permission(q), false
+	case r.failure == nil && !errors.As(err, &status):
+		r.failure = err
 	}
 	return err.Error(), false
 }
 
 // get reads one object into a value.
-func (i *inventory) get(ctx context.Context, k kind, namespace, name string) (fields, string, bool) {
-	r := request{"get", k.resource, namespace, name}
+func (r *reader) get(ctx context.Context, k kind, namespace, name string) (fields, string, bool) {
+	q := newRequest("get", k.resource, namespace, name)
 	var object *unstructured.Unstructured
-	err := i.client.do(ctx, r, func(ctx context.Context) (err error) {
-		object, err = i.client.dynamic.Resource(k.gvr()).Namespace(namespace).Get(ctx, name, metav1.GetOptions{})
+	err := r.client.do(ctx, q, func(ctx context.Context) (err error) {
+		object, err = r.client.dynamic.Resource(k.gvr()).Namespace(namespace).Get(ctx, name, metav1.GetOptions{})
 		return err
 	})
-	text, missing := i.unread(k, r, err)
+	text, missing := r.unread(k, q, err)
 	if err != nil {
-		return fields{}, text, missing
+		return nil, text, missing
 	}
-	return fields{object.Object}, "", false
+	return fields(object.Object), "", false
 }
 
 // list reads the objects of a kind, in one namespace or in all.
-func (i *inventory) list(ctx context.Context, k kind, namespace string) ([]unstructured.Unstructured, string, bool) {
-	r := request{"list", k.resource, namespace, ""}
+func (r *reader) list(ctx context.Context, k kind, namespace string) ([]unstructured.Unstructured, string, bool) {
+	q := newRequest("list", k.resource, namespace, "")
 	var found *unstructured.UnstructuredList
-	err := i.client.do(ctx, r, func(ctx context.Context) (err error) {
-		found, err = i.client.dynamic.Resource(k.gvr()).Namespace(namespace).List(ctx, metav1.ListOptions{})
+	err := r.client.do(ctx, q, func(ctx context.Context) (err error) {
+		found, err = r.client.dynamic.Resource(k.gvr()).Namespace(namespace).List(ctx, metav1.ListOptions{})
 		return err
 	})
-	text, missing := i.unread(k, r, err)
+	text, missing := r.unread(k, q, err)
 	if err != nil {
 		return nil, text, missing
 	}
@@ -128,8 +128,8 @@ func (i *inventory) list(ctx context.Context, k kind, namespace string) ([]unstr
 
 // listed lists a kind as values of a type. An object that does not fit makes the rest
 // no whole answer.
-func listed[T any](ctx context.Context, i *inventory, k kind, namespace string) doctor.Answer[T] {
-	items, text, missing := i.list(ctx, k, namespace)
+func listed[T any](ctx context.Context, r *reader, k kind, namespace string) doctor.Answer[T] {
+	items, text, missing := r.list(ctx, k, namespace)
 	a := doctor.Answer[T]{Unread: text, Absent: missing}
 	for _, item := range items {
 		var value T
@@ -153,16 +153,16 @@ func profileKind() kind   { return kind{"config.kio.kasten.io", "v1alpha1", "pro
 func blueprintKind() kind { return kind{"cr.kanister.io", "v1alpha1", "blueprints"} }
 
 // kasten reads policies of the namespace itself, too, where its own users may have them.
-func (i *inventory) kasten(ctx context.Context) {
-	f, kasten := i.facts, i.facts.KastenNamespace
-	f.Bindings = listed[doctor.Binding](ctx, i, bindingKind(), kasten)
-	f.Blueprints = listed[doctor.Blueprint](ctx, i, blueprintKind(), kasten)
-	f.Profiles = listed[doctor.Profile](ctx, i, profileKind(), kasten)
-	f.Policies = listed[doctor.Policy](ctx, i, policyKind(), kasten)
+func (r *reader) kasten(ctx context.Context) {
+	f, kasten := r.facts, r.facts.KastenNamespace
+	f.Bindings = listed[doctor.Binding](ctx, r, bindingKind(), kasten)
+	f.Blueprints = listed[doctor.Blueprint](ctx, r, blueprintKind(), kasten)
+	f.Profiles = listed[doctor.Profile](ctx, r, profileKind(), kasten)
+	f.Policies = listed[doctor.Policy](ctx, r, policyKind(), kasten)
 	if f.Policies.Absent || f.Namespace == kasten {
 		return
 	}
-	own := listed[doctor.Policy](ctx, i, policyKind(), f.Namespace)
+	own := listed[doctor.Policy](ctx, r, policyKind(), f.Namespace)
 	f.Policies.Items = append(f.Policies.Items, own.Items...)
 	if f.Policies.Unread == "" {
 		f.Policies.Unread = own.Unread
@@ -178,22 +178,22 @@ func timeoutKeys() []string {
 }
 
 // timeouts is best effort: without it Kasten's default holds, which the finding shows.
-func (i *inventory) timeouts(ctx context.Context) {
-	config, text, missing := i.get(ctx, kind{"", "v1", "configmaps"}, i.facts.KastenNamespace, kastenConfig)
-	i.facts.Timeouts = doctor.Answer[time.Duration]{Unread: text, Absent: missing}
+func (r *reader) timeouts(ctx context.Context) {
+	config, text, missing := r.get(ctx, kind{"", "v1", "configmaps"}, r.facts.KastenNamespace, kastenConfig)
+	r.facts.Timeouts = doctor.Answer[time.Duration]{Unread: text, Absent: missing}
 	for _, key := range timeoutKeys() {
 		minutes, err := strconv.Atoi(strings.TrimSpace(config.text("data", key)))
 		if err == nil && minutes > 0 {
-			i.facts.Timeouts.Items = []time.Duration{time.Duration(minutes) * time.Minute}
+			r.facts.Timeouts.Items = []time.Duration{time.Duration(minutes) * time.Minute}
 			return
 		}
 	}
 }
 
 // account is the hook pods'.
-func (i *inventory) account(ctx context.Context) {
-	f := i.facts
-	object, text, missing := i.get(ctx, kind{"", "v1", "serviceaccounts"}, f.KastenNamespace, f.ServiceAccount)
+func (r *reader) account(ctx context.Context) {
+	f := r.facts
+	object, text, missing := r.get(ctx, kind{"", "v1", "serviceaccounts"}, f.KastenNamespace, f.ServiceAccount)
 	f.Account = doctor.Answer[doctor.Account]{Unread: text, Absent: missing}
 	if text != "" || missing {
 		return
@@ -206,8 +206,8 @@ func (i *inventory) account(ctx context.Context) {
 }
 
 // pullSecrets takes nothing of a secret but its type.
-func (i *inventory) pullSecrets(ctx context.Context) {
-	f := i.facts
+func (r *reader) pullSecrets(ctx context.Context) {
+	f := r.facts
 	names := doctor.PullSecrets(f.Blueprints.Items)
 	for _, a := range f.Account.Items {
 		names = append(names, a.PullSecrets...)
@@ -215,7 +215,7 @@ func (i *inventory) pullSecrets(ctx context.Context) {
 	slices.Sort(names)
 	f.PullSecrets = map[string]doctor.Answer[string]{}
 	for _, name := range slices.Compact(names) {
-		secret, text, missing := i.get(ctx, kind{"", "v1", "secrets"}, f.KastenNamespace, name)
+		secret, text, missing := r.get(ctx, kind{"", "v1", "secrets"}, f.KastenNamespace, name)
 		a := doctor.Answer[string]{Unread: text, Absent: missing}
 		if text == "" && !missing {
 			a.Items = []string{secret.text("type")}
