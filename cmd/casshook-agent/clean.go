@@ -11,6 +11,7 @@ import (
 
 	"github.com/casshook/casshook/pkg/agent/wire"
 	"github.com/casshook/casshook/pkg/cleaner"
+	"github.com/casshook/casshook/pkg/flow"
 )
 
 const cleanUsage = `casshook-agent clean puts the snapshot of a backup in place on the volumes of one
@@ -48,10 +49,10 @@ func clean(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	opts, output, err := parseClean(args, stderr)
 	switch {
 	case errors.Is(err, flag.ErrHelp):
-		return cleaner.ExitDone
+		return int(flow.Done)
 	case err != nil:
 		fmt.Fprintln(stderr, "casshook-agent:", err)
-		return cleaner.ExitUsage
+		return int(flow.Usage)
 	}
 	opts.Progress = func(message string) { fmt.Fprintln(stderr, message) }
 	result, err := cleaner.Clean(ctx, opts)
@@ -61,7 +62,7 @@ func clean(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	if err != nil {
 		fmt.Fprintln(stderr, "casshook-agent:", strings.ReplaceAll(err.Error(), "\n", "; "))
 	}
-	return cleaner.ExitCode(err)
+	return int(flow.CodeOf(err))
 }
 
 func printClean(w io.Writer, output string, result *wire.CleanResult) error {

@@ -12,7 +12,7 @@ import (
 	"syscall"
 
 	"github.com/casshook/casshook/pkg/agent"
-	"github.com/casshook/casshook/pkg/cleaner"
+	"github.com/casshook/casshook/pkg/flow"
 )
 
 const usage = `casshook-agent serves one casshook executor over stdin and stdout, or cleans the
@@ -48,7 +48,7 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 		fmt.Fprintln(stdout, agent.Release)
 	default:
 		fmt.Fprint(stderr, usage)
-		return cleaner.ExitUsage
+		return int(flow.Usage)
 	}
 	return 0
 }

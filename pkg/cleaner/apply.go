@@ -14,6 +14,7 @@ import (
 	"github.com/casshook/casshook/pkg/agent/storage"
 	"github.com/casshook/casshook/pkg/agent/wire"
 	"github.com/casshook/casshook/pkg/document"
+	"github.com/casshook/casshook/pkg/flow"
 )
 
 // Steps of the cleaner's journal. The last says what is to come, since it is what
@@ -36,8 +37,9 @@ func (c *cleaner) begin(context.Context) error {
 		}
 	}
 	if err != nil {
-		return exitWith(ExitPrecondition, fmt.Errorf("%w: nothing was changed", explain(err)))
+		return flow.Fail(flow.Precondition, fmt.Errorf("%w: nothing was changed", explain(err)))
 	}
+	c.begun = true
 	return nil
 }
 

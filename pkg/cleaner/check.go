@@ -16,6 +16,7 @@ import (
 	"github.com/casshook/casshook/pkg/agent/storage"
 	"github.com/casshook/casshook/pkg/agent/wire"
 	"github.com/casshook/casshook/pkg/document"
+	"github.com/casshook/casshook/pkg/flow"
 	"github.com/casshook/casshook/pkg/sstable"
 )
 
@@ -35,9 +36,11 @@ var (
 	cacheFile     = regexp.MustCompile(`^(.*-)?(Key|Row|Counter)Cache(-.*)?\.(db|crc32|crc|tmp|db\.tmp)$`)
 )
 
-func usage(format string, args ...any) error {
-	return &exitError{ExitUsage, fmt.Errorf(format, args...)}
-}
+func usage(format string, args ...any) error { return flow.Failf(flow.Usage, format, args...) }
+
+func refuse(format string, args ...any) error { return flow.Failf(flow.Precondition, format, args...) }
+
+func damaged(format string, args ...any) error { return flow.Failf(flow.Corrupt, format, args...) }
 
 // newCleaner checks the options and what they name.
 func newCleaner(opts Options) (*cleaner, error) {
@@ -124,7 +127,7 @@ func (c *cleaner) open(context.Context) error {
 		return err
 	}
 	if c.backup, err = document.Open(c.Volume, id); err != nil {
-		return exitWith(ExitCorrupt, err)
+		return flow.Fail(flow.Corrupt, err)
 	}
 	n := &c.backup.Node
 	c.result.BackupID, c.result.Node, c.result.HostID = id, n.Member.Name, n.Member.HostID
@@ -137,11 +140,11 @@ func (c *cleaner) open(context.Context) error {
 			strings.Join(n.DataDirectories, ", "), len(c.Data))
 	}
 	if c.identity, err = c.node.Identity(); err != nil {
-		return exitWith(ExitPrecondition, err)
+		return flow.Fail(flow.Precondition, err)
 	}
 	c.result.Volume = c.identity
 	if err := c.describe(); err != nil {
-		return exitWith(ExitCorrupt, err)
+		return flow.Fail(flow.Corrupt, err)
 	}
 	return c.checkVolume()
 }
@@ -150,7 +153,7 @@ func (c *cleaner) open(context.Context) error {
 func (c *cleaner) choose() (string, error) {
 	ids, err := document.List(c.Volume)
 	if err != nil {
-		return "", exitWith(ExitPrecondition, err)
+		return "", flow.Fail(flow.Precondition, err)
 	}
 	if len(ids) == 0 {
 		return "", refuse("no backup on the volume: nothing under %s", filepath.Join(c.Volume, document.Root))
@@ -188,14 +191,14 @@ func cleanID(backup, identity string) string {
 func (c *cleaner) checkEarlier(context.Context) error {
 	restores, err := c.node.Restores()
 	if err != nil {
-		return exitWith(ExitPrecondition, err)
+		return flow.Fail(flow.Precondition, err)
 	}
 	c.id = cleanID(c.backup.Node.BackupID, c.identity)
 	c.result.RestoreID = c.id
 	restores = slices.DeleteFunc(restores, func(r wire.RestoreSummary) bool { return c.identity == "" || r.Volume != c.identity })
 	own := slices.IndexFunc(restores, func(r wire.RestoreSummary) bool { return r.ID == c.id && r.Cleaned != nil })
 	if own >= 0 && !c.Again { // whether or not after-restore verified it since
-		return c.settled(restores[own].Cleaned)
+		return c.settle(restores[own].Cleaned)
 	}
 	for _, r := range restores {
 		this := r.BackupID == c.backup.Node.BackupID
@@ -212,8 +215,8 @@ func (c *cleaner) checkEarlier(context.Context) error {
 	return nil
 }
 
-// settled ends a run on a volume that was cleaned with this backup before.
-func (c *cleaner) settled(was *wire.Cleaned) error {
+// settle ends a run on a volume that was cleaned with this backup before.
+func (c *cleaner) settle(was *wire.Cleaned) error {
 	if was.PeersForgotten != c.ForgetPeers && !c.DryRun {
 		return refuse("the volume was cleaned with backup %s at %s, with peers %s: to clean it again the other way and lose what was written since, say --again",
 			was.BackupID, was.Time.Format("2006-01-02T15:04:05Z07:00"), peersWord(was.PeersForgotten))
@@ -225,7 +228,7 @@ func (c *cleaner) settled(was *wire.Cleaned) error {
 	c.result.State, c.result.Ran, c.result.PeersForgotten = wire.StateUnchanged, ran, was.PeersForgotten
 	c.result.Tables, c.result.Files, c.result.Bytes, c.result.Cleaned = was.Tables, was.Files, was.Bytes, was.Time
 	c.say("backup %s was put in place at %s: nothing is done", was.BackupID, was.Time.Format("2006-01-02T15:04:05Z07:00"))
-	return errSettled
+	return nil
 }
 
 func peersWord(forgotten bool) string {
@@ -245,12 +248,12 @@ func (c *cleaner) hold(context.Context) error {
 	err := c.node.Hold()
 	var e *wire.Error
 	if errors.As(err, &e) && e.Kind == wire.KindLocked {
-		return exitWith(ExitLocked, err)
+		return flow.Fail(flow.Locked, err)
 	}
 	if err == nil && !c.DryRun {
 		err = c.disk.own(c.node.FlockPath())
 	}
-	return exitWith(ExitPrecondition, err)
+	return flow.Fail(flow.Precondition, err)
 }
 
 // verify compares every file of the snapshot with the documents. It may take

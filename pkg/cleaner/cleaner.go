@@ -4,13 +4,14 @@ package cleaner
 
 import (
 	"context"
-	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/casshook/casshook/pkg/agent/storage"
 	"github.com/casshook/casshook/pkg/agent/wire"
 	"github.com/casshook/casshook/pkg/document"
+	"github.com/casshook/casshook/pkg/flow"
 )
 
 // Options say which node's volumes are cleaned, and how.
@@ -65,17 +66,16 @@ type cleaner struct {
 	// id and dir are those of this restore.
 	id, dir string
 	plan    *cleanPlan
-	result  wire.CleanResult
+	// begun is set once the journal says that the volume is half cleaned.
+	begun  bool
+	result wire.CleanResult
 }
-
-// errSettled ends a run that has nothing to do.
-var errSettled = errors.New("nothing to do")
 
 // Clean puts the snapshot of a backup in place on the volumes of a node whose
 // Cassandra does not run: all keyspaces, those of the system included. It
 // verifies everything before it changes anything, moves no data, and can be
 // killed at any moment and run again. The snapshot and the documents stay.
-// ExitCode tells what an error leaves.
+// flow.CodeOf tells what an error leaves.
 func Clean(ctx context.Context, opts Options) (*wire.CleanResult, error) {
 	c, err := newCleaner(opts)
 	if err != nil {
@@ -85,68 +85,59 @@ func Clean(ctx context.Context, opts Options) (*wire.CleanResult, error) {
 	return c.run(ctx)
 }
 
-// cleanStep is one step; after the first that changes, a failure is half-way.
-type cleanStep struct {
-	name    string
-	do      func(context.Context) error
-	changes bool
-}
-
-func (c *cleaner) steps() []cleanStep {
-	steps := []cleanStep{
-		{"reading the documents", c.open, false},
-		{"looking at earlier restores", c.checkEarlier, false},
-		{"making sure that Cassandra is stopped", c.checkStopped, false},
-		{"taking the lock", c.hold, false},
-		{"verifying the snapshot", c.verify, false},
-		{"looking at what is live", c.look, false},
+// steps change nothing before "beginning the journal".
+func (c *cleaner) steps() []flow.Step {
+	steps := []flow.Step{
+		{Name: "reading the documents", Do: c.open},
+		{Name: "looking at earlier restores", Do: c.checkEarlier},
+		{Name: "making sure that Cassandra is stopped", Skip: c.settled, Do: c.checkStopped},
+		{Name: "taking the lock", Skip: c.settled, Do: c.hold},
+		{Name: "verifying the snapshot", Skip: c.settled, Do: c.verify},
+		{Name: "looking at what is live", Skip: c.settled, Do: c.look},
 	}
 	if c.DryRun {
 		return steps
 	}
-	return append(steps, []cleanStep{
-		{"making sure that Cassandra is still stopped", c.checkStopped, false},
-		{"beginning the journal", c.begin, false},
-		{"removing what is live", c.remove, true},
-		{"putting the snapshot in place", c.place, true},
-		{"putting its Data.db files in place", c.placeData, true},
-		{"checking what is in place", c.check, true},
-		{"writing the marker", c.mark, true},
+	return append(steps, []flow.Step{
+		{Name: "making sure that Cassandra is still stopped", Skip: c.settled, Do: c.checkStopped},
+		{Name: "beginning the journal", Skip: c.settled, Do: c.begin},
+		{Name: "removing what is live", Skip: c.settled, Do: c.remove, Destroys: true},
+		{Name: "putting the snapshot in place", Skip: c.settled, Do: c.place},
+		{Name: "putting its Data.db files in place", Skip: c.settled, Do: c.placeData},
+		{Name: "checking what is in place", Skip: c.settled, Do: c.check},
+		{Name: "writing the marker", Skip: c.settled, Do: c.mark},
 	}...)
 }
+
+// settled tells that there is nothing to do.
+func (c *cleaner) settled() bool { return c.result.State == wire.StateUnchanged }
 
 func (c *cleaner) run(ctx context.Context) (*wire.CleanResult, error) {
 	started := time.Now()
 	c.result.Started = started.UTC()
-	err := c.runSteps(ctx)
+	o := &observer{say: c.say}
+	err := flow.Run(ctx, c.steps(), o)
 	c.result.Seconds = time.Since(started).Seconds()
-	if err != nil && !errors.Is(err, errSettled) {
-		return nil, err
+	if err != nil {
+		return nil, c.failed(o.step, err)
 	}
 	return &c.result, nil
 }
 
-func (c *cleaner) runSteps(ctx context.Context) error {
-	for _, s := range c.steps() {
-		c.say("%s", s.name)
-		err := ctx.Err()
-		if err == nil {
-			err = s.do(ctx)
-		}
-		switch {
-		case err == nil, errors.Is(err, errSettled):
-		case s.changes:
-			return &exitError{ExitHalfWay, fmt.Errorf("%s: %w; the volume is half cleaned: do not start Cassandra, run the same command again", s.name, explain(err))}
-		case ctx.Err() != nil:
-			return &exitError{ExitInterrupted, fmt.Errorf("%s: interrupted, nothing was changed", s.name)}
-		default:
-			return exitWith(ExitFailed, fmt.Errorf("%s: %w", s.name, err))
-		}
-		if err != nil {
-			return err
-		}
+// failed says which step failed, and in what state the volume is. With its journal
+// begun it counts as half cleaned, even where an interruption came before the first
+// removal.
+func (c *cleaner) failed(step string, err error) error {
+	if !strings.HasPrefix(err.Error(), step+": ") { // of an interruption, flow says where it came
+		err = fmt.Errorf("%s: %w", step, err)
 	}
-	return nil
+	switch code := flow.CodeOf(err); {
+	case code == flow.HalfWay, code == flow.Interrupted && c.begun:
+		return flow.Recode(flow.HalfWay, fmt.Errorf("%w; the volume is half cleaned: do not start Cassandra, run the same command again", explain(err)))
+	case code == flow.Interrupted:
+		return flow.Recode(code, fmt.Errorf("%s: interrupted, nothing was changed", step))
+	}
+	return err
 }
 
 func (c *cleaner) say(format string, args ...any) {
@@ -154,3 +145,23 @@ func (c *cleaner) say(format string, args ...any) {
 		c.Progress(fmt.Sprintf(format, args...))
 	}
 }
+
+// observer says which step begins, and knows it when the run has failed.
+type observer struct {
+	say  func(format string, args ...any)
+	step string
+}
+
+var _ flow.Observer = (*observer)(nil)
+
+// Begin implements flow.Observer.
+func (o *observer) Begin(step string) {
+	o.step = step
+	o.say("%s", step)
+}
+
+// End implements flow.Observer.
+func (o *observer) End(string, time.Duration, error) {}
+
+// Progress implements flow.Observer.
+func (o *observer) Progress(message string) { o.say("%s", message) }

@@ -17,6 +17,7 @@ import (
 	"github.com/casshook/casshook/pkg/agent/storage"
 	"github.com/casshook/casshook/pkg/agent/wire"
 	"github.com/casshook/casshook/pkg/document"
+	"github.com/casshook/casshook/pkg/flow"
 	"github.com/casshook/casshook/pkg/sstable"
 )
 
@@ -59,65 +60,65 @@ func TestCleanRefuses(t *testing.T) {
 	node := func(w *wreck) string { return w.path("casshook", testID, document.NodeFile) }
 	for name, tt := range map[string]struct {
 		change func(w *wreck, o *Options)
-		code   int
+		code   flow.Code
 		text   string
 	}{
-		"no volume":         {func(_ *wreck, o *Options) { o.Volume = "" }, ExitUsage, "say --volume DIR"},
-		"no backup id":      {func(_ *wreck, o *Options) { o.Backup = "nightly" }, ExitUsage, `"nightly" is no backup id`},
-		"a directory twice": {func(_ *wreck, o *Options) { o.Data[1] = o.Data[0] }, ExitUsage, "is named twice"},
-		"volume not there":  {func(_ *wreck, o *Options) { o.Volume += "x" }, ExitPrecondition, "no such file"},
-		"data not there":    {func(_ *wreck, o *Options) { o.Data[1] += "x" }, ExitPrecondition, "no such file"},
-		"no backup":         {func(w *wreck, _ *Options) { require.NoError(w.t, os.RemoveAll(w.path("casshook"))) }, ExitPrecondition, "no backup on the volume"},
-		"not this backup":   {func(_ *wreck, o *Options) { o.Backup = otherID }, ExitPrecondition, "which has " + testID},
+		"no volume":         {func(_ *wreck, o *Options) { o.Volume = "" }, flow.Usage, "say --volume DIR"},
+		"no backup id":      {func(_ *wreck, o *Options) { o.Backup = "nightly" }, flow.Usage, `"nightly" is no backup id`},
+		"a directory twice": {func(_ *wreck, o *Options) { o.Data[1] = o.Data[0] }, flow.Usage, "is named twice"},
+		"volume not there":  {func(_ *wreck, o *Options) { o.Volume += "x" }, flow.Precondition, "no such file"},
+		"data not there":    {func(_ *wreck, o *Options) { o.Data[1] += "x" }, flow.Precondition, "no such file"},
+		"no backup":         {func(w *wreck, _ *Options) { require.NoError(w.t, os.RemoveAll(w.path("casshook"))) }, flow.Precondition, "no backup on the volume"},
+		"not this backup":   {func(_ *wreck, o *Options) { o.Backup = otherID }, flow.Precondition, "which has " + testID},
 		"not complete": {func(w *wreck, _ *Options) {
 			require.NoError(w.t, os.Remove(w.path("casshook", testID, "COMPLETE")))
-		}, ExitCorrupt, "no COMPLETE"},
+		}, flow.Corrupt, "no COMPLETE"},
 		"not complete, named": {func(w *wreck, o *Options) {
 			o.Backup = testID
 			require.NoError(w.t, os.Remove(w.path("casshook", testID, "COMPLETE")))
-		}, ExitCorrupt, "no COMPLETE"},
+		}, flow.Corrupt, "no COMPLETE"},
 		"changed document": {func(w *wreck, _ *Options) {
 			content, _ := os.ReadFile(node(w))
 			replace(w, node(w), string(content)+"\n")
-		}, ExitCorrupt, "differs from what COMPLETE recorded"},
-		"another node's":       {func(_ *wreck, o *Options) { o.HostID = "h2" }, ExitPrecondition, "it is another node's"},
-		"too few directories":  {func(_ *wreck, o *Options) { o.Data = o.Data[:1] }, ExitPrecondition, "1 are given: say --data DIR for each"},
-		"the original volume":  {func(_ *wreck, o *Options) { o.VolumeID = "" }, ExitPrecondition, "say --in-place"},
-		"commit log not there": {func(w *wreck, _ *Options) { require.NoError(w.t, os.RemoveAll(w.path("commitlog"))) }, ExitPrecondition, "say --commitlog DIR"},
-		"commit log a file":    {func(w *wreck, _ *Options) { replace(w, w.path("commitlog"), "x") }, ExitPrecondition, "not a directory"},
+		}, flow.Corrupt, "differs from what COMPLETE recorded"},
+		"another node's":       {func(_ *wreck, o *Options) { o.HostID = "h2" }, flow.Precondition, "it is another node's"},
+		"too few directories":  {func(_ *wreck, o *Options) { o.Data = o.Data[:1] }, flow.Precondition, "1 are given: say --data DIR for each"},
+		"the original volume":  {func(_ *wreck, o *Options) { o.VolumeID = "" }, flow.Precondition, "say --in-place"},
+		"commit log not there": {func(w *wreck, _ *Options) { require.NoError(w.t, os.RemoveAll(w.path("commitlog"))) }, flow.Precondition, "say --commitlog DIR"},
+		"commit log a file":    {func(w *wreck, _ *Options) { replace(w, w.path("commitlog"), "x") }, flow.Precondition, "not a directory"},
 		"commit log elsewhere": {func(w *wreck, _ *Options) {
 			require.NoError(w.t, errors.Join(os.RemoveAll(w.path("commitlog")), os.Symlink("../outside", w.path("commitlog"))))
-		}, ExitPrecondition, "say --commitlog DIR"},
-		"hints not there": {func(_ *wreck, o *Options) { o.Hints = "/nowhere" }, ExitPrecondition, "say --hints DIR"},
-		"live file open":  {func(w *wreck, _ *Options) { keepOpen(w, filepath.Join(w.live(1), "nb-77-big-Data.db")) }, ExitPrecondition, "Cassandra runs on this volume"},
-		"commit log open": {func(w *wreck, _ *Options) { keepOpen(w, w.path("commitlog", "CommitLog-7-1.log")) }, ExitPrecondition, "Cassandra runs on this volume"},
+		}, flow.Precondition, "say --commitlog DIR"},
+		"hints not there": {func(_ *wreck, o *Options) { o.Hints = "/nowhere" }, flow.Precondition, "say --hints DIR"},
+		"live file open":  {func(w *wreck, _ *Options) { keepOpen(w, filepath.Join(w.live(1), "nb-77-big-Data.db")) }, flow.Precondition, "Cassandra runs on this volume"},
+		"commit log open": {func(w *wreck, _ *Options) { keepOpen(w, w.path("commitlog", "CommitLog-7-1.log")) }, flow.Precondition, "Cassandra runs on this volume"},
 		"index open": {func(w *wreck, _ *Options) {
 			keepOpen(w, filepath.Join(w.data[0], "ks", "b-"+id32(5), ".created_since", "nb-4-big-Data.db"))
-		}, ExitPrecondition, "Cassandra runs on this volume"},
-		"snapshot file gone":  {func(w *wreck, _ *Options) { require.NoError(w.t, os.Remove(w.snapshotFile("Index.db"))) }, ExitCorrupt, "lacks Index.db"},
-		"snapshot file short": {func(w *wreck, _ *Options) { replace(w, w.snapshotFile("Data.db"), "x") }, ExitCorrupt, "the backup recorded"},
+		}, flow.Precondition, "Cassandra runs on this volume"},
+		"snapshot file gone":  {func(w *wreck, _ *Options) { require.NoError(w.t, os.Remove(w.snapshotFile("Index.db"))) }, flow.Corrupt, "lacks Index.db"},
+		"snapshot file short": {func(w *wreck, _ *Options) { replace(w, w.snapshotFile("Data.db"), "x") }, flow.Corrupt, "the backup recorded"},
 		"snapshot file a link": {func(w *wreck, _ *Options) {
 			f := w.snapshotFile("Filter.db")
 			require.NoError(w.t, errors.Join(os.Remove(f), os.Symlink("x", f)))
-		}, ExitCorrupt, "is no regular file"},
+		}, flow.Corrupt, "is no regular file"},
 		"flipped bit": {func(w *wreck, o *Options) {
 			o.Full = true
 			f := w.snapshotFile("Data.db")
 			content, _ := os.ReadFile(f)
 			replace(w, f, strings.ToUpper(string(content)))
-		}, ExitCorrupt, "checksum of Data.db differs"},
+		}, flow.Corrupt, "checksum of Data.db differs"},
 		"a directory in the way": {func(w *wreck, _ *Options) {
 			dir := filepath.Join(w.live(0), filepath.Base(w.snapshotFile("Index.db")))
 			require.NoError(w.t, errors.Join(os.RemoveAll(dir), os.Mkdir(dir, 0o755)))
-		}, ExitPrecondition, "is no file: move it away"},
-		"a file for the index": {func(w *wreck, _ *Options) { w.write(filepath.Join(w.live(0), ".a_idx"), "x") }, ExitPrecondition, ".a_idx is no directory of its own: move it away"},
+		}, flow.Precondition, "is no file: move it away"},
+		"a file for the index": {func(w *wreck, _ *Options) { w.write(filepath.Join(w.live(0), ".a_idx"), "x") }, flow.Precondition, ".a_idx is no directory of its own: move it away"},
 		"a table elsewhere": {func(w *wreck, _ *Options) {
 			require.NoError(w.t, errors.Join(os.Rename(w.live(0), w.path("moved")), os.Symlink("../../moved", w.live(0))))
-		}, ExitPrecondition, "casshook follows no links"},
+		}, flow.Precondition, "casshook follows no links"},
 		"snapshots elsewhere": {func(w *wreck, _ *Options) {
 			s := filepath.Join(w.live(0), "snapshots")
 			require.NoError(w.t, errors.Join(os.Rename(s, w.path("moved")), os.Symlink("../../../moved", s)))
-		}, ExitPrecondition, "casshook follows no links"},
+		}, flow.Precondition, "casshook follows no links"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -131,7 +132,7 @@ func TestCleanRefuses(t *testing.T) {
 			for _, opts.DryRun = range []bool{true, false} {
 				_, err := Clean(t.Context(), opts)
 				require.ErrorContains(t, err, tt.text)
-				require.Equal(t, tt.code, ExitCode(err), err)
+				require.Equal(t, tt.code, flow.CodeOf(err), err)
 			}
 			sameTree(t, before, portrait(t, root), "refused")
 		})
@@ -144,7 +145,7 @@ func TestCleanTakesTurnsWithAgents(t *testing.T) {
 	c := hold(t, w.node(""))
 	before := portrait(t, root)
 	_, err := Clean(t.Context(), wreckOptions(root, false))
-	require.Equal(t, ExitLocked, ExitCode(err))
+	require.Equal(t, flow.Locked, flow.CodeOf(err))
 	require.ErrorContains(t, err, "another agent works on")
 	sameTree(t, before, portrait(t, root), "locked")
 	require.NoError(t, c.lock(wire.LockRelease, "me"))
@@ -194,7 +195,7 @@ func TestCleanOfAVolumeThatOnlyTheStorageKnows(t *testing.T) {
 				return
 			}
 			require.ErrorContains(t, err, tt.text)
-			require.Equal(t, ExitPrecondition, ExitCode(err))
+			require.Equal(t, flow.Precondition, flow.CodeOf(err))
 			sameTree(t, before, portrait(t, root), "refused")
 		})
 	}
@@ -262,7 +263,7 @@ func TestCleanChoosesTheNewest(t *testing.T) {
 	require.Equal(t, otherID, chosen())
 	w.write(w.path("casshook", otherID, "COMPLETE"), "torn")
 	_, err = Clean(t.Context(), opts)
-	require.Equal(t, ExitCorrupt, ExitCode(err), "it claims to be complete: an older one is not what was asked for")
+	require.Equal(t, flow.Corrupt, flow.CodeOf(err), "it claims to be complete: an older one is not what was asked for")
 	opts.Backup = testID
 	require.Equal(t, testID, chosen())
 }
@@ -351,10 +352,10 @@ func TestCleanErrors(t *testing.T) {
 				}
 				require.ErrorIs(t, err, syscall.EIO)
 				if begun {
-					require.Equal(t, ExitHalfWay, ExitCode(err))
+					require.Equal(t, flow.HalfWay, flow.CodeOf(err))
 					require.ErrorContains(t, err, "run the same command again")
 				} else {
-					require.Equal(t, ExitPrecondition, ExitCode(err))
+					require.Equal(t, flow.Precondition, flow.CodeOf(err))
 					sameTree(t, live, withoutRestores(portrait(t, root)), "before anything was changed")
 				}
 				r, err := Clean(t.Context(), wreckOptions(root, false))
@@ -394,7 +395,7 @@ func TestCleanOnAFullDisk(t *testing.T) {
 	t.Run("when linking", func(t *testing.T) {
 		t.Parallel()
 		root, err := full(t, func(name, _ string) bool { return name == "link" })
-		require.Equal(t, ExitHalfWay, ExitCode(err))
+		require.Equal(t, flow.HalfWay, flow.CodeOf(err))
 		require.ErrorContains(t, err, "the file system is full, free some space")
 		_, err = Clean(t.Context(), wreckOptions(root, false))
 		require.NoError(t, err)
@@ -402,7 +403,7 @@ func TestCleanOnAFullDisk(t *testing.T) {
 	t.Run("before the journal", func(t *testing.T) {
 		t.Parallel()
 		root, err := full(t, func(name, _ string) bool { return name == "write" })
-		require.Equal(t, ExitPrecondition, ExitCode(err))
+		require.Equal(t, flow.Precondition, flow.CodeOf(err))
 		require.ErrorContains(t, err, "free some space")
 		require.NoDirExists(t, filepath.Join(root, "volume", "casshook", "restore-"+cleanID(testID, restoredVolume)))
 		require.FileExists(t, filepath.Join(root, "volume", "commitlog", "CommitLog-7-1.log"))
@@ -432,21 +433,26 @@ func TestCleanInterrupted(t *testing.T) {
 		}
 	}
 	_, err := Clean(ctx, opts)
-	require.Equal(t, ExitInterrupted, ExitCode(err))
+	require.Equal(t, flow.Interrupted, flow.CodeOf(err))
+	require.EqualError(t, err, "verifying the snapshot: interrupted, nothing was changed")
 	sameTree(t, before, portrait(t, root), "interrupted")
 
-	ctx, cancel = context.WithCancel(t.Context())
-	c, err := newCleaner(wreckOptions(root, false))
-	require.NoError(t, err)
-	c.disk.before = func(name, _ string) error {
-		if name == "link" {
-			cancel()
+	const half = ": interrupted: context canceled; the volume is half cleaned: do not start Cassandra, run the same command again"
+	for at, want := range map[string]string{"journal": "removing what is live" + half, "link": "putting the snapshot in place" + half} {
+		ctx, cancel = context.WithCancel(t.Context())
+		c, err := newCleaner(wreckOptions(root, false))
+		require.NoError(t, err)
+		c.disk.before = func(name, _ string) error {
+			if name == at {
+				cancel()
+			}
+			return nil
 		}
-		return nil
+		_, err = c.run(ctx)
+		c.node.Close()
+		require.Equal(t, flow.HalfWay, flow.CodeOf(err))
+		require.EqualError(t, err, want)
 	}
-	_, err = c.run(ctx)
-	c.node.Close()
-	require.Equal(t, ExitHalfWay, ExitCode(err))
 	_, err = Clean(t.Context(), wreckOptions(root, false))
 	require.NoError(t, err)
 	w.oneFile(false)
@@ -466,7 +472,7 @@ func TestCleanNoticesAStart(t *testing.T) {
 		return nil
 	}
 	_, err = c.run(t.Context())
-	require.Equal(t, ExitHalfWay, ExitCode(err))
+	require.Equal(t, flow.HalfWay, flow.CodeOf(err))
 	require.ErrorContains(t, err, "was Cassandra started?")
 	require.NoFileExists(t, filepath.Join(c.dir, storage.CleanedFile))
 }
@@ -487,7 +493,7 @@ func TestCleanWithoutLeases(t *testing.T) {
 			require.NoError(t, err)
 			continue
 		}
-		require.Equal(t, ExitPrecondition, ExitCode(err))
+		require.Equal(t, flow.Precondition, flow.CodeOf(err))
 		require.ErrorContains(t, err, "--assume-stopped")
 	}
 	opts := wreckOptions(root, false)
@@ -544,7 +550,7 @@ func TestCleanIsSeenByTheAgent(t *testing.T) {
 		Tables: first.Tables, Files: first.Files, Bytes: first.Bytes}, r.Cleaned)
 	require.True(t, v.Backups[0].Complete, "the backup stays")
 	_, err := Clean(t.Context(), wreckOptions(root, true))
-	require.Equal(t, ExitPrecondition, ExitCode(err))
+	require.Equal(t, flow.Precondition, flow.CodeOf(err))
 	require.ErrorContains(t, err, "with peers kept")
 }
 
@@ -588,7 +594,7 @@ func TestCleanBesideOnlineRestores(t *testing.T) {
 			require.NoError(t, c.lock(wire.LockRelease, "me"))
 			before := portrait(t, root)
 			_, err = Clean(t.Context(), wreckOptions(root, false))
-			require.Equal(t, ExitPrecondition, ExitCode(err))
+			require.Equal(t, flow.Precondition, flow.CodeOf(err))
 			require.ErrorContains(t, err, "say --again")
 			sameTree(t, before, portrait(t, root), how)
 			opts := wreckOptions(root, false)
@@ -620,7 +626,7 @@ func TestCleanBesideOnlineRestores(t *testing.T) {
 		require.Equal(t, own, left, "what was put in place stays when the snapshot goes")
 		require.NoError(t, c.lock(wire.LockRelease, "me"))
 		_, err = Clean(t.Context(), wreckOptions(root, false))
-		require.Equal(t, ExitPrecondition, ExitCode(err))
+		require.Equal(t, flow.Precondition, flow.CodeOf(err))
 		require.ErrorContains(t, err, "no backup on the volume")
 		require.FileExists(t, w.path("casshook", storage.RestorePrefix+r.RestoreID, storage.CleanedFile), "the marker stays")
 	})
@@ -671,7 +677,7 @@ func TestCleanAgain(t *testing.T) {
 	}
 	_, err = c.run(t.Context())
 	c.node.Close()
-	require.Equal(t, ExitHalfWay, ExitCode(err))
+	require.Equal(t, flow.HalfWay, flow.CodeOf(err))
 	require.NoFileExists(t, filepath.Join(c.dir, storage.CleanedFile))
 	r, err := Clean(t.Context(), opts)
 	require.NoError(t, err)

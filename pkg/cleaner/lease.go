@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/casshook/casshook/pkg/agent/storage"
+	"github.com/casshook/casshook/pkg/flow"
 	"github.com/casshook/casshook/pkg/sstable"
 )
 
@@ -70,7 +71,7 @@ func setLease(f *os.File, kind uintptr) syscall.Errno {
 func (c *cleaner) checkStopped(ctx context.Context) error {
 	files, err := c.keptOpen()
 	if err != nil {
-		return exitWith(ExitPrecondition, err)
+		return flow.Fail(flow.Precondition, err)
 	}
 	unknown := 0
 	for _, path := range files {
@@ -87,7 +88,7 @@ func (c *cleaner) checkStopped(ctx context.Context) error {
 		case errors.Is(err, errNoLeases):
 			return refuse("whether Cassandra runs cannot be found out: %w; when you know that it does not, say --assume-stopped", err)
 		default:
-			return exitWith(ExitPrecondition, err)
+			return flow.Fail(flow.Precondition, err)
 		}
 	}
 	c.say("%d files are open nowhere", len(files)-unknown)

@@ -12,6 +12,7 @@ import (
 	"github.com/casshook/casshook/pkg/agent/storage"
 	"github.com/casshook/casshook/pkg/agent/wire"
 	"github.com/casshook/casshook/pkg/document"
+	"github.com/casshook/casshook/pkg/flow"
 	"github.com/casshook/casshook/pkg/sstable"
 )
 
@@ -71,7 +72,7 @@ func (c *cleaner) want() (w wanted, known map[string]bool, blocked []string, err
 		for _, s := range t.SSTables {
 			led, err := c.wantSSTable(w, t, s)
 			if err != nil {
-				return nil, nil, nil, exitWith(ExitCorrupt, err)
+				return nil, nil, nil, flow.Fail(flow.Corrupt, err)
 			}
 			blocked = append(blocked, led...)
 		}
@@ -153,12 +154,12 @@ func (c *cleaner) makePlan() (*cleanPlan, error) {
 	p := &cleanPlan{blocked: blocked, emptied: []wire.Emptied{}, cleared: []wire.Emptied{}, foreign: []string{}}
 	for _, dataDir := range c.Data {
 		if err := p.dataDir(dataDir, w, known); err != nil {
-			return nil, exitWith(ExitPrecondition, err)
+			return nil, flow.Fail(flow.Precondition, err)
 		}
 	}
 	for _, d := range c.clear {
 		if err := p.clear(d); err != nil {
-			return nil, exitWith(ExitPrecondition, err)
+			return nil, flow.Fail(flow.Precondition, err)
 		}
 	}
 	p.missing(w)

@@ -14,8 +14,8 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/casshook/casshook/pkg/agent/wire"
-	"github.com/casshook/casshook/pkg/cleaner"
 	"github.com/casshook/casshook/pkg/cli"
+	"github.com/casshook/casshook/pkg/flow"
 	"github.com/casshook/casshook/test/lab/cassandra"
 	"github.com/casshook/casshook/test/lab/zoo"
 )
@@ -67,7 +67,7 @@ func TestBothWays(t *testing.T) {
 	w.hook(t, "after-restore", "--in-place")
 	w.kill(t)
 	code, _, reason := w.clean(t, "--in-place")
-	require.Equal(t, cleaner.ExitPrecondition, code)
+	require.Equal(t, flow.Precondition, code)
 	require.Contains(t, reason, "no backup on the volume", "the hook removed it when it was done")
 	w.start(t)
 	w.same(t, want)

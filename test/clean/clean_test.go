@@ -13,7 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/casshook/casshook/pkg/agent/wire"
-	"github.com/casshook/casshook/pkg/cleaner"
+	"github.com/casshook/casshook/pkg/flow"
 	"github.com/casshook/casshook/test/lab/cassandra"
 	"github.com/casshook/casshook/test/lab/volume"
 	"github.com/casshook/casshook/test/lab/zoo"
@@ -46,7 +46,7 @@ func TestZoo(t *testing.T) {
 
 			before := w.names(t)
 			code, _, reason := w.clean(t, "--in-place")
-			require.Equal(t, cleaner.ExitPrecondition, code)
+			require.Equal(t, flow.Precondition, code)
 			require.Contains(t, reason, "Cassandra runs on this volume")
 			for path := range before {
 				if _, err := os.Lstat(path); err != nil { // Cassandra itself may compact and switch its commit log
