@@ -10,9 +10,16 @@ E2E ?=
 # The tests are a module of their own, so that the product's go.mod has only what the product uses.
 TESTS := go -C test
 TAGS := ring,kube,clean,debian,btrfs
+# FULL=1 has the suites run all that they have: the tests with the build tag full, too. docs/developing.md says what that is.
+FULL ?=
+SUITE := $(if $(FULL),$(shell echo ,full))
+# How many tests with rings or datacenters of their own run at once.
+PARALLEL ?= 2
+E2E_PARALLEL ?= 3
+RINGS = $(shell cd test && grep -rl --include='*_test.go' '^//go:build ring' . | xargs -n 1 dirname | sort -u)
 LAB := $(TESTS) run ./lab/cmd/lab
 
-.PHONY: build stage image lab-up lab-down lab-status lab-purge lab-image e2e test-lab test-clean demo-k8s test test-unit test-ring lint demo demo-clean bench reference
+.PHONY: build stage image lab-up lab-down lab-status lab-purge lab-image e2e test-lab test-clean demo-k8s test test-all test-unit test-ring lint demo demo-clean bench reference
 
 build: ## static binaries in bin/, the agents for both architectures in bin/agents/
 	@mkdir -p bin/agents
@@ -31,14 +38,22 @@ image: ## OCI and docker archives of the image for both architectures in bin/ima
 	for arch in amd64 arm64; do $(MAKE) --no-print-directory stage ARCH=$$arch STAGE=bin/stage/$$arch || exit 1; done
 	$(TESTS) run ./pack -version $(VERSION) -stage $(CURDIR)/bin/stage -out $(CURDIR)/bin/image
 
-test: test-unit test-ring ## everything but the demo; needs Go, Java 17, Maven
+test: test-unit test-ring ## unit tests, and the tests on real Cassandra; needs Go, a C compiler, Java 17, Maven
 
-test-unit: ## seconds, no Cassandra
+test-all: ## all that there is, once, in full; needs what make lab-up needs
+	$(MAKE) FULL=1 test
+	$(MAKE) test-clean
+	$(MAKE) test-lab
+	$(MAKE) FULL=1 e2e
+	$(MAKE) demo-k8s
+	$(MAKE) lab-down
+
+test-unit: ## no Cassandra; with the race detector
 	go test -race ./...
 	$(TESTS) test -race ./...
 
-test-ring: ## real Cassandra rings, one package after the other
-	$(TESTS) test -tags ring -p 1 -timeout 40m -count 1 ./...
+test-ring: ## real Cassandra rings, one package after the other; FULL=1 for all of them
+	$(TESTS) test -tags ring$(SUITE) -p 1 -parallel $(PARALLEL) -timeout 60m -count 1 -v $(RINGS)
 
 lint:
 	@test -z "$$(gofmt -l cmd pkg test)" || { gofmt -l cmd pkg test; echo "gofmt would change these files"; exit 1; }
@@ -46,10 +61,10 @@ lint:
 	$(TESTS) mod tidy -diff
 	go vet ./...
 	go vet -tags $(TAGS) ./...
-	$(TESTS) vet ./...
 	$(TESTS) vet -tags $(TAGS) ./...
+	$(TESTS) vet -tags $(TAGS),full ./...
 	go run $(STATICCHECK) -tags $(TAGS) ./...
-	$(TESTS) run $(STATICCHECK) -tags $(TAGS) ./...
+	$(TESTS) run $(STATICCHECK) -tags $(TAGS),full ./...
 	go -C test/lab/kube/modules/csi vet ./...
 
 lab-up: ## a real single-node Kubernetes on this machine; needs root, Linux, Go, Java 17, Maven, Debian
@@ -70,9 +85,9 @@ lab-image:
 	$(TESTS) run ./pack -name casshook.lab/casshook -version e2e -arch amd64 -stage $(CURDIR)/bin/stage -out $(CURDIR)/bin/lab
 	$(LAB) kube load $(CURDIR)/bin/lab/casshook-e2e-amd64.tar
 
-e2e: ## end to end in Kubernetes: in the lab, or where $KUBECONFIG points
+e2e: ## end to end in Kubernetes: in the lab, or where $KUBECONFIG points; FULL=1 for all of it
 	$(if $(KUBECONFIG),,$(MAKE) --no-print-directory lab-up lab-image)
-	$(TESTS) test -tags kube -count 1 -timeout 60m -v ./e2e $(E2E)
+	$(TESTS) test -tags kube$(SUITE) -parallel $(E2E_PARALLEL) -count 1 -timeout 90m -v ./e2e $(E2E)
 
 test-lab: ## the lab itself: up, killed, down, what is left
 	go -C test/lab/kube/modules/csi test ./...

@@ -48,8 +48,8 @@ func build(m *testing.M) int {
 	return m.Run()
 }
 
-// commitLogSync is longer than the lab's commitlog_sync_period.
-const commitLogSync = 2500 * time.Millisecond
+// commitLogSync is many times the lab's commitlog_sync_period, since a busy machine is late.
+const commitLogSync = 2 * time.Second
 
 // world is one node with a zoo.
 type world struct {

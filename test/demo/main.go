@@ -161,7 +161,7 @@ func (d *demo) disaster(ctx context.Context) error {
 		fmt.Printf("  ✗ %s\n", what)
 	}
 	d.say("All nodes are killed, their volumes replaced by copies, and started again")
-	time.Sleep(2 * time.Second) // the commit log is written every second
+	time.Sleep(2 * time.Second) // the commit log is synced ten times a second
 	if err := d.ring.Kill(ctx); err != nil {
 		return err
 	}

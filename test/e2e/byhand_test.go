@@ -1,4 +1,4 @@
-//go:build kube
+//go:build kube && full
 
 package e2e
 
@@ -20,7 +20,7 @@ import (
 // steps that it tells in words. casshook may do there what the generated Role says.
 func (e *example) byHand(t *testing.T) {
 	dir := t.TempDir()
-	e.generate(t, "all", "--kasten-namespace="+kastenNamespace, "--out="+dir)
+	e.generate(t, "all", "--kasten-namespace="+e.kastenNamespace, "--out="+dir)
 	s := e.shell(t, dir)
 	s.must(t, "kubectl", "apply", "-k", "blueprints/rbac")
 	e.awaitRights(t)
@@ -69,7 +69,7 @@ func (e *example) byHand(t *testing.T) {
 func (e *example) modest(t *testing.T) string {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "casshook")
-	kubeconfig := e.kubeconfigOf(t, kastenNamespace, hookAccount)
+	kubeconfig := e.kubeconfigOf(t, e.kastenNamespace, hookAccount)
 	require.NoError(t, os.WriteFile(path, []byte("#!/bin/sh\nKUBECONFIG='"+kubeconfig+"' exec casshook \"$@\"\n"), 0o700))
 	return path
 }

@@ -1,4 +1,4 @@
-//go:build kube
+//go:build kube && full
 
 package e2e
 
@@ -10,7 +10,6 @@ import (
 	gocql "github.com/apache/cassandra-gocql-driver/v2"
 	"github.com/stretchr/testify/require"
 	corev1 "k8s.io/api/core/v1"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	kastenstandin "github.com/casshook/casshook/test/lab/kasten-standin"
 	"github.com/casshook/casshook/test/lab/site"
@@ -86,7 +85,7 @@ func spread(t *testing.T, session *gocql.Session, datacenters ...string) {
 // reachOut adds a datacenter to the ring that lies in another namespace.
 func (w *world) reachOut(t *testing.T, near site.Datacenter) {
 	t.Helper()
-	far := open(t, "wide-far")
+	far := w.beside(t, "wide-far")
 	user, password, err := w.Superuser(t.Context(), near)
 	require.NoError(t, err)
 	far.secret(t, near.SuperuserSecret(), corev1.SecretTypeOpaque, map[string]string{"username": user, "password": password})
@@ -98,15 +97,4 @@ func (w *world) reachOut(t *testing.T, near site.Datacenter) {
 	far.ready(t, d)
 	w.refused(t, 3, run{args: []string{"before-backup"}}, "the ring has a node that this run does not see: "+w.address(t, d))
 	require.Empty(t, far.leftovers(t, d))
-}
-
-// address is that of a datacenter's first pod.
-func (w *world) address(t *testing.T, d site.Datacenter) string {
-	t.Helper()
-	pods, err := w.Pods(t.Context(), d)
-	require.NoError(t, err)
-	require.NotEmpty(t, pods)
-	pod, err := w.Core.CoreV1().Pods(d.Namespace).Get(t.Context(), pods[0], metav1.GetOptions{})
-	require.NoError(t, err)
-	return pod.Status.PodIP
 }

@@ -22,7 +22,7 @@ import (
 	"github.com/casshook/casshook/test/lab/site"
 )
 
-// Namespaces of TestDoctor, and what it has in the cluster's scope.
+// Namespaces of mendNamespace, and what it has in the cluster's scope.
 const (
 	doctorNamespace = "doc-cassandra"
 	doctorKasten    = "doc-kasten"
@@ -35,7 +35,7 @@ func doctorWorld(t *testing.T) *world {
 	t.Helper()
 	s, err := site.Open(t.Context())
 	require.NoError(t, err)
-	w := &world{Site: s, namespace: doctorNamespace}
+	w := &world{Site: s, namespace: doctorNamespace, kastenNamespace: doctorKasten}
 	clean := func(ctx context.Context) {
 		for _, namespace := range []string{doctorNamespace, doctorKasten} {
 			require.NoError(t, s.RemoveNamespace(ctx, namespace, removeLimit))
@@ -99,8 +99,8 @@ func (w *world) generated(t *testing.T, kind string, flags ...string) {
 	soon(t, "the objects of "+kind, func(ctx context.Context) error { return w.Apply(ctx, stdout.String()) })
 }
 
-// TestDoctor mends a namespace, finding by finding, until nothing would fail, and then breaks it again.
-func TestDoctor(t *testing.T) {
+// mendNamespace mends a namespace, finding by finding, until nothing would fail, and then breaks it again.
+func mendNamespace(t *testing.T) {
 	w := doctorWorld(t)
 	w.ill(t, "datacenter", "account", "rbac")
 	w.create(t, site.Datacenter{Name: "dc1", Cluster: "doc", Size: 1})

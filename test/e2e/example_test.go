@@ -34,18 +34,18 @@ type example struct {
 	want       zoo.Digests
 }
 
-// TestExample plays the stories of examples/ by the commands that stand in README.md and in the files beside the examples. Each
+// story is one of examples/.
+type story struct {
+	name string
+	play func(*testing.T)
+}
+
+// playExamples plays the stories of examples/ by the commands that stand in README.md and in the files beside the examples. Each
 // leaves the ring as it found it, so that they need one only.
-func TestExample(t *testing.T) {
+func playExamples(t *testing.T) {
 	e := newExample(t)
-	for _, story := range []struct {
-		name string
-		play func(*testing.T)
-	}{
-		{"PolicyHooks", e.policyHooks},
-		{"ResourceBound", e.resourceBound},
-		{"ByHand", e.byHand},
-	} {
+	stories := []story{{"PolicyHooks", e.policyHooks}, {"ResourceBound", e.resourceBound}}
+	for _, story := range append(stories, e.moreStories()...) {
 		require.True(t, t.Run(story.name, func(t *testing.T) {
 			story.play(t)
 			e.same(t, e.datacenter, e.want)
@@ -68,7 +68,7 @@ func newExample(t *testing.T) *example {
 		e.define(t, k)
 	}
 	require.NoError(t, e.Apply(t.Context(), "apiVersion: config.kio.kasten.io/v1alpha1\nkind: Profile\nmetadata: {name: "+exampleProfile+
-		", namespace: "+kastenNamespace+"}\nspec: {type: Location, locationSpec: {type: ObjectStore}}\n"))
+		", namespace: "+e.kastenNamespace+"}\nspec: {type: Location, locationSpec: {type: ObjectStore}}\n"))
 	if !e.snapshotsByKasten(t) { // as in the lab
 		e.snapshotClass(t, "casshook-e2e")
 	}
@@ -120,7 +120,7 @@ func (e *example) resourceBound(t *testing.T) {
 // end it is content.
 func (e *example) followed(t *testing.T, s shell, story [][]string) {
 	t.Helper()
-	err := e.Core.CoreV1().ServiceAccounts(kastenNamespace).Delete(t.Context(), hookAccount, metav1.DeleteOptions{})
+	err := e.Core.CoreV1().ServiceAccounts(e.kastenNamespace).Delete(t.Context(), hookAccount, metav1.DeleteOptions{})
 	require.True(t, err == nil || apierrors.IsNotFound(err), "what other tests left: %v", err)
 	for _, words := range story {
 		if words = e.fill(words); words[1] != "doctor" {
@@ -162,7 +162,7 @@ func (e *example) fill(words []string) []string {
 		filled = append(filled, word)
 	}
 	if words[0] == "casshook" {
-		filled = append(filled, "--kasten-namespace="+kastenNamespace)
+		filled = append(filled, "--kasten-namespace="+e.kastenNamespace)
 	}
 	return filled
 }
@@ -172,7 +172,7 @@ func (e *example) fromServer(t *testing.T) *kastenstandin.Kasten {
 	t.Helper()
 	k := e.kasten(t)
 	for _, kind := range []kind{blueprints(), bindings(), transformSets(), policies()} {
-		for _, object := range e.objects(t, kind, kastenNamespace) {
+		for _, object := range e.objects(t, kind, e.kastenNamespace) {
 			require.NoError(t, k.Catalog.Add(manifest(t, object)), object.GetName())
 		}
 	}
@@ -186,10 +186,10 @@ func (e *example) runPolicy(t *testing.T, k *kastenstandin.Kasten, frozen string
 	var run struct {
 		Spec struct{ Subject kastenstandin.ActionSubject }
 	}
-	require.NoError(t, yaml.Unmarshal(e.take(t, runActions(), kastenNamespace), &run))
+	require.NoError(t, yaml.Unmarshal(e.take(t, runActions(), e.kastenNamespace), &run))
 	policy := k.Catalog.Policies[run.Spec.Subject.Name]
 	require.NotNil(t, policy, run.Spec.Subject.Name)
-	require.Equal(t, kastenNamespace, run.Spec.Subject.Namespace)
+	require.Equal(t, e.kastenNamespace, run.Spec.Subject.Namespace)
 
 	damage := &trigger{after: frozen, do: func() { e.damage(t, e.datacenter, exampleTables) }}
 	k.Progress = io.MultiWriter(logWriter{t}, damage)

@@ -49,7 +49,7 @@ func (w *world) generate(t *testing.T, kind string, flags ...string) string {
 func (w *world) protect(t *testing.T, strategy string, flags ...string) *kastenstandin.Kasten {
 	t.Helper()
 	dir := t.TempDir()
-	w.generate(t, "all", append(flags, "--kasten-namespace="+kastenNamespace, "--strategy="+strategy, "--out="+dir)...)
+	w.generate(t, "all", append(flags, "--kasten-namespace="+w.kastenNamespace, "--strategy="+strategy, "--out="+dir)...)
 	s := w.shell(t, dir)
 	// Tests at the same time apply the same account: only the server can tell who was first.
 	s.must(t, "kubectl", "apply", "--server-side", "-k", "blueprints/rbac")
@@ -77,7 +77,7 @@ func (w *world) awaitRights(t *testing.T) {
 	t.Helper()
 	for _, r := range kube.Rules() {
 		for _, verb := range r.Verbs {
-			w.awaitRight(t, right{kastenNamespace, hookAccount, r.APIGroup, r.Resource, verb}, true)
+			w.awaitRight(t, right{w.kastenNamespace, hookAccount, r.APIGroup, r.Resource, verb}, true)
 		}
 	}
 }

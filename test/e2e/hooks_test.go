@@ -55,7 +55,7 @@ func hooksOnly(spec *kastenstandin.RestoreSpec) {
 
 // hookPods are the pods of hooks that are there; none when nobody can tell.
 func (w *world) hookPods(ctx context.Context) []corev1.Pod {
-	list, err := w.Core.CoreV1().Pods(kastenNamespace).List(ctx, metav1.ListOptions{LabelSelector: kanister.CreatedByLabel + "=" + kanister.CreatedBy})
+	list, err := w.Core.CoreV1().Pods(w.kastenNamespace).List(ctx, metav1.ListOptions{LabelSelector: kanister.CreatedByLabel + "=" + kanister.CreatedBy})
 	if err != nil {
 		return nil
 	}
@@ -83,7 +83,7 @@ func (w *world) strike(t *testing.T, after string) (struck func(*testing.T)) {
 }
 
 func (w *world) strikeAt(ctx context.Context, pod, after string) error {
-	log, err := w.Core.CoreV1().Pods(kastenNamespace).GetLogs(pod, &corev1.PodLogOptions{Follow: true}).Stream(ctx)
+	log, err := w.Core.CoreV1().Pods(w.kastenNamespace).GetLogs(pod, &corev1.PodLogOptions{Follow: true}).Stream(ctx)
 	if err != nil {
 		return err
 	}
@@ -91,7 +91,7 @@ func (w *world) strikeAt(ctx context.Context, pod, after string) error {
 	for lines := bufio.NewScanner(log); lines.Scan(); {
 		if strings.Contains(lines.Text(), after) {
 			none := int64(0)
-			return w.Core.CoreV1().Pods(kastenNamespace).Delete(ctx, pod, metav1.DeleteOptions{GracePeriodSeconds: &none})
+			return w.Core.CoreV1().Pods(w.kastenNamespace).Delete(ctx, pod, metav1.DeleteOptions{GracePeriodSeconds: &none})
 		}
 	}
 	return fmt.Errorf("the log of %s has no such line", pod)

@@ -20,6 +20,13 @@ import (
 	"github.com/casshook/casshook/test/lab/site"
 )
 
+// TestKasten is all that needs Kasten's kinds, of which a cluster has one of each: one after the other.
+func TestKasten(t *testing.T) {
+	t.Parallel()
+	t.Run("Doctor", mendNamespace)
+	t.Run("Example", playExamples)
+}
+
 // kind is one of Kasten's, or of Kanister's.
 type kind struct{ group, name, plural string }
 
@@ -139,4 +146,8 @@ func (w *world) dropSnapshotClass(ctx context.Context, name string) error {
 		return nil
 	}
 	return err
+}
+
+func volumeSnapshots() schema.GroupVersionResource {
+	return schema.GroupVersionResource{Group: "snapshot.storage.k8s.io", Version: "v1", Resource: "volumesnapshots"}
 }

@@ -155,3 +155,14 @@ func connections(events, address string) []string {
 	}
 	return found
 }
+
+// address is that of a datacenter's first pod.
+func (w *world) address(t *testing.T, d site.Datacenter) string {
+	t.Helper()
+	pods, err := w.Pods(t.Context(), d)
+	require.NoError(t, err)
+	require.NotEmpty(t, pods)
+	pod, err := w.Core.CoreV1().Pods(d.Namespace).Get(t.Context(), pods[0], metav1.GetOptions{})
+	require.NoError(t, err)
+	return pod.Status.PodIP
+}

@@ -6,7 +6,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net"
 	"os/exec"
 	"path/filepath"
 	"slices"
@@ -61,41 +60,6 @@ func (w *world) noJobs(t *testing.T) {
 	require.Empty(t, pods.Items)
 }
 
-// TestOffline is the whole cycle by the generated files: three nodes over three racks with the zoo in them, a policy run, the
-// datacenter deleted and with it its volumes, a restore that creates it stopped, and a hook that cleans the volumes before any
-// node starts. What clients see is what it was, and the ids of all tables.
-func TestOffline(t *testing.T) {
-	w := open(t, "offline")
-	d := w.create(t, site.Datacenter{Name: "dc1", Cluster: "prod", Racks: []string{"r1", "r2", "r3"}, Size: 3})
-	k := w.protect(t, policyHooks)
-	session, stop := w.session(t, d)
-	_, err := zoo.Create(t.Context(), w.zooOptions(t, d, session))
-	require.NoError(t, err)
-	want, ids := digest(t, session), tableIDs(t, session)
-	before, err := w.Read(t.Context(), d)
-	require.NoError(t, err)
-
-	point := backup(t, k)
-	_, err = zoo.Damage(t.Context(), w.zooOptions(t, d, session))
-	require.NoError(t, err)
-	require.NotEmpty(t, zoo.Compare(want, digest(t, session)))
-	require.NotEqual(t, ids, tableIDs(t, session))
-	stop()
-	require.NoError(t, w.Delete(t.Context(), d, removeLimit))
-
-	result, err := restore(t, k, point)
-	require.NoError(t, err)
-	require.Equal(t, kastenstandin.Complete, result.State)
-	after, err := w.Read(t.Context(), d)
-	require.NoError(t, err)
-	require.Equal(t, site.HostIDs(before), site.HostIDs(after))
-	session, _ = w.session(t, d)
-	same(t, want, digest(t, session), d)
-	require.Equal(t, ids, tableIDs(t, session))
-	require.Empty(t, w.leftovers(t, d))
-	w.noJobs(t)
-}
-
 // wreck replaces live files by broken ones, as they are after a bad day: torn commit log, truncated tables of the system, half
 // a transaction log; and puts a file there that is nobody's. The snapshot's own files are other names of the same inodes, and
 // stay what they are.
@@ -113,6 +77,7 @@ func without(spec *kastenstandin.RestoreSpec) {
 // TestOfflineDamaged restores what cannot start: the volumes come back with live files that are broken. A person stops the
 // datacenter that fails and runs after-restore, which is killed at its worst moment, and run again.
 func TestOfflineDamaged(t *testing.T) {
+	t.Parallel()
 	w := open(t, "damaged")
 	d := w.create(t, site.Datacenter{Name: "dc1", Cluster: "damaged", Size: 1})
 	session, stop := w.session(t, d)
@@ -210,6 +175,7 @@ func (w *world) failsToStart(t *testing.T, d site.Datacenter) {
 // TestVolumesFirst deletes a datacenter by before-restore, brings its volumes back from the undo, cleans them by hand while there is
 // no datacenter, and creates it then.
 func TestVolumesFirst(t *testing.T) {
+	t.Parallel()
 	w := open(t, "first")
 	d := w.create(t, site.Datacenter{Name: "dc1", Cluster: "first", Size: 1})
 	want := w.shop(t, d, 3)
@@ -262,61 +228,4 @@ func (w *world) cleanByHand(t *testing.T, claims []string) {
 		said += s.must(t, words...)
 	}
 	require.Equal(t, len(claims), strings.Count(said, `"state":"cleaned"`), said)
-}
-
-// TestClone restores into another namespace while the original runs: the rings never meet.
-func TestClone(t *testing.T) {
-	w := open(t, "original")
-	d := w.create(t, site.Datacenter{Name: "dc1", Cluster: "prod", Size: 2})
-	want := w.shop(t, d, 3)
-	there := open(t, "clone")
-	config := "--config=" + file(t, "apiVersion: casshook.io/v1\nkind: GenerateConfig\nclone: {namespace: "+there.namespace+"}\n")
-	k := w.protect(t, policyHooks, config)
-	dir := t.TempDir()
-	w.generate(t, "all", config, "--kasten-namespace="+kastenNamespace, "--strategy="+policyHooks, "--out="+dir)
-	w.shell(t, dir).must(t, "kubectl", "apply", "-f", "examples/clone/access.yaml")
-	there.awaitRights(t)
-	catalog, err := kastenstandin.LoadCatalog(filepath.Join(dir, "examples", "clone", "restore-"+w.namespace+".yaml"))
-	require.NoError(t, err)
-	point := backup(t, k)
-	w.damage(t, d, 3)
-	later := w.content(t, d)
-
-	k.Catalog.RestoreActions = catalog.RestoreActions
-	require.Equal(t, there.namespace, k.Catalog.RestoreActions[0].Spec.TargetNamespace)
-	result, err := restore(t, k, point)
-	require.NoError(t, err)
-	require.Equal(t, kastenstandin.Complete, result.State)
-	clone := d
-	clone.Namespace = there.namespace
-	there.same(t, clone, want)
-	w.same(t, d, later)
-	w.knowsItsOwn(t, d)
-	there.knowsItsOwn(t, clone)
-	pods, err := there.Pods(t.Context(), clone)
-	require.NoError(t, err)
-	for _, pod := range pods {
-		marker, err := there.Exec(t.Context(), there.namespace, pod, "cassandra", "sh", "-c", "cat /var/lib/cassandra/casshook/restore-*/cleaned.json")
-		require.NoError(t, err)
-		require.Regexp(t, `"peersForgotten": *true`, marker, "%s: by the namespace alone, which before-backup recorded", pod)
-	}
-}
-
-// knowsItsOwn wants a ring of two nodes to know each other and nobody else.
-func (w *world) knowsItsOwn(t *testing.T, d site.Datacenter) {
-	t.Helper()
-	pods, err := w.Core.CoreV1().Pods(d.Namespace).List(t.Context(), metav1.ListOptions{LabelSelector: "cassandra.datastax.com/datacenter=" + d.Name})
-	require.NoError(t, err)
-	require.Len(t, pods.Items, 2)
-	session, stop := w.session(t, d)
-	defer stop()
-	var known []string
-	var peer net.IP
-	rows := session.Query("SELECT peer FROM system.peers_v2").IterContext(t.Context())
-	for rows.Scan(&peer) {
-		known = append(known, peer.String())
-	}
-	require.NoError(t, rows.Close())
-	require.Len(t, known, 1)
-	require.Contains(t, []string{pods.Items[0].Status.PodIP, pods.Items[1].Status.PodIP}, known[0])
 }

@@ -16,29 +16,30 @@ import (
 // shopTables is so many that a restore of the damaged ones takes some seconds, in which things happen.
 const shopTables = 12
 
+// part is a part of TestOneNode.
+type part struct {
+	name string
+	do   func(*testing.T, site.Datacenter)
+}
+
 // TestOneNode is all that one datacenter of one node can show, in an order: each part leaves the ring as the next wants it. Its
 // names differ wherever they can: the resource's from Cassandra's, and both Cassandra names from what Kubernetes allows.
 func TestOneNode(t *testing.T) {
+	t.Parallel()
 	w := open(t, "one")
 	w.refused(t, 3, run{args: []string{"before-backup"}}, "no CassandraDatacenter in namespace "+w.namespace)
 
 	d := w.create(t, site.Datacenter{Name: "first", Cluster: "Prod Ring_1", Size: 1, Spec: map[string]any{"datacenterName": "DC One"}})
 	want := w.shop(t, d, shopTables)
-	for _, part := range []struct {
-		name string
-		do   func(*testing.T)
-	}{
-		{"in place", func(t *testing.T) { w.inPlace(t, d) }},
-		{"after-restore by mistake", func(t *testing.T) { w.byMistake(t, d) }},
-		{"stray pod", func(t *testing.T) { w.strayPod(t, d) }},
-		{"missing verbs", func(t *testing.T) { w.missingVerbs(t, d) }},
-		{"killed with the lock", func(t *testing.T) { w.killedWithLock(t, d) }},
-		{"pod lost", func(t *testing.T) { w.podLost(t, d) }},
-		{"API server gone", func(t *testing.T) { w.serverGone(t, d) }},
-		{"hook pod lost", func(t *testing.T) { w.hookPodLost(t, d) }},
-	} {
+	parts := []part{
+		{"in place", w.inPlace},
+		{"after-restore by mistake", w.byMistake},
+		{"killed with the lock", w.killedWithLock},
+		{"hook pod lost", w.hookPodLost},
+	}
+	for _, part := range append(w.trouble(), parts...) {
 		require.True(t, t.Run(part.name, func(t *testing.T) {
-			part.do(t)
+			part.do(t, d)
 			w.same(t, d, want)
 			require.Empty(t, w.leftovers(t, d))
 		}), "what comes after %q wants it to be done", part.name)

@@ -127,6 +127,7 @@ func twoVolumes(storageClass string) map[string]any {
 // TestOwned goes back in place in a datacenter that a K8ssandraCluster owns: what stops and starts it is written there. Its nodes
 // have two volumes, which the cleaner works on together.
 func TestOwned(t *testing.T) {
+	t.Parallel()
 	w := open(t, "owned")
 	d := w.create(t, site.Datacenter{Name: "dc1", Cluster: "owned", Size: 1, Spec: twoVolumes(w.StorageClass), YAML: map[string]any{"commitlog_directory": "/commitlog"}})
 	pods, err := w.Pods(t.Context(), d)

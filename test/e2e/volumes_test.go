@@ -1,4 +1,4 @@
-//go:build kube
+//go:build kube && full
 
 package e2e
 
@@ -8,7 +8,6 @@ import (
 
 	"github.com/stretchr/testify/require"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/runtime/schema"
 
 	kastenstandin "github.com/casshook/casshook/test/lab/kasten-standin"
 	"github.com/casshook/casshook/test/lab/site"
@@ -51,13 +50,10 @@ spec:
   filters: {excludeResources: [{group: apps, resource: statefulsets}]}
 `
 
-func volumeSnapshots() schema.GroupVersionResource {
-	return schema.GroupVersionResource{Group: "snapshot.storage.k8s.io", Version: "v1", Resource: "volumesnapshots"}
-}
-
 // TestVolumesAlone is the ground that casshook stands on: three nodes over three racks, a policy run that does nothing but
 // VolumeSnapshots, the datacenter deleted and with it its volumes, and a restore that brings the same ring back.
 func TestVolumesAlone(t *testing.T) {
+	t.Parallel()
 	w := open(t, "volumes")
 	d := w.create(t, site.Datacenter{Name: "dc1", Cluster: "volumes", Racks: []string{"r1", "r2", "r3"}, Size: 3})
 	k := w.kasten(t, file(t, fmt.Sprintf(emptyBlueprint, w.namespace)+"---\n"+fmt.Sprintf(restoreAction, w.namespace)))

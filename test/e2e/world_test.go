@@ -15,6 +15,7 @@ import (
 
 	gocql "github.com/apache/cassandra-gocql-driver/v2"
 	"github.com/stretchr/testify/require"
+	"golang.org/x/sync/errgroup"
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -30,23 +31,43 @@ const (
 	removeLimit = 4 * time.Minute
 )
 
-// kastenNamespace is where the stand-in of Kasten runs its hook pods.
-const kastenNamespace = "casshook-e2e-kasten"
-
 // world is one namespace with what a test needs in it.
 type world struct {
 	*site.Site
 	namespace string
+	// kastenNamespace is where the stand-in of Kasten runs its hook pods. Each test has its own, so that tests which run side by
+	// side neither see nor delete each other's hooks and accounts.
+	kastenNamespace string
+	// made are the namespaces that this world makes and removes.
+	made []string
 }
 
-// open makes a namespace that goes with the test.
+// open makes a namespace, and one for Kasten, that go with the test.
 func open(t *testing.T, name string) *world {
 	t.Helper()
 	s, err := site.Open(t.Context())
 	require.NoError(t, err)
-	w := &world{Site: s, namespace: "casshook-e2e-" + name}
+	w := &world{Site: s, namespace: "casshook-e2e-" + name, kastenNamespace: "casshook-e2e-" + name + "-kasten"}
+	w.made = []string{w.namespace, w.kastenNamespace}
+	w.make(t)
+	return w
+}
+
+// beside makes another namespace, with the same Kasten.
+func (w *world) beside(t *testing.T, name string) *world {
+	t.Helper()
+	other := &world{Site: w.Site, namespace: "casshook-e2e-" + name, kastenNamespace: w.kastenNamespace}
+	other.made = []string{other.namespace}
+	other.make(t)
+	return other
+}
+
+func (w *world) make(t *testing.T) {
+	t.Helper()
 	require.NoError(t, w.remove(t.Context()), "what an earlier run left")
-	require.NoError(t, s.Namespace(t.Context(), w.namespace))
+	for _, namespace := range w.made {
+		require.NoError(t, w.Namespace(t.Context(), namespace))
+	}
 	t.Cleanup(func() {
 		if t.Failed() {
 			w.tell(t)
@@ -56,15 +77,15 @@ func open(t *testing.T, name string) *world {
 		}
 		require.NoError(t, w.remove(context.WithoutCancel(t.Context())))
 	})
-	if err := s.Namespace(t.Context(), kastenNamespace); !apierrors.IsAlreadyExists(err) {
-		require.NoError(t, err)
-	}
-	return w
 }
 
-// remove removes the namespace, and then what its restore points keep of the storage, as they do of a namespace that is lost.
+// remove removes the namespaces, and then what restore points keep of the storage, as they do of a namespace that is lost.
 func (w *world) remove(ctx context.Context) error {
-	if err := w.RemoveNamespace(ctx, w.namespace, removeLimit); err != nil {
+	group, within := errgroup.WithContext(ctx)
+	for _, namespace := range w.made {
+		group.Go(func() error { return w.RemoveNamespace(within, namespace, removeLimit) })
+	}
+	if err := group.Wait(); err != nil {
 		return err
 	}
 	contents := w.Dynamic.Resource(schema.GroupVersionResource{Group: "snapshot.storage.k8s.io", Version: "v1", Resource: "volumesnapshotcontents"})
@@ -159,7 +180,7 @@ func (w *world) kasten(t *testing.T, files ...string) *kastenstandin.Kasten {
 	t.Helper()
 	catalog, err := kastenstandin.LoadCatalog(files...)
 	require.NoError(t, err)
-	k, err := kastenstandin.Connect(w.Config, catalog, kastenstandin.Home{Namespace: kastenNamespace, ServiceAccount: "default"}, logWriter{t})
+	k, err := kastenstandin.Connect(w.Config, catalog, kastenstandin.Home{Namespace: w.kastenNamespace, ServiceAccount: "default"}, logWriter{t})
 	require.NoError(t, err)
 	k.Dir = t.TempDir()
 	return k

@@ -10,7 +10,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/apache/cassandra-gocql-driver/v2"
+	gocql "github.com/apache/cassandra-gocql-driver/v2"
 	"github.com/stretchr/testify/require"
 
 	"github.com/casshook/casshook/pkg/backup"
@@ -42,6 +42,7 @@ func many(t testing.TB) *world {
 // TestThreeNodes is what one node cannot show: costs that must not grow with
 // nodes or tables, and nodes that differ.
 func TestThreeNodes(t *testing.T) {
+	t.Parallel()
 	w := many(t)
 	t.Run("the cost of a hundred tables", func(t *testing.T) { w.countCosts(t) })
 	t.Run("nodes that differ", func(t *testing.T) { w.refuseDifferentNodes(t) })

@@ -16,6 +16,7 @@ import (
 // TestRefusals gives a ring everything that must be refused, and wants the code,
 // the reason as the last line, and untouched data each time.
 func TestRefusals(t *testing.T) {
+	t.Parallel()
 	w := small(t, cassandra.Options{})
 	t.Run("usage", func(t *testing.T) { w.refuseUsage(t) })
 	t.Run("ring", func(t *testing.T) { w.refuseRing(t) })

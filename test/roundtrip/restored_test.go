@@ -15,6 +15,7 @@ import (
 
 // TestRestoredVolumes is what only volumes that were replaced by copies show.
 func TestRestoredVolumes(t *testing.T) {
+	t.Parallel()
 	w := small(t, cassandra.Options{})
 	want := w.digest(t)
 	id := w.backup(t)

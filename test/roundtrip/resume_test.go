@@ -51,6 +51,7 @@ var inPlace = restore.Options{InPlace: true, Workers: 4, LoadTimeout: time.Minut
 // TestResume interrupts flows at every step, and kills them at any moment, and
 // wants the next run to reach the same end.
 func TestResume(t *testing.T) {
+	t.Parallel()
 	w := small(t, cassandra.Options{})
 	want := w.digest(t)
 	t.Run("before-backup interrupted at every step leaves nothing", func(t *testing.T) { w.interruptBackup(t) })

@@ -4,7 +4,9 @@ package roundtrip
 
 import (
 	"bytes"
+	"context"
 	"errors"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -19,6 +21,7 @@ import (
 
 // TestSafety looks at what a backup and a restore must never do, and at parts.
 func TestSafety(t *testing.T) {
+	t.Parallel()
 	w := small(t, cassandra.Options{})
 	want := w.digest(t)
 	t.Run("foreign snapshots and files stay", func(t *testing.T) {
@@ -73,11 +76,14 @@ func TestSafety(t *testing.T) {
 		require.NoError(t, n.SetAPI(slow))
 		w.backup(t)
 		w.damage(t)
-		quick := time.AfterFunc(3*time.Second, func() { _ = n.SetAPI(cassandra.APIOptions{Limit: 30 * time.Second}) })
-		defer quick.Stop()
-		require.NoError(t, w.ring.Node(1).ResetAPICalls())
+		require.NoError(t, n.ResetAPICalls())
+		quick := make(chan error, 1)
+		go func() {
+			quick <- errors.Join(w.eventually(t.Context(), "a call without an answer", func() (bool, error) { failed, err := w.failedCalls(); return failed > 0, err }),
+				n.SetAPI(cassandra.APIOptions{Limit: 30 * time.Second}))
+		}()
 		w.must(t, "after-restore", "--in-place")
-		require.Positive(t, w.failedCalls(t), "calls must have gone unanswered")
+		require.NoError(t, <-quick)
 		w.same(t, before)
 	})
 	t.Run("a schema that changes under the snapshot", func(t *testing.T) { w.changeSchemaUnderSnapshot(t) })
@@ -105,19 +111,14 @@ func TestSafety(t *testing.T) {
 // the backup is begun again, and has the table.
 func (w *world) changeSchemaUnderSnapshot(t *testing.T) {
 	n := w.ring.Node(1)
-	require.NoError(t, n.SetAPI(cassandra.APIOptions{Limit: 30 * time.Second, Delay: map[string]time.Duration{"takeSnapshot": 7 * time.Second}}))
+	require.NoError(t, n.SetAPI(cassandra.APIOptions{Limit: time.Hour, Delay: map[string]time.Duration{"takeSnapshot": time.Hour}}))
 	require.NoError(t, n.ResetAPICalls())
 	created := make(chan error, 1)
-	begun := filepath.Join(n.VolumeRoot, "casshook", "casshook-*", "intent.json")
 	go func() {
-		for {
-			if found, _ := filepath.Glob(begun); len(found) > 0 {
-				break
-			}
-			time.Sleep(10 * time.Millisecond)
+		err := w.eventually(t.Context(), "a snapshot under way", func() (bool, error) { calls, err := n.DelayedCalls(); return len(calls) > 0, err })
+		if err == nil { // the schema was read, the snapshot sleeps
+			err = w.session.Query("CREATE TABLE ks.meanwhile (id int PRIMARY KEY)").Exec()
 		}
-		time.Sleep(4 * time.Second) // the schema was read long ago, the snapshot sleeps
-		err := w.session.Query("CREATE TABLE ks.meanwhile (id int PRIMARY KEY)").Exec()
 		created <- errors.Join(err, n.SetAPI(cassandra.APIOptions{Limit: 30 * time.Second}))
 	}()
 	id := w.backup(t)
@@ -136,18 +137,26 @@ func (w *world) autoSnapshots(t *testing.T) []string {
 	return append(w.glob(t, "data/*/*/snapshots/dropped-*"), w.glob(t, "data/*/*/snapshots/truncated-*")...)
 }
 
+// eventually asks until the answer is yes.
+func (w *world) eventually(ctx context.Context, what string, ask func() (bool, error)) error {
+	for deadline := time.Now().Add(5 * time.Minute); time.Now().Before(deadline) && ctx.Err() == nil; time.Sleep(10 * time.Millisecond) {
+		if yes, err := ask(); yes || err != nil {
+			return err
+		}
+	}
+	return fmt.Errorf("wait for %s", what)
+}
+
 // failedCalls counts the calls that the Management API answered with 500.
-func (w *world) failedCalls(t *testing.T) int {
-	t.Helper()
+func (w *world) failedCalls() (int, error) {
 	calls, err := w.ring.Node(1).APICalls()
-	require.NoError(t, err)
 	failed := 0
 	for _, c := range calls {
 		if c.Status == 500 {
 			failed++
 		}
 	}
-	return failed
+	return failed, err
 }
 
 // lookForSecret watches /proc while a backup and a restore run as processes of

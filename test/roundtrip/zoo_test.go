@@ -12,24 +12,29 @@ import (
 	"github.com/casshook/casshook/test/lab/zoo"
 )
 
+// zooTest is a ring and the way that casshook reaches it.
+type zooTest struct {
+	name    string
+	options cassandra.Options
+	mode    cassandra.InventoryMode
+	scale   zoo.Scale
+	// again is another way for a second round, in place.
+	again cassandra.InventoryMode
+}
+
 // TestZoo takes the whole zoo through backup, disaster and restore, on every
 // version and flavour, and wants every digest to be what it was.
 func TestZoo(t *testing.T) {
-	tests := []struct {
-		name    string
-		options cassandra.Options
-		mode    cassandra.InventoryMode
-		scale   zoo.Scale
-		// again is another way for a second round, in place.
-		again cassandra.InventoryMode
-	}{
-		{"5.0 default", cassandra.Options{Version: "5.0.9", Nodes: 3}, cassandra.InventorySocket, zoo.Small, ""},
-		{"5.0 latest", cassandra.Options{Version: "5.0.9", Flavour: cassandra.Latest, Nodes: 3}, cassandra.InventoryTCP, zoo.Small, ""},
-		{"4.1, many files", cassandra.Options{Version: "4.1.10"}, cassandra.InventorySocket, zoo.Normal, ""},
+	t.Parallel()
+	tests := []zooTest{
+		{"5.0 default", cassandra.Options{Version: "5.0.9"}, cassandra.InventorySocket, zoo.Small, ""},
+		{"5.0 latest, three nodes", cassandra.Options{Version: "5.0.9", Flavour: cassandra.Latest, Nodes: 3}, cassandra.InventoryTCP, zoo.Small, ""},
+		{"4.1", cassandra.Options{Version: "4.1.10"}, cassandra.InventorySocket, zoo.Small, ""},
 		{"4.0 by nodetool", cassandra.Options{Version: "4.0.19", MultipleDataDirs: 2}, cassandra.InventoryNodetool, zoo.Small, cassandra.InventorySocket},
 	}
-	for _, tt := range tests {
+	for _, tt := range append(tests, moreZoos()...) {
 		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
 			w := start(t, tt.options)
 			w.use(t, tt.mode)
 			version, err := zoo.ParseVersion(tt.options.Version)

@@ -36,13 +36,26 @@ func (n *Node) APICalls() ([]APICall, error) {
 	return parseCalls(string(text))
 }
 
-// ResetAPICalls empties the node's access log.
+// DelayedCalls are the NodeOps methods whose calls were or are delayed (APIOptions.Delay), from the moment that the delay begins.
+func (n *Node) DelayedCalls() ([]string, error) {
+	text, err := os.ReadFile(n.delayedLog())
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("read log of delayed calls: %w", err)
+	}
+	return strings.Fields(string(text)), nil
+}
+
+// ResetAPICalls empties the node's access log and that of delayed calls.
 func (n *Node) ResetAPICalls() error {
-	if err := os.Truncate(n.accessLog(), 0); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return fmt.Errorf("empty access log: %w", err)
+	for _, file := range []string{n.accessLog(), n.delayedLog()} {
+		if err := os.Truncate(file, 0); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return fmt.Errorf("empty access log: %w", err)
+		}
 	}
 	return nil
 }
+
+func (n *Node) delayedLog() string { return n.accessLog() + ".delayed" }
 
 func (n *Node) accessLog() string { return filepath.Join(n.dir, "api-access.log") }
 

@@ -34,7 +34,7 @@ type APIOptions struct {
 	Disable bool `json:"disable,omitempty"`
 	// Limit is how long a synchronous call may take until it is answered with 500; 0 is the 30 s of the real one.
 	Limit time.Duration `json:"limit,omitempty"`
-	// Delay is slept before a method does its work; the keys are names of NodeOps methods, as takeSnapshot.
+	// Delay is slept before a method does its work, or until SetAPI removes it; the keys are names of NodeOps methods, as takeSnapshot.
 	Delay map[string]time.Duration `json:"delay,omitempty"`
 }
 

@@ -237,8 +237,8 @@ func (n *Node) stop(ctx context.Context) error {
 	return nil
 }
 
-// KillNode ends node i at once (SIGKILL), as a crash would. Writes of the last second may be lost with it, because the commit
-// log is synced once a second (commitlog_sync: periodic).
+// KillNode ends node i at once (SIGKILL), as a crash would. The last writes may be lost with it, because the commit log is
+// synced ten times a second (commitlog_sync: periodic).
 func (r *Ring) KillNode(ctx context.Context, i int) error { return r.Node(i).kill(ctx) }
 
 func (n *Node) kill(ctx context.Context) error {

@@ -50,7 +50,7 @@ func CommonKeys(version string) map[string]string {
 		"role_manager":             "CassandraRoleManager",
 		"memtable_allocation_type": "unslabbed_heap_buffers",
 		"concurrent_compactors":    "1",
-		versionKey(version, "commitlog_sync_period", "commitlog_sync_period_in_ms"): versionKey(version, "1000ms", "1000"),
+		versionKey(version, "commitlog_sync_period", "commitlog_sync_period_in_ms"): versionKey(version, "100ms", "100"),
 	}
 }
 

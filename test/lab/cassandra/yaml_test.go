@@ -30,7 +30,7 @@ func TestCassandraYAML(t *testing.T) {
 	require.Equal(t, []any{"/lab/n2/volume/data", "/lab/n2/volume/data1"}, keys["data_file_directories"])
 	require.Equal(t, "/lab/n2/volume/commitlog", keys["commitlog_directory"])
 	require.Equal(t, "127.9.8.2", keys["listen_address"])
-	require.Equal(t, "1000ms", keys["commitlog_sync_period"])
+	require.Equal(t, "100ms", keys["commitlog_sync_period"])
 	require.Equal(t, true, keys["materialized_views_enabled"])
 	require.Equal(t, true, keys["sasi_indexes_enabled"])
 	require.Equal(t, true, keys["cdc_enabled"], "added key")

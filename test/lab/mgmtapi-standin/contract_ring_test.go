@@ -28,10 +28,7 @@ const (
 )
 
 func TestContract(t *testing.T) {
-	for name, options := range map[string]cassandra.Options{
-		"5.0 latest": {Version: "5.0.9", Flavour: cassandra.Latest},
-		"4.0":        {Version: "4.0.19"},
-	} {
+	for name, options := range contractRings() {
 		t.Run(name, func(t *testing.T) {
 			ring := startRing(t, options)
 			execute(t, ring,

@@ -14,9 +14,10 @@ import java.util.Properties;
  *   <li>{@code socket}: path of the unix socket (at start only)
  *   <li>{@code address}, {@code port}: where to listen on TCP; no address, no TCP (at start only)
  *   <li>{@code dnsSeconds}: how long the node keeps what the DNS said; else Java's defaults (at start only)
- *   <li>{@code accessLog}: file that gets one line per request
+ *   <li>{@code accessLog}: file that gets one line per request; a file beside it, {@code .delayed}, one per call that is delayed
  *   <li>{@code limitMillis}: how long a synchronous call may take; 30000 as in the real one
- *   <li>{@code delayMillis.METHOD}: sleep before NodeOps METHOD does its work, to have slow calls when wanted
+ *   <li>{@code delayMillis.METHOD}: sleep before NodeOps METHOD does its work, to have slow calls when wanted; the sleep ends early
+ *       when the key is removed
  * </ul>
  */
 final class StandInConfig {

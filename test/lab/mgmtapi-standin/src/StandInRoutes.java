@@ -100,7 +100,7 @@ final class StandInRoutes {
         }
         try {
             String target = request.target.replaceAll("([?&]password=)[^&]*", "$1***");
-            log(request.method + " " + target + " " + response.status + "\n");
+            log("", request.method + " " + target + " " + response.status + "\n");
         } catch (IOException e) {
             System.err.println("mgmtapi-standin: access log: " + e);
         }
@@ -116,10 +116,23 @@ final class StandInRoutes {
         return StandInResponse.empty(known ? 405 : 404);
     }
 
-    private void log(String line) throws IOException {
+    private void log(String suffix, String line) throws IOException {
         String file = config.text("accessLog", "");
         if (!file.isEmpty()) {
-            Files.writeString(Path.of(file), line, StandardOpenOption.CREATE, StandardOpenOption.APPEND);
+            Files.writeString(Path.of(file + suffix), line, StandardOpenOption.CREATE, StandardOpenOption.APPEND);
+        }
+    }
+
+    /** Sleeps for the delay of a method, or until the configuration has none any more. */
+    private void delay(String method) throws Exception {
+        Duration delay = config.delay(method);
+        if (delay.isZero()) {
+            return;
+        }
+        log(".delayed", method + "\n");
+        long begun = System.nanoTime();
+        while (System.nanoTime() - begun < delay.toNanos() && !config.delay(method).isZero()) {
+            Thread.sleep(10);
         }
     }
 
@@ -130,9 +143,8 @@ final class StandInRoutes {
 
     /** As limited, and without a limit when that is null. */
     private StandInResponse run(String method, Duration limit, Callable<StandInResponse> work) throws Exception {
-        Duration delay = config.delay(method);
         Future<StandInResponse> future = workers.submit(() -> {
-            Thread.sleep(delay.toMillis());
+            delay(method);
             return work.call();
         });
         try {

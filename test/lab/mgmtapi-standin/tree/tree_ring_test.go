@@ -1,4 +1,4 @@
-//go:build ring
+//go:build ring && full
 
 package tree_test
 

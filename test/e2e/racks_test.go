@@ -1,58 +1,23 @@
-//go:build kube
+//go:build kube && full
 
 package e2e
 
 import (
-	"context"
 	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
-
-	gocql "github.com/apache/cassandra-gocql-driver/v2"
 
 	kastenstandin "github.com/casshook/casshook/test/lab/kasten-standin"
 	"github.com/casshook/casshook/test/lab/site"
 	"github.com/casshook/casshook/test/lab/zoo"
 )
 
-// zooOptions are those of the zoo on a datacenter; 5.0 nodes of cass-operator follow cassandra_latest.yaml.
-func (w *world) zooOptions(t *testing.T, d site.Datacenter, session *gocql.Session) zoo.Options {
-	t.Helper()
-	version, flavour := d.Version, zoo.FlavourDefault
-	if version == "" {
-		version, flavour = "5.0.9", zoo.FlavourLatest
-	}
-	parsed, err := zoo.ParseVersion(version)
-	require.NoError(t, err)
-	return zoo.Options{
-		Session: session, Version: parsed, Flavour: flavour, Nodes: d.Size, Scale: zoo.Small, Without: []string{zoo.RoleDamage},
-		Flush: func(ctx context.Context, keyspace, table string) error { return w.Flush(ctx, d, keyspace, table) },
-		Agree: func(ctx context.Context) error { return w.Agree(ctx, d) },
-	}
-}
-
-// digest is of everything that clients see.
-func digest(t *testing.T, session *gocql.Session) zoo.Digests {
-	t.Helper()
-	found, err := zoo.Digest(t.Context(), session)
-	require.NoError(t, err)
-	return found
-}
-
-// same wants two digests to be equal but for the superuser of cass-operator, whose password it sets again, with another
-// salt, whenever a datacenter comes back. The secret and the role have one name.
-func same(t *testing.T, want, got zoo.Digests, d site.Datacenter) {
-	t.Helper()
-	for _, difference := range zoo.Compare(want, got) {
-		require.Equal(t, "role "+d.SuperuserSecret(), difference.Want.Name, difference)
-	}
-}
-
 // TestThreeNodes is the whole cycle as users run it: three nodes over three racks with the zoo in them, a policy run with
 // hooks in pods under exactly the declared RBAC, the datacenter deleted and with it its volumes, a restore without
 // StatefulSets, after-restore, and every digest as it was.
 func TestThreeNodes(t *testing.T) {
+	t.Parallel()
 	w := open(t, "three")
 	d := w.create(t, site.Datacenter{Name: "dc1", Cluster: "prod", Racks: []string{"r1", "r2", "r3"}, Size: 3})
 	k := w.protect(t, policyHooks, "--config="+file(t, "apiVersion: casshook.io/v1\nkind: GenerateConfig\n"+
@@ -88,4 +53,40 @@ func TestThreeNodes(t *testing.T) {
 	for _, reason := range []string{"BackupStarted", "BackupCompleted", "BackupRemovalCompleted", "RestoreStarted", "RestoreCompleted"} {
 		require.Contains(t, story, reason)
 	}
+}
+
+// TestOffline is the whole cycle by the generated files: three nodes over three racks with the zoo in them, a policy run, the
+// datacenter deleted and with it its volumes, a restore that creates it stopped, and a hook that cleans the volumes before any
+// node starts. What clients see is what it was, and the ids of all tables.
+func TestOffline(t *testing.T) {
+	t.Parallel()
+	w := open(t, "offline")
+	d := w.create(t, site.Datacenter{Name: "dc1", Cluster: "prod", Racks: []string{"r1", "r2", "r3"}, Size: 3})
+	k := w.protect(t, policyHooks)
+	session, stop := w.session(t, d)
+	_, err := zoo.Create(t.Context(), w.zooOptions(t, d, session))
+	require.NoError(t, err)
+	want, ids := digest(t, session), tableIDs(t, session)
+	before, err := w.Read(t.Context(), d)
+	require.NoError(t, err)
+
+	point := backup(t, k)
+	_, err = zoo.Damage(t.Context(), w.zooOptions(t, d, session))
+	require.NoError(t, err)
+	require.NotEmpty(t, zoo.Compare(want, digest(t, session)))
+	require.NotEqual(t, ids, tableIDs(t, session))
+	stop()
+	require.NoError(t, w.Delete(t.Context(), d, removeLimit))
+
+	result, err := restore(t, k, point)
+	require.NoError(t, err)
+	require.Equal(t, kastenstandin.Complete, result.State)
+	after, err := w.Read(t.Context(), d)
+	require.NoError(t, err)
+	require.Equal(t, site.HostIDs(before), site.HostIDs(after))
+	session, _ = w.session(t, d)
+	same(t, want, digest(t, session), d)
+	require.Equal(t, ids, tableIDs(t, session))
+	require.Empty(t, w.leftovers(t, d))
+	w.noJobs(t)
 }
