@@ -28,7 +28,7 @@ build: ## static binaries in bin/, the agents for both architectures in bin/agen
 	  CGO_ENABLED=0 GOOS=linux GOARCH=$$arch go build -trimpath -ldflags '$(LDFLAGS)' -o bin/agents/casshook-agent-linux-$$arch ./cmd/casshook-agent || exit 1; done
 
 stage: build ## root of the image for ARCH in STAGE
-	@mkdir -p $(STAGE)/casshook
+	@mkdir -p $(STAGE)/casshook && mkdir -p -m 1777 $(STAGE)/tmp
 	cp -R bin/agents $(STAGE)/casshook/
 	cp bin/agents/casshook-agent-linux-$(ARCH) $(STAGE)/casshook/casshook-agent
 	CGO_ENABLED=0 GOOS=linux GOARCH=$(ARCH) go build -trimpath -ldflags '$(LDFLAGS)' -o $(STAGE)/casshook/casshook ./cmd/casshook

@@ -8,10 +8,13 @@
 package main
 
 import (
+	"context"
 	"flag"
 	"fmt"
 	"os"
+	"os/signal"
 	"strings"
+	"syscall"
 )
 
 func main() {
@@ -23,7 +26,9 @@ func main() {
 	architectures := flag.String("arch", "amd64,arm64", "architectures, separated by commas")
 	flag.Parse()
 	o.architectures = strings.Split(*architectures, ",")
-	written, err := pack(o)
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	written, err := pack(ctx, o)
+	stop()
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "pack:", err)
 		os.Exit(1)

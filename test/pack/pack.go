@@ -1,16 +1,14 @@
 package main
 
 import (
-	"archive/tar"
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"os"
 	"path"
 	"path/filepath"
-	"time"
 
 	"github.com/google/go-containerregistry/pkg/name"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
@@ -19,6 +17,8 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/mutate"
 	"github.com/google/go-containerregistry/pkg/v1/tarball"
 	"github.com/google/go-containerregistry/pkg/v1/types"
+
+	"github.com/casshook/casshook/test/lab/image"
 )
 
 type options struct {
@@ -29,11 +29,12 @@ type options struct {
 // user is neither root nor anybody; the program works as root and as every other as well.
 const user = "65532:65532"
 
-// entrypoint is where the program lies in the image; the agents are beside it, in agents/.
+// entrypoint is where the program lies in the image; the agents are beside it, in agents/. /tmp is the one directory that the program
+// writes to.
 const entrypoint = "/casshook/casshook"
 
 // pack writes the archives and says, one line each, what they are.
-func pack(o options) ([]string, error) {
+func pack(ctx context.Context, o options) ([]string, error) {
 	tag, err := name.NewTag(o.name + ":" + o.version)
 	if err != nil {
 		return nil, fmt.Errorf("image name: %w", err)
@@ -45,7 +46,7 @@ func pack(o options) ([]string, error) {
 	var written []string
 	index := mutate.IndexMediaType(empty.Index, types.OCIImageIndex)
 	for _, arch := range o.architectures {
-		img, err := image(filepath.Join(o.stage, arch), arch)
+		img, err := build(ctx, filepath.Join(o.stage, arch), arch)
 		if err != nil {
 			return nil, fmt.Errorf("image for %s: %w", arch, err)
 		}
@@ -61,82 +62,34 @@ func pack(o options) ([]string, error) {
 		index = mutate.AppendManifests(index, mutate.IndexAddendum{Add: img, Descriptor: v1.Descriptor{Platform: &v1.Platform{OS: "linux", Architecture: arch}}})
 	}
 	file := base + ".oci.tar"
-	digest, err := writeOCI(file, tag, index)
+	digest, err := writeOCI(ctx, file, tag, index)
 	if err != nil {
 		return nil, fmt.Errorf("write %s: %w", file, err)
 	}
 	return append(written, fmt.Sprintf("%s  OCI archive     all          %s", file, digest)), nil
 }
 
-// image is one layer over nothing.
-func image(root, arch string) (v1.Image, error) {
-	content, err := layer(root)
-	if err != nil {
-		return nil, err
-	}
-	l, err := tarball.LayerFromOpener(func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(content)), nil }, tarball.WithMediaType(types.OCILayer))
-	if err != nil {
-		return nil, err
-	}
-	img, err := mutate.AppendLayers(mutate.ConfigMediaType(mutate.MediaType(empty.Image, types.OCIManifestSchema1), types.OCIConfigJSON), l)
-	if err != nil {
-		return nil, err
-	}
-	config, err := img.ConfigFile()
-	if err != nil {
-		return nil, err
-	}
-	config = config.DeepCopy()
-	config.Architecture, config.OS = arch, "linux"
-	config.Config = v1.Config{Entrypoint: []string{entrypoint}, User: user, Env: []string{"PATH=" + path.Dir(entrypoint)}, WorkingDir: "/"}
-	return mutate.ConfigFile(img, config)
-}
-
-// layer is a tar of a directory, in the order of names, everything owned by root at the beginning of time. /tmp is added:
-// the one directory that the program writes to.
-func layer(root string) ([]byte, error) {
+// build is one layer over nothing.
+func build(ctx context.Context, root, arch string) (v1.Image, error) {
 	if _, err := os.Stat(filepath.Join(root, entrypoint)); err != nil {
 		return nil, fmt.Errorf("the program is not staged: %w", err)
 	}
-	var out bytes.Buffer
-	w := tar.NewWriter(&out)
-	err := filepath.WalkDir(root, func(file string, entry fs.DirEntry, err error) error {
-		if err != nil || file == root {
-			return err
-		}
-		rel, err := filepath.Rel(root, file)
-		if err != nil {
-			return err
-		}
-		return add(w, file, filepath.ToSlash(rel), entry)
-	})
-	tmp := w.WriteHeader(&tar.Header{Name: "tmp/", Typeflag: tar.TypeDir, Mode: 0o1777, ModTime: time.Unix(0, 0), Format: tar.FormatUSTAR})
-	return out.Bytes(), errors.Join(err, tmp, w.Close())
-}
-
-func add(w *tar.Writer, file, rel string, entry fs.DirEntry) error {
-	header := &tar.Header{Name: rel, Typeflag: tar.TypeReg, Mode: 0o755, ModTime: time.Unix(0, 0), Format: tar.FormatUSTAR}
-	if entry.IsDir() {
-		header.Name, header.Typeflag = rel+"/", tar.TypeDir
-		return w.WriteHeader(header)
+	var content bytes.Buffer
+	if err := image.WriteTar(ctx, &content, image.Tree{Dir: root, Public: true}); err != nil {
+		return nil, err
 	}
-	if !entry.Type().IsRegular() {
-		return fmt.Errorf("%s is neither a file nor a directory", file)
-	}
-	content, err := os.ReadFile(file)
+	open := func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(content.Bytes())), nil }
+	layer, err := tarball.LayerFromOpener(open, tarball.WithMediaType(types.OCILayer))
 	if err != nil {
-		return err
+		return nil, err
 	}
-	header.Size = int64(len(content))
-	if err := w.WriteHeader(header); err != nil {
-		return err
-	}
-	_, err = w.Write(content)
-	return err
+	base := mutate.ConfigMediaType(mutate.MediaType(empty.Image, types.OCIManifestSchema1), types.OCIConfigJSON)
+	return image.Assemble(base, []v1.Layer{layer}, image.Config{
+		Entrypoint: []string{entrypoint}, User: user, Env: []string{"PATH=" + path.Dir(entrypoint)}, WorkingDir: "/", Architecture: arch})
 }
 
 // writeOCI writes an OCI layout as one file, named by the tag.
-func writeOCI(file string, tag name.Tag, index v1.ImageIndex) (v1.Hash, error) {
+func writeOCI(ctx context.Context, file string, tag name.Tag, index v1.ImageIndex) (v1.Hash, error) {
 	digest, err := index.Digest()
 	if err != nil {
 		return digest, err
@@ -154,41 +107,9 @@ func writeOCI(file string, tag name.Tag, index v1.ImageIndex) (v1.Hash, error) {
 	if err := l.AppendIndex(index, layout.WithAnnotations(names)); err != nil {
 		return digest, err
 	}
-	return digest, archive(dir, file)
-}
-
-// archive is a tar of a flat set of files and directories.
-func archive(dir, file string) (err error) {
 	out, err := os.Create(file)
 	if err != nil {
-		return err
+		return digest, err
 	}
-	defer func() { err = errors.Join(err, out.Close()) }()
-	w := tar.NewWriter(out)
-	err = filepath.WalkDir(dir, func(p string, entry fs.DirEntry, err error) error {
-		if err != nil || p == dir {
-			return err
-		}
-		rel, err := filepath.Rel(dir, p)
-		if err != nil {
-			return err
-		}
-		return addPlain(w, p, filepath.ToSlash(rel), entry)
-	})
-	return errors.Join(err, w.Close())
-}
-
-func addPlain(w *tar.Writer, file, rel string, entry fs.DirEntry) error {
-	if entry.IsDir() {
-		return w.WriteHeader(&tar.Header{Name: rel + "/", Typeflag: tar.TypeDir, Mode: 0o755, ModTime: time.Unix(0, 0), Format: tar.FormatUSTAR})
-	}
-	content, err := os.ReadFile(file)
-	if err != nil {
-		return err
-	}
-	if err := w.WriteHeader(&tar.Header{Name: rel, Typeflag: tar.TypeReg, Mode: 0o644, Size: int64(len(content)), ModTime: time.Unix(0, 0), Format: tar.FormatUSTAR}); err != nil {
-		return err
-	}
-	_, err = w.Write(content)
-	return err
+	return digest, errors.Join(image.WriteTar(ctx, out, image.Tree{Dir: dir, Public: true}), out.Close())
 }

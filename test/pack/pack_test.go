@@ -6,6 +6,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"syscall"
 	"testing"
 	"time"
 
@@ -26,6 +27,8 @@ func stage(t *testing.T, when time.Time) options {
 			require.NoError(t, os.WriteFile(path, []byte(content), 0o700))
 			require.NoError(t, os.Chtimes(path, when, when))
 		}
+		require.NoError(t, os.Mkdir(filepath.Join(dir, arch, "tmp"), 0o755))
+		require.NoError(t, os.Chmod(filepath.Join(dir, arch, "tmp"), 0o777|os.ModeSticky))
 	}
 	return options{name: "registry.example.org/ops/casshook", version: "1.2.3", stage: dir, out: filepath.Join(dir, "out"), architectures: []string{"amd64", "arm64"}}
 }
@@ -33,9 +36,9 @@ func stage(t *testing.T, when time.Time) options {
 func TestPackIsReproducible(t *testing.T) {
 	t.Parallel()
 	first, second := stage(t, time.Unix(1, 0)), stage(t, time.Unix(1_000_000_000, 0))
-	_, err := pack(first)
+	_, err := pack(t.Context(), first)
 	require.NoError(t, err)
-	_, err = pack(second)
+	_, err = pack(t.Context(), second)
 	require.NoError(t, err)
 	for _, name := range []string{"casshook-1.2.3-amd64.tar", "casshook-1.2.3-arm64.tar", "casshook-1.2.3.oci.tar"} {
 		one, err := os.ReadFile(filepath.Join(first.out, name))
@@ -45,7 +48,7 @@ func TestPackIsReproducible(t *testing.T) {
 		require.Equal(t, one, other, name)
 	}
 	require.NoError(t, os.WriteFile(filepath.Join(second.stage, "amd64", entrypoint), []byte("another program"), 0o700))
-	written, err := pack(second)
+	written, err := pack(t.Context(), second)
 	require.NoError(t, err)
 	require.Len(t, written, 3)
 	one, err := os.ReadFile(filepath.Join(first.out, "casshook-1.2.3-amd64.tar"))
@@ -58,7 +61,7 @@ func TestPackIsReproducible(t *testing.T) {
 func TestImageHoldsWhatWasStaged(t *testing.T) {
 	t.Parallel()
 	o := stage(t, time.Now())
-	_, err := pack(o)
+	_, err := pack(t.Context(), o)
 	require.NoError(t, err)
 	for _, arch := range o.architectures {
 		img, err := tarball.ImageFromPath(filepath.Join(o.out, "casshook-1.2.3-"+arch+".tar"), nil)
@@ -103,14 +106,14 @@ func TestPackRefuses(t *testing.T) {
 	t.Parallel()
 	missing := stage(t, time.Now())
 	require.NoError(t, os.Remove(filepath.Join(missing.stage, "arm64", entrypoint)))
-	_, err := pack(missing)
+	_, err := pack(t.Context(), missing)
 	require.ErrorContains(t, err, "the program is not staged")
-	link := stage(t, time.Now())
-	require.NoError(t, os.Symlink("casshook", filepath.Join(link.stage, "amd64", "casshook", "link")))
-	_, err = pack(link)
-	require.ErrorContains(t, err, "neither a file nor a directory")
+	pipe := stage(t, time.Now())
+	require.NoError(t, syscall.Mkfifo(filepath.Join(pipe.stage, "amd64", "casshook", "pipe"), 0o600))
+	_, err = pack(t.Context(), pipe)
+	require.ErrorContains(t, err, "only files, directories and symbolic links")
 	name := stage(t, time.Now())
 	name.version = "no tag"
-	_, err = pack(name)
+	_, err = pack(t.Context(), name)
 	require.ErrorContains(t, err, "image name")
 }

@@ -16,6 +16,7 @@ package image
 
 import (
 	"archive/tar"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -81,6 +82,8 @@ type Config struct {
 	WorkingDir string
 	// User is UID or UID:GID; empty is root.
 	User string
+	// Architecture is this machine's when empty.
+	Architecture string
 }
 
 // Image is an archive in the Store.
@@ -99,7 +102,7 @@ type Image struct {
 const (
 	defaultPath = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 	// maker stands in the history of images.
-	maker = "casshook lab"
+	maker = "casshook"
 )
 
 // epoch is the time of everything that is packed.
@@ -143,14 +146,23 @@ func assemble(base *Image, layers []*Layer, config Config) (v1.Image, error) {
 	if base != nil {
 		image = base.image
 	}
-	var added []mutate.Addendum
+	var all []v1.Layer
 	for _, l := range layers {
 		if l == nil {
 			return nil, errors.New("a layer is nil")
 		}
+		all = append(all, l)
+	}
+	return Assemble(image, all, config)
+}
+
+// Assemble puts layers on a base. The same input gives the same image.
+func Assemble(base v1.Image, layers []v1.Layer, config Config) (v1.Image, error) {
+	var added []mutate.Addendum
+	for _, l := range layers {
 		added = append(added, mutate.Addendum{Layer: l, History: v1.History{Created: v1.Time{Time: epoch()}, CreatedBy: maker}})
 	}
-	image, err := mutate.Append(image, added...)
+	image, err := mutate.Append(base, added...)
 	if err != nil {
 		return nil, err
 	}
@@ -159,7 +171,7 @@ func assemble(base *Image, layers []*Layer, config Config) (v1.Image, error) {
 		return nil, err
 	}
 	file = file.DeepCopy()
-	file.OS, file.Architecture, file.Created = "linux", runtime.GOARCH, v1.Time{Time: epoch()}
+	file.OS, file.Architecture, file.Created = "linux", cmp.Or(config.Architecture, runtime.GOARCH), v1.Time{Time: epoch()}
 	config.apply(&file.Config)
 	return mutate.ConfigFile(image, file)
 }

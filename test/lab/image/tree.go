@@ -25,6 +25,9 @@ type Tree struct {
 	At string
 	// Owners of parts of it; all else is root's, whoever owns the files here.
 	Owners []Owner
+	// Public lets everybody read and run everything (mode 0755), whatever the modes here: they follow the umask of who made the
+	// files. Directories that are sticky keep theirs.
+	Public bool
 }
 
 // Owner gives a path in the image and all below it to a user. Of several that match, the last counts.
@@ -123,7 +126,7 @@ func stat(info fs.FileInfo) *syscall.Stat_t { return info.Sys().(*syscall.Stat_t
 // alone, at every write.
 func (t Tree) key(entries []entry) string {
 	sum := sha256.New()
-	fmt.Fprintf(sum, "%s\n%+v\n", formatVersion, t.Owners)
+	fmt.Fprintf(sum, "%s\n%+v\n%v\n", formatVersion, t.Owners, t.Public)
 	for _, e := range entries {
 		fmt.Fprintf(sum, "%q %q %t", e.name, e.target, e.same)
 		if e.info != nil {
@@ -189,6 +192,9 @@ func (t Tree) header(e entry) *tar.Header {
 		return h
 	}
 	h.Mode = int64(stat(e.info).Mode & 0o7777)
+	if t.Public && e.info.Mode()&fs.ModeSticky == 0 {
+		h.Mode = 0o755
+	}
 	switch {
 	case e.same:
 		h.Typeflag, h.Linkname = tar.TypeLink, e.target
@@ -200,6 +206,15 @@ func (t Tree) header(e entry) *tar.Header {
 		h.Typeflag, h.Size = tar.TypeReg, e.info.Size()
 	}
 	return h
+}
+
+// WriteTar writes the tar file that a directory becomes as a layer.
+func WriteTar(ctx context.Context, w io.Writer, tree Tree) error {
+	entries, err := tree.entries(ctx)
+	if err != nil {
+		return fmt.Errorf("pack %s: %w", tree.Dir, err)
+	}
+	return writeTar(&cancellable{ctx: ctx, w: w}, tree, entries)
 }
 
 func writeTar(w io.Writer, tree Tree, entries []entry) error {
