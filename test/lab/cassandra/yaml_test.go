@@ -42,7 +42,7 @@ func TestCassandraYAML(t *testing.T) {
 func TestCassandraYAMLOf40(t *testing.T) {
 	t.Parallel()
 	keys := rendered(t, Options{Version: "4.0.19", Features: Features{DisableSASI: true}})
-	require.EqualValues(t, 1000, keys["commitlog_sync_period_in_ms"])
+	require.EqualValues(t, 100, keys["commitlog_sync_period_in_ms"])
 	require.Equal(t, false, keys["enable_sasi_indexes"])
 	require.Equal(t, true, keys["enable_drop_compact_storage"])
 	require.NotContains(t, keys, "commitlog_sync_period")
