@@ -5,10 +5,8 @@ import (
 	"io"
 
 	"k8s.io/client-go/discovery"
-	"k8s.io/client-go/discovery/cached/memory"
 	"k8s.io/client-go/dynamic"
 	"k8s.io/client-go/rest"
-	"k8s.io/client-go/restmapper"
 
 	"github.com/casshook/casshook/test/lab/kasten-standin/kanister"
 )
@@ -35,7 +33,7 @@ func Connect(config *rest.Config, catalog *Catalog, home Home, progress io.Write
 		return nil, err
 	}
 	controller := &kanister.Controller{
-		Dynamic: dyn, Mapper: restmapper.NewDeferredDiscoveryRESTMapper(memory.NewMemCacheClient(disco)), Streams: streams,
+		Dynamic: dyn, Streams: streams,
 		Namespace: home.Namespace, ServiceAccount: home.ServiceAccount, Log: progress,
 	}
 	return &Kasten{Dynamic: dyn, Discovery: disco, Actions: controller, Catalog: catalog, Namespace: home.Namespace, Progress: progress}, nil

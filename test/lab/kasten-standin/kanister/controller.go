@@ -7,7 +7,6 @@ import (
 	"io"
 	"time"
 
-	"k8s.io/apimachinery/pkg/api/meta"
 	"k8s.io/client-go/dynamic"
 
 	"github.com/casshook/casshook/test/lab/kasten-standin/kanister/param"
@@ -17,26 +16,16 @@ import (
 // subject has a kind that Kanister does not know, and no version or resource.
 var ErrNeverStatus = errors.New("the controller would only log this and never set a status")
 
-// Streams reaches into pods. The fakes of tests implement it, and ClusterStreams.
+// Streams reads from pods. The fakes of tests implement it, and ClusterStreams.
 type Streams interface {
 	// Follow opens the log of a container and follows it until the container ends,
 	// from the beginning or, when since is not zero, from then on.
 	Follow(ctx context.Context, namespace, pod, container string, since time.Time) (io.ReadCloser, error)
-	// Exec runs a command; an empty container is the pod's default one.
-	Exec(ctx context.Context, target Exec, stdout, stderr io.Writer) error
-}
-
-// Exec is a command in a container.
-type Exec struct {
-	Namespace, Pod, Container string
-	Command                   []string
 }
 
 // Controller runs actions.
 type Controller struct {
 	Dynamic dynamic.Interface
-	// Mapper finds the resource of what KubeOps creates.
-	Mapper  meta.RESTMapper
 	Streams Streams
 	// Namespace is where the controller runs, ServiceAccount as whom: pods there
 	// inherit it.
@@ -158,15 +147,12 @@ func (c *Controller) runDefer(ctx context.Context, p phase, tp *param.TemplatePa
 
 // runPhase renders the args and calls the function.
 func (c *Controller) runPhase(ctx context.Context, p phase, tp *param.TemplateParams) (map[string]any, error) {
-	args, err := p.function.render(p.Args, tp)
+	args, err := param.RenderArgs(p.Args, tp)
 	if err != nil {
 		return nil, err
 	}
 	if err := p.function.checkArgs(args); err != nil {
 		return nil, err
-	}
-	if p.function.run == nil {
-		return nil, fmt.Errorf("the stand-in does not run %s", p.Func)
 	}
 	fmt.Fprintf(c.log(), "phase %s (%s)\n", p.Name, p.Func)
 	return p.function.run(c, ctx, call{args: args, tp: tp})

@@ -2,8 +2,6 @@ package kanister
 
 import (
 	"context"
-	"errors"
-	"io"
 	"strings"
 	"testing"
 	"time"
@@ -238,80 +236,4 @@ func TestPendingHasItsOwnLimit(t *testing.T) {
 	_, err := k.Run(t.Context(), parse(t, head+"  a:\n    phases:\n"+yamlTask("one", "")), Action{Name: "a", Object: subjectNamespace()})
 	require.ErrorContains(t, err, "to leave Pending")
 	require.Equal(t, []int64{0}, k.graces)
-}
-
-func TestKubeExec(t *testing.T) {
-	t.Parallel()
-	bp := parse(t, head+"  a:\n    outputArtifacts: {m: {keyValue: {id: '{{ .Phases.one.Output.id }}'}}}\n    phases:\n"+
-		"    - {func: KubeExec, name: one, args: {namespace: app, pod: web-0, command: [nodetool, status]}}\n")
-	k := newCluster(t, world)
-	var got Exec
-	k.exec = func(target Exec, stdout, stderr io.Writer) error {
-		got = target
-		_, err := io.WriteString(stdout, OutputMarker+`{"key":"id","value":"7"}`+"\n")
-		_, _ = io.WriteString(stderr, OutputMarker+"not parsed\n")
-		return err
-	}
-	result, err := k.Run(t.Context(), bp, Action{Name: "a", Object: subjectDC()})
-	require.NoError(t, err)
-	require.Equal(t, Exec{Namespace: "app", Pod: "web-0", Command: []string{"nodetool", "status"}}, got)
-	require.Equal(t, "7", result.Artifacts["m"].KeyValue["id"])
-	k.exec = func(_ Exec, _, stderr io.Writer) error {
-		_, _ = io.WriteString(stderr, "refused\n")
-		return errors.New("exit code 1")
-	}
-	_, err = k.Run(t.Context(), bp, Action{Name: "a", Object: subjectDC()})
-	require.ErrorContains(t, err, "exit code 1")
-	require.ErrorContains(t, err, "stderr: refused")
-}
-
-func TestKubeOps(t *testing.T) {
-	t.Parallel()
-	k := newCluster(t, world)
-	run := func(args string) (*Result, error) {
-		return k.Run(t.Context(), parse(t, head+"  a:\n    phases:\n    - {func: KubeOps, name: one, args: {"+args+"}}\n"), Action{Name: "a", Object: subjectDC()})
-	}
-	create := `operation: create, namespace: other, spec: "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: made, namespace: app}\n"`
-	result, err := run(create)
-	require.NoError(t, err)
-	require.Equal(t, map[string]any{"apiVersion": "v1", "group": "", "kind": "ConfigMap", "name": "made", "namespace": "app", "resource": "configmaps"}, result.Phases["one"])
-	_, err = run(create)
-	require.ErrorContains(t, err, "already exists")
-	_, err = run(`operation: create, spec: "apiVersion: medusa.k8ssandra.io/v1alpha1\nkind: MedusaBackupJob\nmetadata: {name: x}\n"`)
-	require.ErrorContains(t, err, `no matches for kind "MedusaBackupJob" in version "medusa.k8ssandra.io/v1alpha1" ensure CRDs are installed first`)
-	remove := `operation: delete, objectReference: {apiVersion: v1, resource: configmaps, name: made, namespace: app}`
-	_, err = run(remove)
-	require.NoError(t, err)
-	_, err = run(remove)
-	require.ErrorContains(t, err, "not found")
-	_, err = run("operation: frob")
-	require.ErrorContains(t, err, `operation "frob"`)
-}
-
-func TestWaitV2(t *testing.T) {
-	t.Parallel()
-	for name, c := range map[string]struct {
-		condition, name string
-		met             bool
-	}{
-		"met":           {`{{ if eq .status.cassandraOperatorProgress "Ready" }}true{{ else }}false{{ end }}`, "'{{ .Object.metadata.name }}'", true},
-		"blanks":        {` {{ exists .status "cassandraOperatorProgress" }} `, "dc1", true},
-		"decoded":       {`{{ eq (base64decode "YQ==") "a" }}`, "dc1", true},
-		"not met":       {`{{ if eq .status.cassandraOperatorProgress "Updating" }}true{{ end }}`, "dc1", false},
-		"parse error":   {`{{ if }}`, "dc1", false},
-		"no sprig":      {`{{ "true" | trim }}`, "dc1", false},
-		"no such thing": {`true`, "dc9", false},
-	} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			bp := parse(t, head+"  a:\n    phases:\n    - func: WaitV2\n      name: one\n      args:\n        timeout: 30ms\n        conditions:\n          anyOf:\n          - condition: '"+strings.ReplaceAll(c.condition, "'", "''")+
-				"'\n            objectReference: {apiVersion: v1beta1, group: cassandra.datastax.com, resource: cassandradatacenters, name: "+c.name+", namespace: app}\n")
-			_, err := newCluster(t, world).Run(t.Context(), bp, Action{Name: "a", Object: subjectDC()})
-			if c.met {
-				require.NoError(t, err)
-				return
-			}
-			require.ErrorContains(t, err, "Failed to wait for the condition to be met")
-		})
-	}
 }

@@ -11,7 +11,6 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
-	"k8s.io/apimachinery/pkg/api/meta"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
@@ -32,7 +31,6 @@ type cluster struct {
 	phase map[string]string
 	// logs by command, joined with blanks.
 	logs map[string]string
-	exec func(Exec, io.Writer, io.Writer) error
 }
 
 var _ Streams = (*cluster)(nil)
@@ -46,10 +44,6 @@ func (c *cluster) Follow(_ context.Context, _, pod, container string, _ time.Tim
 		}
 	}
 	return nil, errors.New("no such pod " + pod)
-}
-
-func (c *cluster) Exec(_ context.Context, target Exec, stdout, stderr io.Writer) error {
-	return c.exec(target, stdout, stderr)
 }
 
 func command(pod *unstructured.Unstructured) string {
@@ -69,10 +63,8 @@ func newCluster(t *testing.T, manifests string) *cluster {
 		{Group: "cassandra.datastax.com", Version: "v1beta1", Resource: "cassandradatacenters"}: "CassandraDatacenterList",
 	}
 	client := fake.NewSimpleDynamicClientWithCustomListKinds(runtime.NewScheme(), kinds, objects(t, manifests)...)
-	mapper := meta.NewDefaultRESTMapper(nil)
-	mapper.Add(schema.GroupVersionKind{Version: "v1", Kind: "ConfigMap"}, meta.RESTScopeNamespace)
 	c := &cluster{phase: map[string]string{}, logs: map[string]string{}}
-	c.Controller = &Controller{Dynamic: client, Mapper: mapper, Streams: c, Namespace: "kasten-io", ServiceAccount: "kanister-svc", Poll: time.Millisecond}
+	c.Controller = &Controller{Dynamic: client, Streams: c, Namespace: "kasten-io", ServiceAccount: "kanister-svc", Poll: time.Millisecond}
 	client.PrependReactor("create", "pods", func(action clienttesting.Action) (bool, runtime.Object, error) {
 		pod := action.(clienttesting.CreateAction).GetObject().(*unstructured.Unstructured)
 		c.mu.Lock()

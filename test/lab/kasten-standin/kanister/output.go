@@ -1,7 +1,6 @@
 package kanister
 
 import (
-	"bytes"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -56,31 +55,4 @@ func (o *outputs) line(text string) error {
 	}
 	o.values[out.Key] = out.Value
 	return nil
-}
-
-// chunkWriter parses what an exec writes to stdout. As in the real controller
-// every write is split into lines on its own, so that a marker line that arrives
-// in two writes is torn and fails.
-type chunkWriter struct {
-	outputs *outputs
-	err     error
-}
-
-func (w *chunkWriter) Write(chunk []byte) (int, error) {
-	for line := range bytes.Lines(chunk) {
-		if err := w.outputs.line(string(line)); err != nil && w.err == nil {
-			w.err = err
-		}
-	}
-	return len(chunk), nil
-}
-
-// tailWriter keeps the last lines of stderr, which is not parsed for outputs.
-type tailWriter struct{ text strings.Builder }
-
-func (w *tailWriter) Write(chunk []byte) (int, error) { return w.text.Write(chunk) }
-
-func (w *tailWriter) tail() string {
-	lines := strings.Split(strings.TrimRight(w.text.String(), "\n"), "\n")
-	return strings.Join(lines[max(0, len(lines)-tailLines):], "\n")
 }

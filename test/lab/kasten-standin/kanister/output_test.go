@@ -49,20 +49,3 @@ func TestOutputLine(t *testing.T) {
 		})
 	}
 }
-
-// TestChunks shows the trap of KubeExec: every write is split on its own.
-func TestChunks(t *testing.T) {
-	t.Parallel()
-	line := OutputMarker + ` {"key":"k","value":"v"}` + "\n"
-	whole := &chunkWriter{outputs: newOutputs(&bytes.Buffer{})}
-	_, err := whole.Write([]byte("a\n" + line))
-	require.NoError(t, err)
-	require.NoError(t, whole.err)
-	require.Equal(t, map[string]any{"k": "v"}, whole.outputs.values)
-	torn := &chunkWriter{outputs: newOutputs(&bytes.Buffer{})}
-	for _, part := range []string{line[:25], line[25:]} {
-		_, err := torn.Write([]byte(part))
-		require.NoError(t, err)
-	}
-	require.ErrorContains(t, torn.err, "unexpected end of JSON input")
-}
