@@ -16,7 +16,7 @@ SUITE := $(if $(FULL),$(shell echo ,full))
 # How many tests with rings or datacenters of their own run at once.
 PARALLEL ?= 2
 E2E_PARALLEL ?= 3
-RINGS = $(shell cd test && grep -rl --include='*_test.go' '^//go:build ring' . | xargs -n 1 dirname | sort -u)
+RINGS = $(shell cd test && grep -rlE --include='*_test.go' '^//go:build ring( && $(if $(FULL),,!)full)?$$' . | xargs -n 1 dirname | sort -u)
 LAB := $(TESTS) run ./lab/cmd/lab
 
 .PHONY: build stage image lab-up lab-down lab-status lab-purge lab-image e2e test-lab test-clean demo-k8s test test-all test-unit test-ring lint demo demo-clean bench reference
