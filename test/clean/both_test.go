@@ -115,7 +115,7 @@ func (w *world) killedHalfWay(t *testing.T) {
 	known := len(glob(t, journal))
 	cmd := w.command(t.Context(), "--in-place")
 	require.NoError(t, cmd.Start())
-	for deadline := time.Now().Add(time.Minute); len(glob(t, journal)) == known && time.Now().Before(deadline); {
+	for deadline := time.Now().Add(5 * time.Minute); len(glob(t, journal)) == known && time.Now().Before(deadline); {
 		time.Sleep(time.Millisecond)
 	}
 	require.NoError(t, cmd.Process.Kill())

@@ -92,7 +92,7 @@ func TestZoo(t *testing.T) {
 // startsNot shows that Cassandra does not start by itself.
 func (w *world) startsNot(t *testing.T) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
 	defer cancel()
 	require.ErrorContains(t, w.ring.StartAll(ctx), "its process has ended")
 	require.NoError(t, w.ring.Kill(t.Context()))

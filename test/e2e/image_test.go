@@ -15,7 +15,6 @@ import (
 	"slices"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/google/go-containerregistry/pkg/v1/tarball"
 	"github.com/stretchr/testify/require"
@@ -67,7 +66,7 @@ func (w *world) pod(t *testing.T, name string, security *corev1.SecurityContext,
 		Containers:    []corev1.Container{{Name: "casshook", Image: image(), Args: args, SecurityContext: security}},
 	}}, metav1.CreateOptions{})
 	require.NoError(t, err)
-	require.NoError(t, site.Wait(t.Context(), time.Minute, "the end of pod "+name, func(ctx context.Context) error {
+	require.NoError(t, site.Wait(t.Context(), startLimit, "the end of pod "+name, func(ctx context.Context) error {
 		pod, err := pods.Get(ctx, name, metav1.GetOptions{})
 		if err == nil && pod.Status.Phase != corev1.PodSucceeded {
 			err = errors.New("it is " + string(pod.Status.Phase))

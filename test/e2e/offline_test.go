@@ -11,7 +11,6 @@ import (
 	"slices"
 	"strings"
 	"testing"
-	"time"
 
 	gocql "github.com/apache/cassandra-gocql-driver/v2"
 	"github.com/stretchr/testify/require"
@@ -129,7 +128,7 @@ func (w *world) killedWhileCleaning(t *testing.T, args ...string) {
 	t.Helper()
 	cmd := exec.Command(filepath.Join(binaries, "casshook"), w.arguments(run{args: args})...)
 	require.NoError(t, cmd.Start())
-	err := site.Wait(t.Context(), time.Minute, "a Job that cleans", func(ctx context.Context) error {
+	err := site.Wait(t.Context(), startLimit, "a Job that cleans", func(ctx context.Context) error {
 		jobs, err := w.Core.BatchV1().Jobs(w.namespace).List(ctx, metav1.ListOptions{})
 		if err != nil {
 			return err

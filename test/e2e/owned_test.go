@@ -35,7 +35,7 @@ func (w *world) own(t *testing.T, d site.Datacenter, owner string) {
 		require.NoError(t, err)
 	}
 	clusters := w.Dynamic.Resource(k8ssandraClusters()).Namespace(w.namespace)
-	require.NoError(t, site.Wait(t.Context(), time.Minute, "the API server to know K8ssandraClusters", func(ctx context.Context) error {
+	require.NoError(t, site.Wait(t.Context(), startLimit, "the API server to know K8ssandraClusters", func(ctx context.Context) error {
 		_, err := clusters.List(ctx, metav1.ListOptions{})
 		return err
 	}))

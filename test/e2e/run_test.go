@@ -228,5 +228,5 @@ func (w *world) leftovers(t *testing.T, d site.Datacenter) string {
 // soon waits for what takes seconds.
 func soon(t *testing.T, what string, ask func(ctx context.Context) error) {
 	t.Helper()
-	require.NoError(t, site.Wait(t.Context(), time.Minute, what, ask))
+	require.NoError(t, site.Wait(t.Context(), 5*time.Minute, what, ask))
 }

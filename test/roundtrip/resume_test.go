@@ -46,7 +46,7 @@ func (w *world) target(t *testing.T) *hosts.Target {
 	return target
 }
 
-var inPlace = restore.Options{InPlace: true, Workers: 4, LoadTimeout: time.Minute, AgreementTimeout: time.Minute, ViewTimeout: time.Minute}
+var inPlace = restore.Options{InPlace: true, Workers: 4, LoadTimeout: 5 * time.Minute, AgreementTimeout: 5 * time.Minute, ViewTimeout: 5 * time.Minute}
 
 // TestResume interrupts flows at every step, and kills them at any moment, and
 // wants the next run to reach the same end.

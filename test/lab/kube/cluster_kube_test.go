@@ -13,7 +13,6 @@ import (
 	"strings"
 	"syscall"
 	"testing"
-	"time"
 
 	"github.com/stretchr/testify/require"
 )
@@ -31,7 +30,7 @@ func TestLab(t *testing.T) {
 	require.NoError(t, err)
 	require.NoError(t, l.Up(t.Context()))
 	t.Cleanup(func() {
-		ctx, cancel := context.WithTimeout(context.WithoutCancel(t.Context()), time.Minute)
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(t.Context()), patience)
 		defer cancel()
 		require.NoError(t, l.Down(ctx))
 	})
@@ -53,7 +52,7 @@ func TestLab(t *testing.T) {
 		t.Run("killed "+name, func(t *testing.T) {
 			require.NoError(t, syscall.Kill(l.pid(name), syscall.SIGKILL))
 			require.NoError(t, l.Up(t.Context()))
-			require.NoError(t, wait(t.Context(), time.Minute, "the pod to answer", func(ctx context.Context) error {
+			require.NoError(t, wait(t.Context(), patience, "the pod to answer", func(ctx context.Context) error {
 				_, err := l.Kubectl(ctx, "-n", "lab-test", "exec", "probe", "--", "true")
 				return err
 			}))
@@ -68,14 +67,14 @@ func TestLab(t *testing.T) {
 	require.NoError(t, l.Down(t.Context()), "down twice")
 
 	require.NoError(t, l.Up(t.Context()))
-	require.NoError(t, wait(t.Context(), time.Minute, "the volume's content", func(ctx context.Context) error {
+	require.NoError(t, wait(t.Context(), patience, "the volume's content", func(ctx context.Context) error {
 		out, err := l.Kubectl(ctx, "-n", "lab-test", "exec", "probe", "--", "cat", "/data/kept")
 		if err == nil && strings.TrimSpace(out) != "kept" {
 			err = fmt.Errorf("it holds %q", out)
 		}
 		return err
 	}), "a pod with its volume comes back")
-	_, err = l.Kubectl(t.Context(), "delete", "namespace", "lab-test", "--wait=true", "--timeout=60s")
+	_, err = l.Kubectl(t.Context(), "delete", "namespace", "lab-test", "--wait=true", "--timeout=300s")
 	require.NoError(t, err)
 }
 
@@ -124,7 +123,7 @@ func apply(t *testing.T, l *Lab, manifest string) {
 	file := filepath.Join(t.TempDir(), "manifest.yaml")
 	require.NoError(t, os.WriteFile(file, []byte(manifest), 0o644))
 	// A namespace's service account comes a moment after it.
-	require.NoError(t, wait(t.Context(), 30*time.Second, "apply", func(ctx context.Context) error {
+	require.NoError(t, wait(t.Context(), patience, "apply", func(ctx context.Context) error {
 		_, err := l.Kubectl(ctx, "apply", "-f", file)
 		return err
 	}))
@@ -133,7 +132,7 @@ func apply(t *testing.T, l *Lab, manifest string) {
 func startPod(t *testing.T, l *Lab) {
 	t.Helper()
 	apply(t, l, probe)
-	_, err := l.Kubectl(t.Context(), "-n", "lab-test", "wait", "--for=condition=Ready", "--timeout=60s", "pod/probe")
+	_, err := l.Kubectl(t.Context(), "-n", "lab-test", "wait", "--for=condition=Ready", "--timeout=300s", "pod/probe")
 	require.NoError(t, err)
 }
 
@@ -189,7 +188,7 @@ spec:
     volumeMounts: [{name: data, mountPath: /data}]
   volumes: [{name: data, persistentVolumeClaim: {claimName: copy}}]
 `)
-	_, err := l.Kubectl(t.Context(), "-n", "lab-test", "wait", "--for=condition=Ready", "--timeout=60s", "pod/reader")
+	_, err := l.Kubectl(t.Context(), "-n", "lab-test", "wait", "--for=condition=Ready", "--timeout=300s", "pod/reader")
 	require.NoError(t, err)
 	out, err := l.Kubectl(t.Context(), "-n", "lab-test", "exec", "reader", "--", "cat", "/data/kept")
 	require.NoError(t, err)

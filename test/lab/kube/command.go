@@ -54,6 +54,9 @@ func (l *Lab) ctr(ctx context.Context, args ...string) (string, error) {
 // pollEvery is how often waits look again.
 const pollEvery = 100 * time.Millisecond
 
+// patience is the limit of every wait: so long that it never tells a slow machine from a working one.
+const patience = 5 * time.Minute
+
 // wait asks until there is no error, or for as long as limit says; what is in the error. What ended is not waited for.
 func wait(ctx context.Context, limit time.Duration, what string, ask func(context.Context) error) error {
 	ctx, cancel := context.WithTimeout(ctx, limit)

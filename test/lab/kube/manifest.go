@@ -10,7 +10,6 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-	"time"
 
 	operatorstandin "github.com/casshook/casshook/test/lab/operator-standin"
 )
@@ -85,7 +84,7 @@ func (l *Lab) apply(ctx context.Context, dir, key string) error {
 
 // defaultAccount waits for the service account without which no pod starts in the default namespace.
 func (l *Lab) defaultAccount(ctx context.Context) error {
-	return wait(ctx, time.Minute, "the default service account", func(ctx context.Context) error {
+	return wait(ctx, patience, "the default service account", func(ctx context.Context) error {
 		_, err := l.Kubectl(ctx, "-n", "default", "get", "serviceaccount", "default")
 		return err
 	})

@@ -126,14 +126,14 @@ func (l *Lab) controlPlane(ctx context.Context) error {
 	if err := l.startAll(ctx, []unit{l.etcd(), l.containerRuntime(), l.apiserver()}); err != nil {
 		return err
 	}
-	err := wait(ctx, time.Minute, "containerd to answer", func(ctx context.Context) error {
+	err := wait(ctx, patience, "containerd to answer", func(ctx context.Context) error {
 		_, err := l.ctr(ctx, "version")
 		return l.hint("containerd", err)
 	})
 	if err != nil {
 		return err
 	}
-	return wait(ctx, 2*time.Minute, "the API server to be ready", func(ctx context.Context) error {
+	return wait(ctx, patience, "the API server to be ready", func(ctx context.Context) error {
 		if conn, err := net.DialTimeout("tcp", fmt.Sprintf("%s:%d", NodeIP, apiPort), time.Second); err != nil {
 			return l.hint("kube-apiserver", err) // cheaper than a kubectl for each try
 		} else if err := conn.Close(); err != nil {
@@ -159,7 +159,7 @@ func (l *Lab) hint(name string, err error) error {
 // tells.
 func (l *Lab) nodeReady(ctx context.Context) error {
 	began := time.Now()
-	return wait(ctx, 2*time.Minute, "the node to be ready", func(ctx context.Context) error {
+	return wait(ctx, patience, "the node to be ready", func(ctx context.Context) error {
 		out, err := l.Kubectl(ctx, "get", "node", NodeName, "-o", `jsonpath={.status.conditions[?(@.type=="Ready")].status}`)
 		if err != nil {
 			return l.hint("kubelet", err)
@@ -195,7 +195,7 @@ func (l *Lab) volumes(ctx context.Context) error {
 			return err
 		}
 	}
-	err := wait(ctx, time.Minute, "the CSI driver's socket", func(context.Context) error {
+	err := wait(ctx, patience, "the CSI driver's socket", func(context.Context) error {
 		conn, err := net.Dial("unix", l.csiSocket())
 		if err != nil {
 			return l.hint("csi-driver", err)
@@ -208,7 +208,7 @@ func (l *Lab) volumes(ctx context.Context) error {
 	if err := l.startAll(ctx, l.snapshots()); err != nil {
 		return err
 	}
-	return wait(ctx, time.Minute, "kubelet to register the CSI driver", func(ctx context.Context) error {
+	return wait(ctx, patience, "kubelet to register the CSI driver", func(ctx context.Context) error {
 		out, err := l.Kubectl(ctx, "get", "csinode", NodeName, "-o", "jsonpath={.spec.drivers[*].name}")
 		if err == nil && !strings.Contains(out, csiDriver) {
 			err = fmt.Errorf("it knows %q", out)
@@ -223,7 +223,7 @@ func (l *Lab) dns(ctx context.Context) error {
 		var d net.Dialer
 		return d.DialContext(ctx, "udp", net.JoinHostPort(dnsService, "53"))
 	}}
-	return wait(ctx, 2*time.Minute, "CoreDNS to answer", func(ctx context.Context) error {
+	return wait(ctx, patience, "CoreDNS to answer", func(ctx context.Context) error {
 		ctx, cancel := context.WithTimeout(ctx, time.Second)
 		defer cancel()
 		_, err := resolver.LookupHost(ctx, "kubernetes.default.svc.cluster.local.")

@@ -254,7 +254,7 @@ func (s *Site) Agree(ctx context.Context, d Datacenter) error {
 	if len(pods) == 0 {
 		return errors.New("no node is there")
 	}
-	return Wait(ctx, 2*time.Minute, "one schema version", func(ctx context.Context) error {
+	return Wait(ctx, 5*time.Minute, "one schema version", func(ctx context.Context) error {
 		out, err := s.management(ctx, d, pods[0], "http://localhost/api/v1/ops/node/schema/versions")
 		if err != nil {
 			return err

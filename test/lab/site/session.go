@@ -85,7 +85,7 @@ func (s *Site) Session(ctx context.Context, d Datacenter) (session *gocql.Sessio
 			return nil, nil, err
 		}
 	}
-	err = Wait(ctx, time.Minute, "a CQL session at "+pods[0], func(context.Context) error {
+	err = Wait(ctx, 5*time.Minute, "a CQL session at "+pods[0], func(context.Context) error {
 		session, err = zoo.Connect("127.0.0.1", port, user, password)
 		return err
 	})

@@ -115,7 +115,7 @@ func serve(t *testing.T, o front.Options) (*client, func() error) {
 		}
 		_, err := c.try(http.MethodGet, "/api/v0/probes/liveness", nil)
 		return err == nil
-	}, 20*time.Second, 10*time.Millisecond)
+	}, time.Minute, 10*time.Millisecond)
 	return c, end
 }
 

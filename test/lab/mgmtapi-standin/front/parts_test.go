@@ -71,7 +71,7 @@ func TestFollow(t *testing.T) {
 	go func() { done <- front.Follow(ctx, path, out) }()
 	wait := func(want string) {
 		t.Helper()
-		require.Eventually(t, func() bool { return out.String() == want }, 10*time.Second, 10*time.Millisecond, "%q", want)
+		require.Eventually(t, func() bool { return out.String() == want }, time.Minute, 10*time.Millisecond, "%q", want)
 	}
 	add := func(text string) {
 		f, err := os.OpenFile(path, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o644)
@@ -125,20 +125,20 @@ func TestReapsOrphansAndLetsNothingOutliveIt(t *testing.T) {
 	require.Eventually(t, func() bool {
 		_, err := os.Stat(o.Layout.Socket())
 		return err == nil
-	}, 10*time.Second, 10*time.Millisecond)
+	}, time.Minute, 10*time.Millisecond)
 	var orphan string
 	require.Eventually(t, func() bool {
 		text, err := os.ReadFile(filepath.Join(o.Layout.Log(), "orphan"))
 		orphan = strings.TrimSpace(string(text))
 		return err == nil && orphan != ""
-	}, 10*time.Second, 10*time.Millisecond)
-	require.Eventually(t, func() bool { return !exists(t, orphan) }, 10*time.Second, 10*time.Millisecond, "a zombie would exist")
+	}, time.Minute, 10*time.Millisecond)
+	require.Eventually(t, func() bool { return !exists(t, orphan) }, time.Minute, 10*time.Millisecond, "a zombie would exist")
 	pid := c.get(pidPath).text
 	require.True(t, exists(t, pid), "its own child is left alone")
 
 	require.NoError(t, parent.Process.Kill())
 	_ = parent.Wait()
-	require.Eventually(t, func() bool { return gone(pid) }, 10*time.Second, 10*time.Millisecond)
+	require.Eventually(t, func() bool { return gone(pid) }, time.Minute, 10*time.Millisecond)
 }
 
 // gone says whether a process has ended; init may be late to reap it.
