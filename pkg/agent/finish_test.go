@@ -222,7 +222,7 @@ func TestJournal(t *testing.T) {
 	for _, name := range []string{storage.DoneFile, storage.LoadedFile, storage.RestoreFile} {
 		v.write(filepath.Join(filepath.Dir(path), name), `{"version":2}`)
 		_, err = ask[wire.Volume](c, wire.OpInspect, none{})
-		require.ErrorContains(t, err, name+": document version 2 is not supported")
+		require.ErrorContains(t, err, name+": written by a newer casshook (format 2.0)")
 	}
 }
 

@@ -20,9 +20,6 @@ import (
 	"github.com/casshook/casshook/pkg/schema"
 )
 
-// Version is the version of all documents; readers refuse any other.
-const Version = 1
-
 // Root is the directory of casshook on a volume.
 const Root = "casshook"
 

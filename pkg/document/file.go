@@ -31,33 +31,6 @@ func Encode(doc any) ([]byte, error) {
 	return append(data, '\n'), nil
 }
 
-// versioned lets the version be read before anything else, so that a document
-// of the future is named as such and not as one with an unknown field.
-type versioned struct {
-	Version int `json:"version"`
-}
-
-// Decode reads a document strictly: another version, an unknown field, or
-// anything after the document is an error.
-func Decode(content []byte, into any) error {
-	var v versioned
-	if err := json.Unmarshal(content, &v); err != nil {
-		return err
-	}
-	if v.Version != Version {
-		return fmt.Errorf("document version %d is not supported: this casshook reads version %d", v.Version, Version)
-	}
-	dec := json.NewDecoder(bytes.NewReader(content))
-	dec.DisallowUnknownFields()
-	if err := dec.Decode(into); err != nil {
-		return err
-	}
-	if _, err := dec.Token(); !errors.Is(err, io.EOF) {
-		return errors.New("content after the end of the document")
-	}
-	return nil
-}
-
 // Read reads and strictly decodes the document at path.
 func Read(path string, into any) error {
 	content, err := os.ReadFile(path)
