@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"github.com/casshook/casshook/pkg/agent/wire"
-	"github.com/casshook/casshook/pkg/cluster"
 	"github.com/casshook/casshook/pkg/flow"
 	"github.com/casshook/casshook/pkg/ring"
 )
@@ -34,7 +33,7 @@ type AfterOptions struct {
 // snapshots are cut, and gives the lock back. It needs no running Cassandra, and
 // it succeeds when there is nothing to do.
 func After(ctx context.Context, target ring.Target, opts AfterOptions, observer flow.Observer) (*Removed, error) {
-	c, err := cluster.Open(ctx, target)
+	c, err := ring.Connect(ctx, target)
 	if err != nil {
 		return nil, err
 	}
@@ -45,7 +44,7 @@ func After(ctx context.Context, target ring.Target, opts AfterOptions, observer 
 		{Name: "taking the lock", Do: func(ctx context.Context) error { return c.Lock(ctx, opts.Operation, "", 0) }, Undo: c.Unlock},
 		{Name: "checking the volumes", Do: func(ctx context.Context) (err error) { volumes, err = c.Inspect(ctx); return err }},
 		{Name: "waiting for the volume snapshots", Do: func(ctx context.Context) error {
-			return waitVolumeSnapshots(ctx, target, volumes, opts.SnapshotTimeout, observer.Progress)
+			return waitVolumeSnapshots(ctx, target.VolumeSnapshots, volumes, opts.SnapshotTimeout, observer.Progress)
 		}},
 		{Name: "removing our snapshots and documents", Do: func(ctx context.Context) (err error) {
 			removed, err = removeOwn(ctx, c, volumes)
@@ -63,9 +62,8 @@ const clockSlack = time.Hour
 
 // waitVolumeSnapshots waits until the volume snapshots that were begun since the
 // earliest of our backups are cut: until then the backup must stay.
-func waitVolumeSnapshots(ctx context.Context, target ring.Target, volumes []wire.Volume, limit time.Duration, progress func(string)) error {
-	waiter, ok := target.(ring.VolumeSnapshots)
-	if !ok || limit == 0 {
+func waitVolumeSnapshots(ctx context.Context, waiter ring.VolumeSnapshots, volumes []wire.Volume, limit time.Duration, progress func(string)) error {
+	if waiter == nil || limit == 0 {
 		return nil
 	}
 	var since time.Time
@@ -86,7 +84,7 @@ func waitVolumeSnapshots(ctx context.Context, target ring.Target, volumes []wire
 // no backup because it was never completed. A backup of another volume came here
 // with a restore point: it is refused, before anything is removed, unless its
 // restore is done.
-func removeOwn(ctx context.Context, c *cluster.Cluster, volumes []wire.Volume) (*Removed, error) {
+func removeOwn(ctx context.Context, c *ring.Cluster, volumes []wire.Volume) (*Removed, error) {
 	removed := &Removed{Backups: []string{}}
 	names := make([]string, len(c.Sessions))
 	for i, s := range c.Sessions {

@@ -8,12 +8,10 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/casshook/casshook/pkg/agent/wire"
-	"github.com/casshook/casshook/pkg/ring"
 )
 
-// cutting is a target that knows volume snapshots.
+// cutting notes what it is asked to wait for.
 type cutting struct {
-	ring.Target
 	since []time.Time
 }
 
@@ -41,5 +39,5 @@ func TestWaitVolumeSnapshots(t *testing.T) {
 	require.True(t, since[0].After(made.Add(-24*time.Hour)), since)
 	require.Empty(t, wait(0, volume("v", made)), "on-failure does not wait")
 	require.Empty(t, wait(time.Minute, volume("other", made)), "no backup of these volumes")
-	require.NoError(t, waitVolumeSnapshots(t.Context(), struct{ ring.Target }{}, []wire.Volume{volume("v", made)}, time.Minute, nil), "hosts know of none")
+	require.NoError(t, waitVolumeSnapshots(t.Context(), nil, []wire.Volume{volume("v", made)}, time.Minute, nil), "hosts know of none")
 }

@@ -11,7 +11,6 @@ import (
 	"time"
 
 	"github.com/casshook/casshook/pkg/agent/wire"
-	"github.com/casshook/casshook/pkg/cluster"
 	"github.com/casshook/casshook/pkg/document"
 	"github.com/casshook/casshook/pkg/flow"
 	"github.com/casshook/casshook/pkg/ring"
@@ -56,7 +55,7 @@ type NodeResult struct {
 const schemaTries = 3
 
 type before struct {
-	*cluster.Cluster
+	*ring.Cluster
 	opts     Options
 	observer flow.Observer
 	id       string
@@ -74,7 +73,7 @@ func Before(ctx context.Context, target ring.Target, opts Options, observer flow
 	if err != nil {
 		return nil, err
 	}
-	c, err := cluster.Open(ctx, target)
+	c, err := ring.Connect(ctx, target)
 	if err != nil {
 		return nil, err
 	}
@@ -116,7 +115,7 @@ func (b *before) checkVolumes(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if err := cluster.CheckSpace(b.Sessions, volumes, b.opts.MinFree); err != nil {
+	if err := ring.CheckSpace(b.Sessions, volumes, b.opts.MinFree); err != nil {
 		return err
 	}
 	_, err = removeOwn(ctx, b.Cluster, volumes)

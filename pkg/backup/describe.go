@@ -4,7 +4,6 @@ import (
 	"context"
 	"time"
 
-	"github.com/casshook/casshook/pkg/cql"
 	"github.com/casshook/casshook/pkg/document"
 	"github.com/casshook/casshook/pkg/ring"
 	"github.com/casshook/casshook/pkg/schema"
@@ -26,7 +25,7 @@ type described struct {
 
 // describe reads the schema and what DESCRIBE leaves out. The version is read
 // first: when it is the same after the snapshot, all of this belongs to it.
-func describe(ctx context.Context, c *cql.Session) (described, error) {
+func describe(ctx context.Context, c ring.CQL) (described, error) {
 	var d described
 	var err error
 	if d.version, err = c.WaitAgreement(ctx, agreementPatience); err != nil {
@@ -50,13 +49,9 @@ func describe(ctx context.Context, c *cql.Session) (described, error) {
 
 // cluster is the document of the ring.
 func (d described) cluster(b *before, members []document.Member) document.Cluster {
-	namespace := ""
-	if p, ok := b.Target.(ring.Placer); ok {
-		namespace = p.Placed()
-	}
 	return document.Cluster{
 		Version: document.Version, BackupID: b.id, Created: time.Now().UTC(), CreatedBy: b.opts.CreatedBy,
-		ClusterName: b.View.ClusterName, Namespace: namespace, Partitioner: d.settings["partitioner"], SchemaVersion: d.version,
+		ClusterName: b.View.ClusterName, Namespace: b.Target.Place.Namespace, Partitioner: d.settings["partitioner"], SchemaVersion: d.version,
 		Members: members, Keyspaces: d.keyspaces, Tables: d.tables,
 		Extras: d.extras, Roles: d.roles, Settings: d.settings, Skew: d.skew,
 	}

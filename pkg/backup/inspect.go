@@ -8,7 +8,6 @@ import (
 	"strings"
 
 	"github.com/casshook/casshook/pkg/agent/wire"
-	"github.com/casshook/casshook/pkg/cluster"
 	"github.com/casshook/casshook/pkg/flow"
 	"github.com/casshook/casshook/pkg/ring"
 )
@@ -22,7 +21,7 @@ type NodeStatus struct {
 // Status reads what lies on every volume. It needs no running Cassandra and
 // changes nothing.
 func Status(ctx context.Context, target ring.Target) ([]NodeStatus, error) {
-	c, err := cluster.Open(ctx, target)
+	c, err := ring.Connect(ctx, target)
 	if err != nil {
 		return nil, err
 	}
@@ -105,7 +104,7 @@ type Verified struct {
 // full reads every byte of data. It needs no running Cassandra. Without an id
 // the newest backup is taken.
 func Verify(ctx context.Context, target ring.Target, id string, full bool, observer flow.Observer) (*Verified, error) {
-	c, err := cluster.Open(ctx, target)
+	c, err := ring.Connect(ctx, target)
 	if err != nil {
 		return nil, err
 	}

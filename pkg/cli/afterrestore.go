@@ -56,7 +56,7 @@ func (a *app) runRestore(cmd *cobra.Command, opts restore.Options, page string) 
 	err := a.each(cmd, work{operation: "after-restore",
 		prepare: func(rings int) error { return checkPages(page, rings) },
 		offline: func(ctx context.Context, s *subject, observer flow.Observer) (string, error) {
-			return end(restore.Offline(ctx, s.kube, opts, observer))
+			return end(restore.Offline(ctx, s.Target, opts, observer))
 		},
 		do: func(ctx context.Context, s *subject, observer flow.Observer) (string, error) {
 			return end(restore.Online(ctx, s.Target, opts, observer))

@@ -59,7 +59,7 @@ func (a *app) runBeforeRestore(cmd *cobra.Command, way restore.Way, yes bool, ti
 	}
 	var rooms []*restore.Room
 	err := a.each(cmd, work{operation: "before-restore", any: true, stop: true, do: func(ctx context.Context, s *subject, observer flow.Observer) (string, error) {
-		room, err := restore.Before(ctx, s.kube, way, timeout, observer)
+		room, err := restore.Before(ctx, s.Target, way, timeout, observer)
 		if err != nil {
 			return "", err
 		}

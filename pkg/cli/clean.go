@@ -12,6 +12,7 @@ import (
 	"github.com/casshook/casshook/pkg/flow"
 	"github.com/casshook/casshook/pkg/report"
 	"github.com/casshook/casshook/pkg/restore"
+	"github.com/casshook/casshook/pkg/ring"
 )
 
 func (a *app) clean() *cobra.Command {
@@ -52,7 +53,7 @@ func (a *app) runClean(cmd *cobra.Command, claims []string, opts restore.Options
 		return err
 	}
 	for i, s := range subjects {
-		volumes := restore.Volumes{Shelf: s.kube, Cluster: s.kube.ClusterName(), Place: s.kube.Placed()}
+		volumes := restore.Volumes{Cleaner: s.Stopped, Locker: s.Locker, Cluster: s.ClusterName, Place: s.Place}
 		err := a.cleanVolumes(cmd.Context(), volumes, opts, dryRun)
 		if err != nil && i > 0 && !dryRun {
 			err = afterChange(err) // the rings before this one are cleaned
@@ -74,7 +75,7 @@ func (a *app) cleanLoose(ctx context.Context, claims []string, opts restore.Opti
 	if err != nil {
 		return err
 	}
-	return a.cleanVolumes(ctx, restore.Volumes{Shelf: loose, Place: a.place.namespace, Part: len(claims) > 0}, opts, dryRun)
+	return a.cleanVolumes(ctx, restore.Volumes{Cleaner: loose, Place: ring.Place{Namespace: a.place.namespace}, Part: len(claims) > 0}, opts, dryRun)
 }
 
 func (a *app) cleanVolumes(ctx context.Context, volumes restore.Volumes, opts restore.Options, dryRun bool) error {

@@ -29,7 +29,7 @@ func (a *app) planCommand() *cobra.Command {
 
 func (a *app) runPlan(cmd *cobra.Command, opts restore.Options) error {
 	offline := func(ctx context.Context, s *subject, observer flow.Observer) (string, error) {
-		plan, err := restore.MakeOfflinePlan(ctx, s.kube, opts, observer)
+		plan, err := restore.MakeOfflinePlan(ctx, s.Target, opts, observer)
 		if err != nil {
 			return "", err
 		}

@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
+	"github.com/casshook/casshook/pkg/cql"
 	"github.com/casshook/casshook/pkg/flow"
 	"github.com/casshook/casshook/pkg/hosts"
 	"github.com/casshook/casshook/pkg/kube"
@@ -71,7 +72,7 @@ func (a *app) subjects(ctx context.Context) ([]*subject, error) {
 		if p.agent != "" {
 			t.UseAgent(p.agent)
 		}
-		return []*subject{{Target: t, name: t.ClusterName()}}, nil
+		return []*subject{{Target: loggingIn(t.Ring()), name: t.ClusterName()}}, nil
 	}
 	client, err := a.connect()
 	if err != nil {
@@ -83,9 +84,15 @@ func (a *app) subjects(ctx context.Context) ([]*subject, error) {
 	}
 	var found []*subject
 	for _, t := range targets {
-		found = append(found, &subject{Target: t, name: t.ClusterName(), kube: t})
+		found = append(found, &subject{Target: loggingIn(t.Ring()), name: t.ClusterName(), kube: t})
 	}
 	return found, nil
+}
+
+// loggingIn is a ring with CQL.
+func loggingIn(target ring.Target) ring.Target {
+	target.Login = cql.Login
+	return target
 }
 
 // connect to the Kubernetes that the flags name.

@@ -17,6 +17,15 @@ import (
 // connectTimeout is how long a session may take to come about, all tries included.
 const connectTimeout = time.Minute
 
+// Login implements ring.Login.
+func Login(ctx context.Context, dialer ring.Dialer, node ring.Node, credentials ring.Credentials) (ring.CQL, error) {
+	session, err := Connect(ctx, dialer, node, credentials)
+	if err != nil {
+		return nil, err
+	}
+	return session, nil
+}
+
 // Connect logs in at a node. The session outlives ctx, which ends only the login.
 func Connect(ctx context.Context, dialer ring.Dialer, node ring.Node, credentials ring.Credentials) (*Session, error) {
 	ctx, cancel := context.WithTimeoutCause(ctx, connectTimeout, fmt.Errorf("no session within %s", connectTimeout))

@@ -10,21 +10,12 @@ import (
 	"github.com/apache/cassandra-gocql-driver/v2"
 
 	"github.com/casshook/casshook/pkg/document"
+	"github.com/casshook/casshook/pkg/ring"
 )
 
-// Ring is the ring as one node's system tables show it.
-type Ring struct {
-	ClusterName string
-	Partitioner string
-	// Members are all nodes, this one first.
-	Members []document.Member
-	// SchemaVersions maps schema versions to the addresses that have them.
-	SchemaVersions map[string][]string
-}
-
 // Ring reads system.local and system.peers_v2.
-func (s *Session) Ring(ctx context.Context) (Ring, error) {
-	r := Ring{SchemaVersions: map[string][]string{}}
+func (s *Session) Ring(ctx context.Context) (ring.Topology, error) {
+	r := ring.Topology{SchemaVersions: map[string][]string{}}
 	var hostID, version gocql.UUID
 	var address, dc, rack, release string
 	var tokens []string
@@ -42,18 +33,12 @@ func (s *Session) Ring(ctx context.Context) (Ring, error) {
 		return r, err
 	}
 	// 3.11 has no peers_v2; what it is told is that it is not supported.
-	if major, _ := MajorMinor(release); major < 4 {
+	if major, _ := ring.MajorMinor(release); major < 4 {
 		return r, nil
 	}
 	err = s.rows(ctx, "SELECT host_id, schema_version, peer, data_center, rack, tokens, release_version FROM system.peers_v2",
 		[]any{&hostID, &version, &address, &dc, &rack, &tokens, &release}, add)
 	return r, err
-}
-
-// MajorMinor reads the first two numbers of a release version.
-func MajorMinor(release string) (major, minor int) {
-	_, _ = fmt.Sscanf(release, "%d.%d", &major, &minor)
-	return major, minor
 }
 
 // SchemaVersion is the one schema version of all nodes, or an error that names

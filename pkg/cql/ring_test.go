@@ -19,7 +19,7 @@ func TestRing(t *testing.T) {
 	s := newStandIn("4.1.10")
 	r, err := login(t, s).Ring(t.Context())
 	require.NoError(t, err)
-	require.Equal(t, Ring{
+	require.Equal(t, ring.Topology{
 		ClusterName: "shop", Partitioner: "org.apache.cassandra.dht.Murmur3Partitioner",
 		Members: []document.Member{
 			{HostID: uuid(1).String(), Address: "10.0.0.1", Datacenter: "dc1", Rack: "r1", Tokens: []string{"-3", "5"}, Release: "4.1.10"},
@@ -76,14 +76,6 @@ func TestRingErrors(t *testing.T) {
 		require.ErrorContains(t, err, "table "+name+" does not exist")
 		_, err = session.SchemaVersion(t.Context())
 		require.ErrorContains(t, err, name)
-	}
-}
-
-func TestMajorMinor(t *testing.T) {
-	t.Parallel()
-	for release, want := range map[string][2]int{"4.0.19": {4, 0}, "5.0-beta1": {5, 0}, "5.1-SNAPSHOT": {5, 1}, "": {0, 0}, "x": {0, 0}} {
-		major, minor := MajorMinor(release)
-		require.Equal(t, want, [2]int{major, minor}, release)
 	}
 }
 

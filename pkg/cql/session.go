@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"github.com/apache/cassandra-gocql-driver/v2"
+
+	"github.com/casshook/casshook/pkg/ring"
 )
 
 // StatementTimeout is how long one statement may take: a DROP KEYSPACE of some
@@ -26,6 +28,11 @@ type Session struct {
 	statements atomic.Int64
 	end        context.CancelFunc
 }
+
+var (
+	_ ring.CQL   = (*Session)(nil)
+	_ ring.Login = Login
+)
 
 // Close ends the connection.
 func (s *Session) Close() {

@@ -28,7 +28,17 @@ type Target struct {
 	grace time.Duration
 }
 
-var _ ring.Target = (*Target)(nil)
+var (
+	_ ring.Nodes  = (*Target)(nil)
+	_ ring.Exec   = (*Target)(nil)
+	_ ring.Dialer = (*Target)(nil)
+	_ ring.Locker = (*Target)(nil)
+)
+
+// Ring describes the ring to the flows, which need a Login beside it.
+func (t *Target) Ring() ring.Target {
+	return ring.Target{ClusterName: t.inventory.Cluster, Nodes: t, Exec: t, Dialer: t, Locker: t}
+}
 
 func newTarget(inv Inventory) (*Target, error) {
 	t := &Target{inventory: inv, hosts: map[string]Host{}, grace: stopGrace}
@@ -47,7 +57,7 @@ func newTarget(inv Inventory) (*Target, error) {
 // program.
 func (t *Target) UseAgent(path string) { t.agent = path }
 
-// ClusterName implements ring.Nodes.
+// ClusterName is that of the inventory; it may be empty.
 func (t *Target) ClusterName() string { return t.inventory.Cluster }
 
 // Nodes implements ring.Nodes.

@@ -21,7 +21,7 @@ type volumeClaims struct {
 	names []string
 }
 
-var _ ring.Shelf = (*volumeClaims)(nil)
+var _ ring.Cleaner = (*volumeClaims)(nil)
 
 // dataMount is where the data volume is mounted where no pod says it: as cass-operator
 // does.
@@ -37,12 +37,12 @@ func newVolumeClaims(ctx context.Context, c *apiClient, named []string, options 
 	return v, err
 }
 
-// StoppedNodes implements ring.Shelf. A node is called as its pod would be.
+// StoppedNodes implements ring.Cleaner. A node is called as its pod would be.
 func (v *volumeClaims) StoppedNodes(ctx context.Context) ([]ring.StoppedNode, error) {
 	return v.volumes().stoppedNodes(ctx)
 }
 
-// Clean implements ring.Shelf.
+// Clean implements ring.Cleaner.
 func (v *volumeClaims) Clean(ctx context.Context, tasks []ring.CleanTask, progress func(node, message string)) ([]ring.CleanOutcome, error) {
 	return v.volumes().clean(ctx, tasks, progress)
 }

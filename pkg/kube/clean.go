@@ -50,14 +50,14 @@ type stoppedRing struct {
 	options jobOptions
 }
 
-var _ ring.Shelf = (*stoppedRing)(nil)
+var _ ring.Cleaner = (*stoppedRing)(nil)
 
 // newStoppedRing makes one of a ring.
 func newStoppedRing(client *apiClient, of *dcRing, options jobOptions) *stoppedRing {
 	return &stoppedRing{client: client, ring: of, options: options.filled()}
 }
 
-// volumes is ring.Shelf for whatever nodes a look finds.
+// volumes is ring.Cleaner for whatever nodes a look finds.
 type volumes struct {
 	client    *apiClient
 	options   jobOptions
@@ -67,13 +67,13 @@ type volumes struct {
 	look func(ctx context.Context, progress func(string)) ([]stoppedNode, error)
 }
 
-// StoppedNodes implements ring.Shelf. It waits, up to Options.StopLimit, until the nodes
+// StoppedNodes implements ring.Cleaner. It waits, up to Options.StopLimit, until the nodes
 // of a ring that is to stop are gone; what for is told to Options.Notify.
 func (r *stoppedRing) StoppedNodes(ctx context.Context) ([]ring.StoppedNode, error) {
 	return r.volumes().stoppedNodes(ctx)
 }
 
-// Clean implements ring.Shelf.
+// Clean implements ring.Cleaner.
 func (r *stoppedRing) Clean(ctx context.Context, tasks []ring.CleanTask, progress func(node, message string)) ([]ring.CleanOutcome, error) {
 	return r.volumes().clean(ctx, tasks, progress)
 }

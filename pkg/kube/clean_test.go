@@ -31,7 +31,7 @@ func jobWorld(t *testing.T, opts jobOptions, size int, edit ...func(*appsv1.Stat
 	return w, runJobs(w), stoppedOf(w, opts)
 }
 
-func tasksOf(t *testing.T, target ring.Shelf, edit ...func(*ring.CleanTask)) []ring.CleanTask {
+func tasksOf(t *testing.T, target ring.Cleaner, edit ...func(*ring.CleanTask)) []ring.CleanTask {
 	t.Helper()
 	nodes, err := target.StoppedNodes(t.Context())
 	require.NoError(t, err)

@@ -19,7 +19,7 @@ import (
 // (pkg/medusa/refresh_secrets.go).
 const refreshAnnotation = "k8ssandra.io/refresh"
 
-// RenewPasswords implements ring.Renewer: the operator writes the passwords of the
+// RenewPasswords implements ring.Passwords: the operator writes the passwords of the
 // superuser's secret and of those of spec.users into the ring again. A datacenter whose
 // users are another's affair has nothing to renew.
 func (o *operatorRing) RenewPasswords(ctx context.Context, progress func(string)) error {

@@ -50,7 +50,7 @@ func newOperatorRing(client *apiClient, stopped *stoppedRing, l limits) *operato
 	return &operatorRing{client: client, ring: stopped.ring, stopped: stopped, limits: l.filled()}
 }
 
-// Start implements ring.Offline: the operator starts the nodes of all datacenters, one
+// Start implements ring.StoppedRing: the operator starts the nodes of all datacenters, one
 // node after the other. Once it was told to, an error is flow.HalfWay: run again, it goes on waiting.
 func (o *operatorRing) Start(ctx context.Context, progress func(string)) error {
 	if err := o.setStopped(ctx, false, progress); err != nil {
@@ -145,7 +145,7 @@ func patchDatacenter(ctx context.Context, c *apiClient, d *Datacenter, change ma
 	})
 }
 
-// Stopped implements ring.Offline.
+// Stopped implements ring.StoppedRing.
 func (o *operatorRing) Stopped(ctx context.Context) (bool, error) {
 	ds, err := o.ring.refresh(ctx)
 	if err != nil {

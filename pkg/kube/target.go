@@ -21,13 +21,22 @@ type Target struct {
 	settle time.Duration
 }
 
-var (
-	_ ring.Target          = (*Target)(nil)
-	_ ring.Patient         = (*Target)(nil)
-	_ ring.VolumeSnapshots = (*Target)(nil)
-	_ ring.Offline         = (*Target)(nil)
-	_ ring.Retirer         = (*Target)(nil)
-)
+// Ring describes the ring to the flows, which need a Login beside it.
+func (t *Target) Ring() ring.Target {
+	return ring.Target{
+		ClusterName: t.ClusterName(), Place: ring.Place{Namespace: t.Namespace()}, SettleTimeout: t.settle,
+		Nodes: t.dcRing, Exec: t.podStreams, Dialer: t.podStreams, Locker: t.locker,
+		VolumeSnapshots: t.volumeSnapshots, Passwords: passwords{t.operatorRing}, Stopped: t, Datacenters: t,
+	}
+}
+
+// passwords are those that cass-operator sets from its secrets.
+type passwords struct{ ring *operatorRing }
+
+// Renew implements ring.Passwords.
+func (p passwords) Renew(ctx context.Context, progress func(string)) error {
+	return p.ring.RenewPasswords(ctx, progress)
+}
 
 // Rings finds the rings that are meant, sorted by their names.
 func (c *Client) Rings(ctx context.Context, sel Selection) ([]*Target, error) {
@@ -78,12 +87,6 @@ func (c *Client) jobOptions() jobOptions {
 	return jobOptions{Image: c.opts.Image, PullSecrets: c.opts.PullSecrets, RunAs: c.opts.RunAs, StopLimit: c.opts.StopLimit, JobStart: c.opts.JobStart}
 }
 
-// Patience implements ring.Patient.
-func (t *Target) Patience() time.Duration { return t.settle }
-
-// Placed implements ring.Offline.
-func (t *Target) Placed() string { return t.Namespace() }
-
 // Record is the record of an operation on the ring, such as "before-backup".
 func (t *Target) Record(operation string, next flow.Observer) *Record {
 	return NewRecord(t.locker.client, locked(t.dcRing), operation, next)
@@ -91,7 +94,7 @@ func (t *Target) Record(operation string, next flow.Observer) *Record {
 
 // VolumeClaims takes volumes by the names of their claims, whether or not there is a
 // datacenter that they are of; all data volumes of the namespace without names.
-func (c *Client) VolumeClaims(ctx context.Context, named []string) (ring.Shelf, error) {
+func (c *Client) VolumeClaims(ctx context.Context, named []string) (ring.Cleaner, error) {
 	return newVolumeClaims(ctx, c.api, named, c.jobOptions())
 }
 

@@ -32,30 +32,30 @@ type Room struct {
 // Before makes room for a restore. Before it deletes anything it stops all nodes,
 // so that nothing is written any more, and takes snapshots of the volumes, which it
 // names.
-func Before(ctx context.Context, target ring.Retirer, way Way, snapshotTimeout time.Duration, observer flow.Observer) (*Room, error) {
+func Before(ctx context.Context, target ring.Target, way Way, snapshotTimeout time.Duration, observer flow.Observer) (*Room, error) {
 	room := &Room{Way: way}
 	steps := []flow.Step{{Name: "stopping the nodes", Do: func(ctx context.Context) error {
-		return flow.Fail(flow.HalfWay, target.Stop(ctx, observer.Progress))
+		return flow.Fail(flow.HalfWay, target.Datacenters.Stop(ctx, observer.Progress))
 	}}}
 	if way != WayStop {
-		steps = slices.Concat([]flow.Step{{Name: "looking at the datacenters", Do: target.Deletable}}, steps)
+		steps = slices.Concat([]flow.Step{{Name: "looking at the datacenters", Do: target.Datacenters.Deletable}}, steps)
 		steps = append(steps,
 			flow.Step{Name: "taking volume snapshots as an undo", Do: func(ctx context.Context) (err error) {
-				room.Undo, err = target.SnapshotVolumes(ctx, snapshotTimeout, observer.Progress)
+				room.Undo, err = target.Datacenters.SnapshotVolumes(ctx, snapshotTimeout, observer.Progress)
 				if err != nil && len(room.Undo) > 0 {
 					err = fmt.Errorf("%w (begun, and left: the volume snapshots %v)", err, room.Undo)
 				}
 				return flow.Fail(flow.HalfWay, err)
 			}},
 			flow.Step{Name: "deleting", Do: func(ctx context.Context) error {
-				err := target.Delete(ctx, way == WayDeleteKeepVolumes, observer.Progress)
+				err := target.Datacenters.Delete(ctx, way == WayDeleteKeepVolumes, observer.Progress)
 				if err != nil {
 					err = fmt.Errorf("%w (the volumes are in the volume snapshots %v)", err, room.Undo)
 				}
 				return flow.Fail(flow.HalfWay, err)
 			}})
 	}
-	if err := flow.Run(ctx, locked(target, "before-restore", "", steps...), observer); err != nil {
+	if err := flow.Run(ctx, locked(target.Locker, "before-restore", "", steps...), observer); err != nil {
 		return nil, err
 	}
 	return room, nil

@@ -9,7 +9,6 @@ import (
 
 	"github.com/casshook/casshook/pkg/agent/wire"
 	"github.com/casshook/casshook/pkg/flow"
-	"github.com/casshook/casshook/pkg/ring"
 )
 
 // cleanState is what the cleaner did on a volume with a backup.
@@ -66,8 +65,8 @@ func (r *run) readCleaned() error {
 // it was stopped: with the roles those of the backup came back, and nobody may be
 // able to log in.
 func (o *online) lookCleaned(ctx context.Context) error {
-	renewer, ok := o.Target.(ring.Renewer)
-	if !ok {
+	passwords := o.Target.Passwords
+	if passwords == nil {
 		return nil
 	}
 	volumes, err := o.Inspect(ctx)
@@ -77,7 +76,7 @@ func (o *online) lookCleaned(ctx context.Context) error {
 	if !slices.ContainsFunc(volumes, freshlyCleaned) {
 		return nil
 	}
-	return flow.Fail(flow.HalfWay, renewer.RenewPasswords(ctx, o.observer.Progress))
+	return flow.Fail(flow.HalfWay, passwords.Renew(ctx, o.observer.Progress))
 }
 
 // cleanedAt is when the cleaner ended on the last of the volumes.

@@ -4,7 +4,6 @@ import (
 	"context"
 	"slices"
 
-	"github.com/casshook/casshook/pkg/cluster"
 	"github.com/casshook/casshook/pkg/flow"
 	"github.com/casshook/casshook/pkg/ring"
 )
@@ -13,7 +12,7 @@ import (
 func locked(locker ring.Locker, operation, backup string, steps ...flow.Step) []flow.Step {
 	var held ring.Held
 	take := func(ctx context.Context) (err error) {
-		held, err = locker.Acquire(ctx, nil, ring.Claim{Holder: cluster.Holder(), Operation: operation, BackupID: backup})
+		held, err = locker.Acquire(ctx, nil, ring.Claim{Holder: ring.Holder(), Operation: operation, BackupID: backup})
 		return err
 	}
 	giveBack := func(ctx context.Context) error {

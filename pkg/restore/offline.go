@@ -9,24 +9,24 @@ import (
 
 // offline is a restore of a ring that is stopped.
 type offline struct {
-	shelf
-	target ring.Offline
+	cleaner
+	ring ring.StoppedRing
 }
 
-func newOffline(target ring.Offline, opts Options, observer flow.Observer) *offline {
-	return &offline{target: target, shelf: shelf{volumes: target, opts: opts, observer: observer, cluster: target.ClusterName(), place: target.Placed()}}
+func newOffline(target ring.Target, opts Options, observer flow.Observer) *offline {
+	return &offline{ring: target.Stopped, cleaner: cleaner{volumes: target.Stopped, opts: opts, observer: observer, cluster: target.ClusterName, place: target.Place}}
 }
 
 // Offline restores a ring that is stopped: it puts the backup in place on all
 // volumes, starts the nodes, and proves the result as a restore into the running
 // ring does. Roles, grants, table ids, views and indexes come back as they were. It
 // can be killed at any moment and run again.
-func Offline(ctx context.Context, target ring.Offline, opts Options, observer flow.Observer) (*Report, error) {
+func Offline(ctx context.Context, target ring.Target, opts Options, observer flow.Observer) (*Report, error) {
 	if opts.partial() {
 		return nil, flow.Failf(flow.Usage, "a restore of a part needs the running ring: set stopped to false and wait until it is up, or leave --include and --exclude out")
 	}
 	o := newOffline(target, opts, observer)
-	err := flow.Run(ctx, locked(target, "after-restore", opts.Backup,
+	err := flow.Run(ctx, locked(target.Locker, "after-restore", opts.Backup,
 		flow.Step{Name: "looking at the volumes", Do: o.look},
 		flow.Step{Name: "putting the backup in place", Do: o.clean},
 		flow.Step{Name: "starting the nodes", Do: o.start},
@@ -40,11 +40,11 @@ func Offline(ctx context.Context, target ring.Offline, opts Options, observer fl
 
 // MakeOfflinePlan looks at all volumes and says what Offline would do, without
 // changing anything.
-func MakeOfflinePlan(ctx context.Context, target ring.Offline, opts Options, observer flow.Observer) (*Cleaned, error) {
-	return CleanVolumes(ctx, Volumes{Shelf: target, Cluster: target.ClusterName(), Place: target.Placed()}, true, opts, observer)
+func MakeOfflinePlan(ctx context.Context, target ring.Target, opts Options, observer flow.Observer) (*Cleaned, error) {
+	return CleanVolumes(ctx, Volumes{Cleaner: target.Stopped, Cluster: target.ClusterName, Place: target.Place}, true, opts, observer)
 }
 
 // start starts the nodes, of which every one was cleaned.
 func (o *offline) start(ctx context.Context) error {
-	return flow.Fail(flow.HalfWay, o.target.Start(ctx, o.observer.Progress))
+	return flow.Fail(flow.HalfWay, o.ring.Start(ctx, o.observer.Progress))
 }

@@ -6,7 +6,6 @@ import (
 	"time"
 
 	"github.com/casshook/casshook/pkg/agent/wire"
-	"github.com/casshook/casshook/pkg/cluster"
 	"github.com/casshook/casshook/pkg/flow"
 	"github.com/casshook/casshook/pkg/ring"
 )
@@ -27,7 +26,7 @@ type online struct {
 // It can be killed at any moment and run again; once all data is loaded, a rerun
 // only verifies, and once it is done, a rerun changes nothing.
 func Online(ctx context.Context, target ring.Target, opts Options, observer flow.Observer) (*Report, error) {
-	c, err := cluster.Open(ctx, target)
+	c, err := ring.Connect(ctx, target)
 	if err != nil {
 		return nil, err
 	}

@@ -7,7 +7,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/casshook/casshook/pkg/cql"
 	"github.com/casshook/casshook/pkg/flow"
 	"github.com/casshook/casshook/pkg/ring"
 	"github.com/casshook/casshook/pkg/schema"
@@ -62,7 +61,7 @@ type comparison struct {
 
 // compare reads the live schema and gives every object its verdict. What cannot
 // be restored as asked is refused by name.
-func compare(ctx context.Context, c *cql.Session, s *source, opts Options, release string) (*comparison, error) {
+func compare(ctx context.Context, c ring.CQL, s *source, opts Options, release string) (*comparison, error) {
 	var cmp comparison
 	var err error
 	if cmp.target, err = schema.ParseTarget(release); err != nil {
@@ -88,7 +87,7 @@ func compare(ctx context.Context, c *cql.Session, s *source, opts Options, relea
 	return &cmp, err
 }
 
-func liveSchema(ctx context.Context, c *cql.Session) (*schema.Schema, error) {
+func liveSchema(ctx context.Context, c ring.CQL) (*schema.Schema, error) {
 	rows, err := c.Describe(ctx)
 	if err != nil {
 		return nil, err
@@ -129,9 +128,9 @@ func (cmp *comparison) checkTarget(s *source, view ring.View) error {
 func (cmp *comparison) checkVersions(s *source, view ring.View) []error {
 	var problems []error
 	for _, f := range view.Facts {
-		major, minor := cql.MajorMinor(f.Release)
+		major, minor := ring.MajorMinor(f.Release)
 		for _, m := range s.cluster.Members {
-			if bMajor, bMinor := cql.MajorMinor(m.Release); bMajor > major || (bMajor == major && bMinor > minor) {
+			if bMajor, bMinor := ring.MajorMinor(m.Release); bMajor > major || (bMajor == major && bMinor > minor) {
 				problems = append(problems, fmt.Errorf("the backup is of Cassandra %s, the node with host id %s runs the older %s", m.Release, f.HostID, f.Release))
 				break
 			}

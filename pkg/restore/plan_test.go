@@ -7,7 +7,6 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/casshook/casshook/pkg/agent/wire"
-	"github.com/casshook/casshook/pkg/cluster"
 	"github.com/casshook/casshook/pkg/document"
 	"github.com/casshook/casshook/pkg/flow"
 	"github.com/casshook/casshook/pkg/ring"
@@ -282,7 +281,7 @@ func TestCheckTables(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
 			r := &run{
-				Cluster: &cluster.Cluster{View: ring.View{Names: []string{"n1", "n2"}}},
+				Cluster: &ring.Cluster{View: ring.View{Names: []string{"n1", "n2"}}},
 				source:  &source{cluster: document.Cluster{Tables: c.listed}, opened: []wire.OpenResult{{Tables: c.on1}, {Tables: c.on2}}},
 				plan:    &Plan{Tables: []TablePlan{{Keyspace: "ks", Name: "t"}}},
 			}

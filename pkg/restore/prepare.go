@@ -9,14 +9,13 @@ import (
 	"time"
 
 	"github.com/casshook/casshook/pkg/agent/wire"
-	"github.com/casshook/casshook/pkg/cluster"
 	"github.com/casshook/casshook/pkg/flow"
 	"github.com/casshook/casshook/pkg/ring"
 )
 
 // run is one run of plan or of a restore.
 type run struct {
-	*cluster.Cluster
+	*ring.Cluster
 	opts     Options
 	observer flow.Observer
 
@@ -29,7 +28,7 @@ type run struct {
 
 // MakePlan says what a restore would do, without changing anything.
 func MakePlan(ctx context.Context, target ring.Target, opts Options, observer flow.Observer) (*Plan, error) {
-	c, err := cluster.Open(ctx, target)
+	c, err := ring.Connect(ctx, target)
 	if err != nil {
 		return nil, err
 	}
@@ -88,7 +87,7 @@ func (r *run) readDocuments(ctx context.Context) error {
 	if r.source, err = newSource(id, r.names(), r.View.Facts, opened); err != nil {
 		return err
 	}
-	if err := cluster.CheckSpace(r.Sessions, r.volumes, r.opts.MinFree); err != nil {
+	if err := ring.CheckSpace(r.Sessions, r.volumes, r.opts.MinFree); err != nil {
 		return err
 	}
 	if err := r.readCleaned(); err != nil {

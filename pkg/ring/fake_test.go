@@ -106,7 +106,7 @@ func hang(ctx context.Context, _ *scripted) error {
 
 func mustOpen(t *testing.T, f *fakeExec, n Node) *Session {
 	t.Helper()
-	s, err := Open(t.Context(), f, n)
+	s, err := OpenSession(t.Context(), f, n)
 	require.NoError(t, err)
 	t.Cleanup(s.Close)
 	return s

@@ -18,7 +18,7 @@ func OpenAll(ctx context.Context, target Exec, nodes []Node) ([]*Session, error)
 		wg.Add(1)
 		go func() {
 			defer wg.Done()
-			sessions[i], errs[i] = Open(ctx, target, n)
+			sessions[i], errs[i] = OpenSession(ctx, target, n)
 		}()
 	}
 	wg.Wait()

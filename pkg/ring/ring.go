@@ -1,7 +1,7 @@
 // Package ring is the cluster as the flows see it: its nodes, the seams through
-// which they are reached, sessions with the agents, and the checks of a ring
-// against itself and against a backup. Targets (hosts, Kubernetes) implement the
-// seams; the flows know only this package.
+// which they are reached, sessions with the agents, the connection to all of it
+// (Cluster), and the checks of a ring against itself and against a backup. Hosts
+// and Kubernetes implement the seams; the flows know only this package.
 package ring
 
 import (
@@ -57,32 +57,48 @@ type Dialer interface {
 type Nodes interface {
 	// Nodes lists all nodes, or says why it cannot.
 	Nodes(ctx context.Context) ([]Node, error)
-	// ClusterName is the expected name of the cluster; empty when unknown.
-	ClusterName() string
 	// Credentials reads the superuser's credentials.
 	Credentials(ctx context.Context) (Credentials, error)
 }
 
-// VolumeSnapshots is implemented by targets that can see the volume snapshots of
-// the ring's volumes.
+// VolumeSnapshots sees the volume snapshots of the ring's volumes.
 type VolumeSnapshots interface {
 	// WaitVolumeSnapshots waits until those begun since a time are cut.
 	WaitVolumeSnapshots(ctx context.Context, since time.Time, limit time.Duration, progress func(string)) error
 }
 
-// Patient is implemented by targets whose nodes may have come up moments ago, so
-// that they need time to see one another.
-type Patient interface {
-	// Patience is how long that may take.
-	Patience() time.Duration
+// Place tells two rings of one name apart; empty where nothing else could have
+// that name.
+type Place struct {
+	Namespace string
+	// ClusterHash identifies the Kubernetes cluster of the namespace; empty when
+	// unknown.
+	ClusterHash string
 }
 
-// Target is one world in which rings live.
-type Target interface {
-	Nodes
-	Exec
-	Dialer
-	Locker
+// Target describes one ring: what it is, and the seams through which it is
+// reached.
+type Target struct {
+	// ClusterName is the expected name of the cluster; empty when unknown.
+	ClusterName string
+	Place       Place
+	// SettleTimeout is how long nodes that may have come up moments ago have to see
+	// one another.
+	SettleTimeout time.Duration
+
+	Nodes  Nodes
+	Exec   Exec
+	Dialer Dialer
+	Locker Locker
+	// Login is needed by all that speaks CQL.
+	Login Login
+
+	// What follows is nil where the ring has no such thing.
+
+	VolumeSnapshots VolumeSnapshots
+	Passwords       Passwords
+	Stopped         StoppedRing
+	Datacenters     Datacenters
 }
 
 // ExecError is a command that could not be run or failed.

@@ -48,8 +48,8 @@ type waiter struct {
 	gone    chan struct{}
 }
 
-// Open starts the agent at a node. Close ends it.
-func Open(ctx context.Context, target Exec, node Node) (*Session, error) {
+// OpenSession starts the agent at a node. Close ends it.
+func OpenSession(ctx context.Context, target Exec, node Node) (*Session, error) {
 	argv, err := target.AgentArgv(ctx, node)
 	if err != nil {
 		return nil, fmt.Errorf("node %s: agent: %w", node.Name, err)

@@ -75,7 +75,7 @@ func TestOpenRefusals(t *testing.T) {
 			f := newFakeExec()
 			f.nodes["n1"] = tt.run
 			soon(t, closeGrace/2, func() {
-				_, err := Open(t.Context(), f, node(t, "n1"))
+				_, err := OpenSession(t.Context(), f, node(t, "n1"))
 				for _, want := range tt.want {
 					require.ErrorContains(t, err, want)
 				}
@@ -201,7 +201,7 @@ func TestStreamThatBlocks(t *testing.T) {
 	t.Parallel()
 	f := newFakeExec()
 	f.nodes["n1"] = script(hang)
-	s, err := Open(t.Context(), f, node(t, "n1"))
+	s, err := OpenSession(t.Context(), f, node(t, "n1"))
 	require.NoError(t, err)
 	for range 3 { // the first line is taken from us, the others are not even that
 		ctx, cancel := context.WithTimeoutCause(t.Context(), 100*time.Millisecond, errors.New("too late"))

@@ -58,6 +58,12 @@ func (v View) Check(clusterName string) error {
 	return errors.Join(problems...)
 }
 
+// MajorMinor reads the first two numbers of a release version.
+func MajorMinor(release string) (major, minor int) {
+	_, _ = fmt.Sscanf(release, "%d.%d", &major, &minor)
+	return major, minor
+}
+
 func supported(release string) error {
 	for _, prefix := range []string{"4.0", "4.1", "5.0"} {
 		if release == prefix || strings.HasPrefix(release, prefix+".") || strings.HasPrefix(release, prefix+"-") {

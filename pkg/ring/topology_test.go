@@ -154,3 +154,11 @@ func TestForgottenAddresses(t *testing.T) {
 	require.ErrorContains(t, view(wire.Endpoint{Address: "10.0.0.1", HostID: "b"}).Check("c"), "10.0.0.1 (host id b) is down")
 	require.ErrorContains(t, view(wire.Endpoint{Address: "10.0.0.1", Up: true}).Check("c"), "do not name: 10.0.0.1")
 }
+
+func TestMajorMinor(t *testing.T) {
+	t.Parallel()
+	for release, want := range map[string][2]int{"4.0.19": {4, 0}, "5.0-beta1": {5, 0}, "5.1-SNAPSHOT": {5, 1}, "": {0, 0}, "x": {0, 0}} {
+		major, minor := MajorMinor(release)
+		require.Equal(t, want, [2]int{major, minor}, release)
+	}
+}

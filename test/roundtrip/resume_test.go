@@ -16,9 +16,11 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/casshook/casshook/pkg/backup"
+	"github.com/casshook/casshook/pkg/cql"
 	"github.com/casshook/casshook/pkg/flow"
 	"github.com/casshook/casshook/pkg/hosts"
 	"github.com/casshook/casshook/pkg/restore"
+	"github.com/casshook/casshook/pkg/ring"
 	"github.com/casshook/casshook/test/lab/cassandra"
 )
 
@@ -38,12 +40,14 @@ func (b *breaker) Begin(step string) {
 func (b *breaker) End(string, time.Duration, error) {}
 func (b *breaker) Progress(string)                  {}
 
-func (w *world) target(t *testing.T) *hosts.Target {
+func (w *world) target(t *testing.T) ring.Target {
 	t.Helper()
 	target, err := hosts.Load(w.inventory)
 	require.NoError(t, err)
 	target.UseAgent(filepath.Join(binaries, "casshook-agent"))
-	return target
+	described := target.Ring()
+	described.Login = cql.Login
+	return described
 }
 
 var inPlace = restore.Options{InPlace: true, Workers: 4, LoadTimeout: 5 * time.Minute, AgreementTimeout: 5 * time.Minute, ViewTimeout: 5 * time.Minute}

@@ -4,22 +4,19 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
-	"net"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
 
 	"github.com/casshook/casshook/pkg/agent/wire"
-	"github.com/casshook/casshook/pkg/cluster"
 	"github.com/casshook/casshook/pkg/document"
 	"github.com/casshook/casshook/pkg/flow"
 	"github.com/casshook/casshook/pkg/ring"
 )
 
-// standinShelf is the volumes of a stopped ring, and notes what is done to it.
-type standinShelf struct {
+// standinRing is the volumes of a stopped ring, and notes what is done to it.
+type standinRing struct {
 	nodes []ring.StoppedNode
 	// volumes are what the cleaner finds, by the name of the node.
 	volumes map[string]*standinVolume
@@ -41,9 +38,9 @@ type standinVolume struct {
 	ran      bool
 }
 
-func (s *standinShelf) StoppedNodes(context.Context) ([]ring.StoppedNode, error) { return s.nodes, nil }
+func (s *standinRing) StoppedNodes(context.Context) ([]ring.StoppedNode, error) { return s.nodes, nil }
 
-func (s *standinShelf) Clean(_ context.Context, tasks []ring.CleanTask, progress func(node, message string)) ([]ring.CleanOutcome, error) {
+func (s *standinRing) Clean(_ context.Context, tasks []ring.CleanTask, progress func(node, message string)) ([]ring.CleanOutcome, error) {
 	what := "clean"
 	if tasks[0].DryRun {
 		what = "look"
@@ -70,7 +67,7 @@ func (s *standinShelf) Clean(_ context.Context, tasks []ring.CleanTask, progress
 	return outcomes, nil
 }
 
-func (s *standinShelf) Start(context.Context, func(string)) error {
+func (s *standinRing) Start(context.Context, func(string)) error {
 	s.did = append(s.did, "start")
 	if !s.held {
 		return errors.New("started without the lock")
@@ -78,32 +75,32 @@ func (s *standinShelf) Start(context.Context, func(string)) error {
 	return s.startErr
 }
 
-func (s *standinShelf) Acquire(context.Context, []*ring.Session, ring.Claim) (ring.Held, error) {
+func (s *standinRing) Acquire(context.Context, []*ring.Session, ring.Claim) (ring.Held, error) {
 	s.held = true
 	s.locked++
 	return s, nil
 }
 
-func (s *standinShelf) Park(context.Context) error { return nil }
+func (s *standinRing) Park(context.Context) error { return nil }
 
-func (s *standinShelf) Release(context.Context) error {
+func (s *standinRing) Release(context.Context) error {
 	s.held = false
 	return nil
 }
 
-func (s *standinShelf) Stop(context.Context, func(string)) error {
+func (s *standinRing) Stop(context.Context, func(string)) error {
 	s.did = append(s.did, "stop")
 	return s.fails["stop"]
 }
 
-func (s *standinShelf) Deletable(context.Context) error { return s.fails["deletable"] }
+func (s *standinRing) Deletable(context.Context) error { return s.fails["deletable"] }
 
-func (s *standinShelf) SnapshotVolumes(context.Context, time.Duration, func(string)) ([]string, error) {
+func (s *standinRing) SnapshotVolumes(context.Context, time.Duration, func(string)) ([]string, error) {
 	s.did = append(s.did, "snapshot")
 	return []string{"undo-1", "undo-2"}, s.fails["snapshot"]
 }
 
-func (s *standinShelf) Delete(_ context.Context, keep bool, _ func(string)) error {
+func (s *standinRing) Delete(_ context.Context, keep bool, _ func(string)) error {
 	s.did = append(s.did, fmt.Sprint("delete ", keep))
 	return s.fails["delete"]
 }
@@ -111,21 +108,18 @@ func (s *standinShelf) Delete(_ context.Context, keep bool, _ func(string)) erro
 // errRunning ends a test where the restore goes on with the running ring.
 var errRunning = errors.New("the ring runs")
 
-func (s *standinShelf) Nodes(context.Context) ([]ring.Node, error)                  { return nil, errRunning }
-func (s *standinShelf) ClusterName() string                                         { return "shop" }
-func (s *standinShelf) Placed() string                                              { return "db" }
-func (s *standinShelf) Stopped(context.Context) (bool, error)                       { return true, nil }
-func (s *standinShelf) RenewPasswords(context.Context, func(string)) error          { return nil }
-func (s *standinShelf) DialCQL(context.Context, ring.Node) (net.Conn, error)        { return nil, io.EOF }
-func (s *standinShelf) Exec(context.Context, ring.Node, ring.Command) error         { return io.EOF }
-func (s *standinShelf) AgentArgv(context.Context, ring.Node) ([]string, error)      { return nil, io.EOF }
-func (s *standinShelf) Credentials(context.Context) (c ring.Credentials, err error) { return c, nil }
+func (s *standinRing) Nodes(context.Context) ([]ring.Node, error)                  { return nil, errRunning }
+func (s *standinRing) Stopped(context.Context) (bool, error)                       { return true, nil }
+func (s *standinRing) Credentials(context.Context) (c ring.Credentials, err error) { return c, nil }
 
-var _ ring.Offline = (*standinShelf)(nil)
+// target describes it.
+func (s *standinRing) target() ring.Target {
+	return ring.Target{ClusterName: "shop", Place: ring.Place{Namespace: "db"}, Nodes: s, Locker: s, Stopped: s, Datacenters: s}
+}
 
 // stoppedRing is a ring of three nodes with one backup.
-func stoppedRing() *standinShelf {
-	s := &standinShelf{volumes: map[string]*standinVolume{}, fails: map[string]error{}}
+func stoppedRing() *standinRing {
+	s := &standinRing{volumes: map[string]*standinVolume{}, fails: map[string]error{}}
 	var members []document.Member
 	for i := 1; i <= 3; i++ {
 		members = append(members, document.Member{Name: fmt.Sprintf("n%d", i), HostID: fmt.Sprintf("h%d", i), Datacenter: "dc1", Rack: fmt.Sprintf("r%d", i)})
@@ -148,7 +142,7 @@ func (silent) Progress(string)                  {}
 func TestOfflineCleansAllThenStarts(t *testing.T) {
 	t.Parallel()
 	s := stoppedRing()
-	_, err := Offline(t.Context(), s, Options{Peers: PeersAuto}, silent{})
+	_, err := Offline(t.Context(), s.target(), Options{Peers: PeersAuto}, silent{})
 	require.ErrorIs(t, err, errRunning, "then it goes on with the running ring")
 	require.Equal(t, []string{"look 3 ", "clean 3 " + older, "start"}, s.did)
 	for i, task := range s.tasks {
@@ -161,7 +155,7 @@ func TestOfflineTakesTheNewestBackupOfAll(t *testing.T) {
 	t.Parallel()
 	s := stoppedRing()
 	s.volumes["n1"].complete = []string{older, newer}
-	_, err := Offline(t.Context(), s, Options{}, silent{})
+	_, err := Offline(t.Context(), s.target(), Options{}, silent{})
 	require.ErrorIs(t, err, errRunning)
 	require.Equal(t, []string{"look 3 ", "look 3 " + older, "clean 3 " + older, "start"}, s.did)
 }
@@ -169,38 +163,38 @@ func TestOfflineTakesTheNewestBackupOfAll(t *testing.T) {
 func TestOfflineRefusesBeforeAnythingIsTouched(t *testing.T) {
 	t.Parallel()
 	for name, tt := range map[string]struct {
-		change func(s *standinShelf, o *Options)
+		change func(s *standinRing, o *Options)
 		code   flow.Code
 		text   string
 	}{
-		"a part": {func(_ *standinShelf, o *Options) { o.Include = []string{"a.b"} }, flow.Usage, "a restore of a part needs the running ring"},
-		"a volume of another backup": {func(s *standinShelf, _ *Options) { s.volumes["n2"].complete = []string{newer} }, flow.Corrupt,
+		"a part": {func(_ *standinRing, o *Options) { o.Include = []string{"a.b"} }, flow.Usage, "a restore of a part needs the running ring"},
+		"a volume of another backup": {func(s *standinRing, _ *Options) { s.volumes["n2"].complete = []string{newer} }, flow.Corrupt,
 			"no backup is complete on every volume"},
-		"another COMPLETE":                {func(s *standinShelf, _ *Options) { s.volumes["n2"].backup.CompleteDigest = "x" }, flow.Corrupt, "node n2: its COMPLETE differs"},
-		"a node of the backup is missing": {func(s *standinShelf, _ *Options) { s.nodes = s.nodes[:2] }, flow.Precondition, "the volume of n3 (host id h3, dc1/r3) is not here"},
-		"one volume twice": {func(s *standinShelf, _ *Options) { s.volumes["n2"].backup.Member = s.volumes["n1"].backup.Member }, flow.Precondition,
+		"another COMPLETE":                {func(s *standinRing, _ *Options) { s.volumes["n2"].backup.CompleteDigest = "x" }, flow.Corrupt, "node n2: its COMPLETE differs"},
+		"a node of the backup is missing": {func(s *standinRing, _ *Options) { s.nodes = s.nodes[:2] }, flow.Precondition, "the volume of n3 (host id h3, dc1/r3) is not here"},
+		"one volume twice": {func(s *standinRing, _ *Options) { s.volumes["n2"].backup.Member = s.volumes["n1"].backup.Member }, flow.Precondition,
 			"the volumes of n1 and n2 are both of the node with host id h1"},
-		"another cluster": {func(s *standinShelf, _ *Options) {
+		"another cluster": {func(s *standinRing, _ *Options) {
 			for _, v := range s.volumes {
 				v.backup.ClusterName = "other"
 			}
 		}, flow.Precondition, `the backup is of cluster "other", this is "shop"`},
-		"another rack":       {func(s *standinShelf, _ *Options) { s.nodes[0].Rack = "r9" }, flow.Precondition, "node n1 is to be in dc1/r9, its volume is of n1 in dc1/r1"},
-		"another datacenter": {func(s *standinShelf, _ *Options) { s.nodes[0].Datacenter = "dc9" }, flow.Precondition, "node n1 is to be in dc9/r1"},
-		"roles elsewhere": {func(s *standinShelf, _ *Options) {
+		"another rack":       {func(s *standinRing, _ *Options) { s.nodes[0].Rack = "r9" }, flow.Precondition, "node n1 is to be in dc1/r9, its volume is of n1 in dc1/r1"},
+		"another datacenter": {func(s *standinRing, _ *Options) { s.nodes[0].Datacenter = "dc9" }, flow.Precondition, "node n1 is to be in dc9/r1"},
+		"roles elsewhere": {func(s *standinRing, _ *Options) {
 			s.volumes["n1"].backup.Placement = map[string][]string{"system_auth": {"dc1", "dc2"}}
 		}, flow.Precondition, "system_auth of the backup is replicated to the datacenter dc2"},
-		"cleaned in part, and ran since": {func(s *standinShelf, _ *Options) {
+		"cleaned in part, and ran since": {func(s *standinRing, _ *Options) {
 			s.volumes["n1"].state, s.volumes["n1"].ran = wire.StateUnchanged, true
 		}, flow.Precondition,
 			"n1 ran since the backup was put in place on their volumes, while n2, n3 were not cleaned"},
-		"a damaged volume": {func(s *standinShelf, _ *Options) { s.fails["look n3"] = flow.Failf(flow.Corrupt, "not whole") }, flow.Corrupt, "node n3: not whole"},
+		"a damaged volume": {func(s *standinRing, _ *Options) { s.fails["look n3"] = flow.Failf(flow.Corrupt, "not whole") }, flow.Corrupt, "node n3: not whole"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			s, opts := stoppedRing(), Options{Peers: PeersAuto}
 			tt.change(s, &opts)
-			_, err := Offline(t.Context(), s, opts, silent{})
+			_, err := Offline(t.Context(), s.target(), opts, silent{})
 			require.ErrorContains(t, err, tt.text)
 			require.Equal(t, tt.code, flow.CodeOf(err))
 			for _, did := range s.did {
@@ -213,24 +207,24 @@ func TestOfflineRefusesBeforeAnythingIsTouched(t *testing.T) {
 
 func TestOfflineGoesOn(t *testing.T) {
 	t.Parallel()
-	for name, change := range map[string]func(s *standinShelf, o *Options){
-		"where an earlier run cleaned some":   func(s *standinShelf, _ *Options) { s.volumes["n1"].state = wire.StateUnchanged },
-		"where all were cleaned and ran":      func(s *standinShelf, _ *Options) { ranSince(s, "n1", "n2", "n3") },
-		"where some ran, and it is known":     func(s *standinShelf, o *Options) { ranSince(s, "n1"); o.Again = true },
-		"where keyspaces name what is absent": func(s *standinShelf, _ *Options) { s.volumes["n1"].backup.Placement["old"] = []string{"dc7"} },
+	for name, change := range map[string]func(s *standinRing, o *Options){
+		"where an earlier run cleaned some":   func(s *standinRing, _ *Options) { s.volumes["n1"].state = wire.StateUnchanged },
+		"where all were cleaned and ran":      func(s *standinRing, _ *Options) { ranSince(s, "n1", "n2", "n3") },
+		"where some ran, and it is known":     func(s *standinRing, o *Options) { ranSince(s, "n1"); o.Again = true },
+		"where keyspaces name what is absent": func(s *standinRing, _ *Options) { s.volumes["n1"].backup.Placement["old"] = []string{"dc7"} },
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			s, opts := stoppedRing(), Options{}
 			change(s, &opts)
-			_, err := Offline(t.Context(), s, opts, silent{})
+			_, err := Offline(t.Context(), s.target(), opts, silent{})
 			require.ErrorIs(t, err, errRunning)
 			require.Equal(t, opts.Again, s.tasks[0].Again)
 		})
 	}
 }
 
-func ranSince(s *standinShelf, nodes ...string) {
+func ranSince(s *standinRing, nodes ...string) {
 	for _, n := range nodes {
 		s.volumes[n].state, s.volumes[n].ran = wire.StateUnchanged, true
 	}
@@ -243,7 +237,7 @@ func TestOfflineStartsNothingHalfCleaned(t *testing.T) {
 			t.Parallel()
 			s := stoppedRing()
 			s.fails["clean n2"] = cause
-			_, err := Offline(t.Context(), s, Options{}, silent{})
+			_, err := Offline(t.Context(), s.target(), Options{}, silent{})
 			require.ErrorIs(t, err, cause)
 			require.Equal(t, flow.HalfWay, flow.CodeOf(err), "the others are cleaned")
 			require.ErrorContains(t, err, "start no node, and run the same command again")
@@ -252,7 +246,7 @@ func TestOfflineStartsNothingHalfCleaned(t *testing.T) {
 	}
 	s := stoppedRing()
 	s.startErr = errors.New("n1 crashes")
-	_, err := Offline(t.Context(), s, Options{}, silent{})
+	_, err := Offline(t.Context(), s.target(), Options{}, silent{})
 	require.Equal(t, flow.HalfWay, flow.CodeOf(err))
 }
 
@@ -270,7 +264,7 @@ func TestPeersAreForgottenInAnotherNamespace(t *testing.T) {
 		for _, v := range s.volumes {
 			v.backup.Namespace = tt.namespace
 		}
-		_, err := Offline(t.Context(), s, Options{Peers: tt.peers}, silent{})
+		_, err := Offline(t.Context(), s.target(), Options{Peers: tt.peers}, silent{})
 		require.ErrorIs(t, err, errRunning)
 		require.Equal(t, tt.forget, s.tasks[0].ForgetPeers, "%+v", tt)
 	}
@@ -280,7 +274,7 @@ func TestCleanVolumes(t *testing.T) {
 	t.Parallel()
 	s := stoppedRing()
 	s.nodes = s.nodes[:1]
-	c, err := CleanVolumes(t.Context(), Volumes{Shelf: s, Part: true}, false, Options{}, silent{})
+	c, err := CleanVolumes(t.Context(), Volumes{Cleaner: s, Locker: s, Part: true}, false, Options{}, silent{})
 	require.NoError(t, err)
 	require.Equal(t, []string{"data-n1"}, c.Volumes)
 	require.Equal(t, []string{"n2", "n3"}, c.Others)
@@ -289,7 +283,7 @@ func TestCleanVolumes(t *testing.T) {
 	require.False(t, s.held)
 
 	s = stoppedRing()
-	c, err = CleanVolumes(t.Context(), Volumes{Shelf: s, Cluster: "shop", Place: "db"}, true, Options{Full: true}, silent{})
+	c, err = CleanVolumes(t.Context(), Volumes{Cleaner: s, Locker: s, Cluster: "shop", Place: ring.Place{Namespace: "db"}}, true, Options{Full: true}, silent{})
 	require.NoError(t, err)
 	require.True(t, c.DryRun)
 	require.Equal(t, []string{"look 3 "}, s.did)
@@ -303,7 +297,7 @@ func TestBeforeTakesAnUndoFirst(t *testing.T) {
 		WayStop: {"stop"}, WayDelete: {"stop", "snapshot", "delete false"}, WayDeleteKeepVolumes: {"stop", "snapshot", "delete true"},
 	} {
 		s := stoppedRing()
-		room, err := Before(t.Context(), s, way, time.Minute, silent{})
+		room, err := Before(t.Context(), s.target(), way, time.Minute, silent{})
 		require.NoError(t, err)
 		require.Equal(t, want, s.did)
 		require.Equal(t, way != WayStop, len(room.Undo) == 2)
@@ -312,7 +306,7 @@ func TestBeforeTakesAnUndoFirst(t *testing.T) {
 	for what, want := range map[string][]string{"deletable": nil, "stop": {"stop"}, "snapshot": {"stop", "snapshot"}, "delete": {"stop", "snapshot", "delete false"}} {
 		s := stoppedRing()
 		s.fails[what] = errors.New("no " + what)
-		_, err := Before(t.Context(), s, WayDelete, time.Minute, silent{})
+		_, err := Before(t.Context(), s.target(), WayDelete, time.Minute, silent{})
 		require.ErrorContains(t, err, "no "+what)
 		require.Equal(t, what != "deletable", flow.HalfWay == flow.CodeOf(err))
 		require.Equal(t, want, s.did, "nothing is deleted without its undo")
@@ -389,6 +383,6 @@ func TestFreshlyCleaned(t *testing.T) {
 }
 
 // emptyCluster knows the names of three nodes and no more.
-func emptyCluster() *cluster.Cluster {
-	return &cluster.Cluster{View: ring.View{Names: names()}}
+func emptyCluster() *ring.Cluster {
+	return &ring.Cluster{View: ring.View{Names: names()}}
 }

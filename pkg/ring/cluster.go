@@ -1,7 +1,4 @@
-// Package cluster is an open connection to a whole ring: the agents of all nodes,
-// CQL to one of them, the ring as all of them see it, and the ring's lock. Both
-// backups and restores begin with it.
-package cluster
+package ring
 
 import (
 	"context"
@@ -13,28 +10,27 @@ import (
 	"time"
 
 	"github.com/casshook/casshook/pkg/agent/wire"
-	"github.com/casshook/casshook/pkg/cql"
 	"github.com/casshook/casshook/pkg/flow"
-	"github.com/casshook/casshook/pkg/ring"
 )
 
-// Cluster is what a flow has open: a session with the agent of every node, in
-// the order of their host ids, and CQL to one of them.
+// Cluster is an open connection to a whole ring: a session with the agent of every
+// node, in the order of their host ids, CQL to one of them, the ring as all of them
+// see it, and the ring's lock. Backups and restores begin with it.
 type Cluster struct {
-	Target   ring.Target
-	Sessions []*ring.Session
-	CQL      *cql.Session
-	View     ring.View
-	lock     ring.Held
+	Target   Target
+	Sessions []*Session
+	CQL      CQL
+	View     View
+	lock     Held
 }
 
-// Open starts the agents at all nodes.
-func Open(ctx context.Context, target ring.Target) (*Cluster, error) {
-	nodes, err := target.Nodes(ctx)
+// Connect starts the agents at all nodes.
+func Connect(ctx context.Context, target Target) (*Cluster, error) {
+	nodes, err := target.Nodes.Nodes(ctx)
 	if err != nil {
 		return nil, flow.Fail(flow.Precondition, err)
 	}
-	sessions, err := ring.OpenAll(ctx, target, nodes)
+	sessions, err := OpenAll(ctx, target.Exec, nodes)
 	if err != nil {
 		return nil, flow.Fail(flow.Precondition, err)
 	}
@@ -47,15 +43,11 @@ func Open(ctx context.Context, target ring.Target) (*Cluster, error) {
 // Where the target says that nodes may have come up moments ago, the ring gets some
 // time to find itself.
 func (c *Cluster) ReadRing(ctx context.Context) error {
-	credentials, err := c.Target.Credentials(ctx)
+	credentials, err := c.Target.Nodes.Credentials(ctx)
 	if err != nil { // no time heals that
 		return flow.Fail(flow.Precondition, err)
 	}
-	patience := time.Duration(0)
-	if p, ok := c.Target.(ring.Patient); ok {
-		patience = p.Patience()
-	}
-	deadline := time.Now().Add(patience)
+	deadline := time.Now().Add(c.Target.SettleTimeout)
 	for {
 		err := c.readRing(ctx, credentials)
 		if err == nil || time.Now().After(deadline) {
@@ -73,13 +65,13 @@ func (c *Cluster) ReadRing(ctx context.Context) error {
 // settlePoll is how often a ring is looked at that has not found itself.
 const settlePoll = 2 * time.Second
 
-func (c *Cluster) readRing(ctx context.Context, credentials ring.Credentials) error {
-	facts, err := ring.CallAll[wire.Facts](ctx, c.Sessions, wire.OpFacts, struct{}{})
+func (c *Cluster) readRing(ctx context.Context, credentials Credentials) error {
+	facts, err := CallAll[wire.Facts](ctx, c.Sessions, wire.OpFacts, struct{}{})
 	if err != nil {
 		return flow.Fail(flow.Precondition, fmt.Errorf("every node must be up: %w", err))
 	}
 	c.sort(facts)
-	if c.CQL, err = cql.Connect(ctx, c.Target, c.Sessions[0].Node, credentials); err != nil {
+	if c.CQL, err = c.Target.Login(ctx, c.Target.Dialer, c.Sessions[0].Node, credentials); err != nil {
 		return err
 	}
 	r, err := c.CQL.Ring(ctx)
@@ -87,7 +79,7 @@ func (c *Cluster) readRing(ctx context.Context, credentials ring.Credentials) er
 		return err
 	}
 	c.View.ClusterName, c.View.Members = r.ClusterName, r.Members
-	if err := c.View.Check(c.Target.ClusterName()); err != nil {
+	if err := c.View.Check(c.Target.ClusterName); err != nil {
 		return flow.Fail(flow.Precondition, err)
 	}
 	_, err = c.CQL.SchemaVersion(ctx)
@@ -142,13 +134,13 @@ func (c *Cluster) WaitAgreement(ctx context.Context, patience time.Duration) err
 
 // Inspect reads what lies on every volume.
 func (c *Cluster) Inspect(ctx context.Context) ([]wire.Volume, error) {
-	return ring.CallAll[wire.Volume](ctx, c.Sessions, wire.OpInspect, struct{}{})
+	return CallAll[wire.Volume](ctx, c.Sessions, wire.OpInspect, struct{}{})
 }
 
 // Lock takes the lock of the ring for an operation.
 func (c *Cluster) Lock(ctx context.Context, operation, backupID string, parkedFor time.Duration) error {
 	var err error
-	c.lock, err = c.Target.Acquire(ctx, c.Sessions, ring.Claim{Holder: Holder(), Operation: operation, BackupID: backupID, ParkedFor: parkedFor})
+	c.lock, err = c.Target.Locker.Acquire(ctx, c.Sessions, Claim{Holder: Holder(), Operation: operation, BackupID: backupID, ParkedFor: parkedFor})
 	return err
 }
 
@@ -175,7 +167,7 @@ func (c *Cluster) Unlock(ctx context.Context) error {
 // Close ends everything that is open.
 func (c *Cluster) Close() {
 	c.closeCQL()
-	ring.CloseAll(c.Sessions)
+	CloseAll(c.Sessions)
 }
 
 func (c *Cluster) closeCQL() {
@@ -186,7 +178,7 @@ func (c *Cluster) closeCQL() {
 }
 
 // CheckSpace refuses when a volume has less than a fraction of it free.
-func CheckSpace(sessions []*ring.Session, volumes []wire.Volume, fraction float64) error {
+func CheckSpace(sessions []*Session, volumes []wire.Volume, fraction float64) error {
 	var problems []error
 	for i, v := range volumes {
 		if float64(v.Free) < fraction*float64(v.Total) {

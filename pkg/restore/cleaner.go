@@ -25,13 +25,14 @@ const (
 	PeersForget Peers = "forget"
 )
 
-// shelf puts a backup in place on the volumes of a ring that does not run.
-type shelf struct {
-	volumes  ring.Shelf
+// cleaner puts a backup in place on the volumes of a ring that does not run.
+type cleaner struct {
+	volumes  ring.Cleaner
 	opts     Options
 	observer flow.Observer
 	// cluster and place are what the target is; empty where nothing says them.
-	cluster, place string
+	cluster string
+	place   ring.Place
 	// part is set where not all volumes of the ring are meant.
 	part bool
 
@@ -41,52 +42,52 @@ type shelf struct {
 }
 
 // backup is the id of the backup, once the volumes agree.
-func (s *shelf) backup() string { return s.found[0].BackupID }
+func (c *cleaner) backup() string { return c.found[0].BackupID }
 
 // look runs the cleaner without changing anything: it verifies documents and files
 // on every volume. Volumes may each hold several backups: it looks until all were
 // asked for the same one.
-func (s *shelf) look(ctx context.Context) error {
+func (c *cleaner) look(ctx context.Context) error {
 	var err error
-	if s.nodes, err = s.volumes.StoppedNodes(ctx); err != nil {
+	if c.nodes, err = c.volumes.StoppedNodes(ctx); err != nil {
 		return flow.Fail(flow.Precondition, err)
 	}
-	if s.found, err = s.run(ctx, s.opts.Backup, true); err != nil {
+	if c.found, err = c.run(ctx, c.opts.Backup, true); err != nil {
 		return err
 	}
-	id, err := s.choose()
+	id, err := c.choose()
 	if err != nil {
 		return err
 	}
-	if slices.ContainsFunc(s.found, func(r *wire.CleanResult) bool { return r.BackupID != id }) {
-		if s.found, err = s.run(ctx, id, true); err != nil {
+	if slices.ContainsFunc(c.found, func(r *wire.CleanResult) bool { return r.BackupID != id }) {
+		if c.found, err = c.run(ctx, id, true); err != nil {
 			return err
 		}
 	}
 	// A volume may have been bound by the look only, and is known by that.
-	if s.nodes, err = s.volumes.StoppedNodes(ctx); err != nil {
+	if c.nodes, err = c.volumes.StoppedNodes(ctx); err != nil {
 		return flow.Fail(flow.Precondition, err)
 	}
-	if len(s.nodes) != len(s.found) {
-		return flow.Failf(flow.Precondition, "the datacenter has changed meanwhile: it had %d nodes and has %d", len(s.found), len(s.nodes))
+	if len(c.nodes) != len(c.found) {
+		return flow.Failf(flow.Precondition, "the datacenter has changed meanwhile: it had %d nodes and has %d", len(c.found), len(c.nodes))
 	}
-	return s.compare()
+	return c.compare()
 }
 
 // choose is the newest backup that is complete on every volume, or the named one.
-func (s *shelf) choose() (string, error) {
-	volumes := make([]wire.Volume, len(s.found))
-	for i, r := range s.found {
+func (c *cleaner) choose() (string, error) {
+	volumes := make([]wire.Volume, len(c.found))
+	for i, r := range c.found {
 		for _, id := range r.Complete {
 			volumes[i].Backups = append(volumes[i].Backups, wire.BackupSummary{ID: id, Complete: true})
 		}
 	}
-	return choose(s.names(), volumes, s.opts.Backup)
+	return choose(c.names(), volumes, c.opts.Backup)
 }
 
-func (s *shelf) names() []string {
-	names := make([]string, len(s.nodes))
-	for i, n := range s.nodes {
+func (c *cleaner) names() []string {
+	names := make([]string, len(c.nodes))
+	for i, n := range c.nodes {
 		names[i] = n.Name
 	}
 	return names
@@ -94,15 +95,15 @@ func (s *shelf) names() []string {
 
 // run runs the cleaner on all volumes at once. The first error by code that says
 // most comes first: what is half done must be known.
-func (s *shelf) run(ctx context.Context, backup string, dry bool) ([]*wire.CleanResult, error) {
-	tasks := make([]ring.CleanTask, len(s.nodes))
-	for i, n := range s.nodes {
-		tasks[i] = ring.CleanTask{Node: n, Backup: backup, DryRun: dry, InPlace: s.opts.InPlace, Again: s.opts.Again, Full: s.opts.Full && dry, ForgetPeers: s.forget}
+func (c *cleaner) run(ctx context.Context, backup string, dry bool) ([]*wire.CleanResult, error) {
+	tasks := make([]ring.CleanTask, len(c.nodes))
+	for i, n := range c.nodes {
+		tasks[i] = ring.CleanTask{Node: n, Backup: backup, DryRun: dry, InPlace: c.opts.InPlace, Again: c.opts.Again, Full: c.opts.Full && dry, ForgetPeers: c.forget}
 		if !dry {
-			tasks[i].HostID = s.found[i].HostID
+			tasks[i].HostID = c.found[i].HostID
 		}
 	}
-	outcomes, err := s.volumes.Clean(ctx, tasks, func(node, message string) { s.observer.Progress(node + ": " + message) })
+	outcomes, err := c.volumes.Clean(ctx, tasks, func(node, message string) { c.observer.Progress(node + ": " + message) })
 	if err != nil {
 		return nil, err
 	}
@@ -112,9 +113,9 @@ func (s *shelf) run(ctx context.Context, backup string, dry bool) ([]*wire.Clean
 	for i, o := range outcomes {
 		results[i] = o.Result
 		if o.Err != nil {
-			problems = append(problems, fmt.Errorf("node %s: %w", s.nodes[i].Name, o.Err))
-			if c := flow.CodeOf(o.Err); code == flow.Done || c == flow.HalfWay {
-				code = c
+			problems = append(problems, fmt.Errorf("node %s: %w", c.nodes[i].Name, o.Err))
+			if its := flow.CodeOf(o.Err); code == flow.Done || its == flow.HalfWay {
+				code = its
 			}
 		}
 	}
@@ -126,37 +127,37 @@ func (s *shelf) run(ctx context.Context, backup string, dry bool) ([]*wire.Clean
 
 // compare makes sure that the volumes are those of one ring, all of it, and that
 // the target can take it. Nothing was changed until then.
-func (s *shelf) compare() error {
-	first := s.found[0].Backup
+func (c *cleaner) compare() error {
+	first := c.found[0].Backup
 	var corrupt, wrong []error
 	bad := func(format string, args ...any) { wrong = append(wrong, fmt.Errorf(format, args...)) }
-	for i, r := range s.found {
+	for i, r := range c.found {
 		if r.Backup.CompleteDigest != first.CompleteDigest {
-			corrupt = append(corrupt, fmt.Errorf("node %s: its COMPLETE differs from that of node %s: the volumes are not of one backup", s.nodes[i].Name, s.nodes[0].Name))
+			corrupt = append(corrupt, fmt.Errorf("node %s: its COMPLETE differs from that of node %s: the volumes are not of one backup", c.nodes[i].Name, c.nodes[0].Name))
 		}
 	}
-	if s.cluster != "" && first.ClusterName != s.cluster {
-		bad("the backup is of cluster %q, this is %q", first.ClusterName, s.cluster)
+	if c.cluster != "" && first.ClusterName != c.cluster {
+		bad("the backup is of cluster %q, this is %q", first.ClusterName, c.cluster)
 	}
-	s.compareNodes(bad)
-	s.comparePlacement(bad)
-	s.compareEarlier(bad)
+	c.compareNodes(bad)
+	c.comparePlacement(bad)
+	c.compareEarlier(bad)
 	switch {
 	case len(corrupt) > 0:
 		return flow.Fail(flow.Corrupt, errors.Join(corrupt...))
 	case len(wrong) > 0:
 		return flow.Fail(flow.Precondition, errors.Join(wrong...))
 	}
-	s.forget = s.opts.Peers == PeersForget || (s.opts.Peers == PeersAuto && first.Namespace != "" && s.place != "" && first.Namespace != s.place)
+	c.forget = c.opts.Peers == PeersForget || (c.opts.Peers == PeersAuto && first.Namespace != "" && c.place.Namespace != "" && first.Namespace != c.place.Namespace)
 	return nil
 }
 
 // compareNodes wants each node of the backup on one volume, in its datacenter and
 // rack.
-func (s *shelf) compareNodes(bad func(string, ...any)) {
+func (c *cleaner) compareNodes(bad func(string, ...any)) {
 	on := map[string]string{}
-	for i, r := range s.found {
-		n, m := s.nodes[i], r.Backup.Member
+	for i, r := range c.found {
+		n, m := c.nodes[i], r.Backup.Member
 		if other := on[m.HostID]; other != "" {
 			bad("the volumes of %s and %s are both of the node with host id %s (%s in the backup)", other, n.Name, m.HostID, m.Name)
 		}
@@ -165,25 +166,25 @@ func (s *shelf) compareNodes(bad func(string, ...any)) {
 			bad("node %s is to be in %s/%s, its volume is of %s in %s/%s", n.Name, n.Datacenter, n.Rack, m.Name, m.Datacenter, m.Rack)
 		}
 	}
-	if s.part {
+	if c.part {
 		return
 	}
-	for _, m := range s.found[0].Backup.Members {
+	for _, m := range c.found[0].Backup.Members {
 		if on[m.HostID] == "" {
 			bad("the backup is of %d nodes, and the volume of %s (host id %s, %s/%s) is not here: a node that is left as it was wins with its newer schema and data",
-				len(s.found[0].Backup.Members), m.Name, m.HostID, m.Datacenter, m.Rack)
+				len(c.found[0].Backup.Members), m.Name, m.HostID, m.Datacenter, m.Rack)
 		}
 	}
 }
 
 // comparePlacement refuses roles that nobody could read: with system_auth in a
 // datacenter that is not there no login succeeds.
-func (s *shelf) comparePlacement(bad func(string, ...any)) {
+func (c *cleaner) comparePlacement(bad func(string, ...any)) {
 	have := map[string]bool{}
-	for _, m := range s.found[0].Backup.Members {
+	for _, m := range c.found[0].Backup.Members {
 		have[m.Datacenter] = true
 	}
-	for _, dc := range s.found[0].Backup.Placement["system_auth"] {
+	for _, dc := range c.found[0].Backup.Placement["system_auth"] {
 		if !have[dc] {
 			bad("system_auth of the backup is replicated to the datacenter %s, which the ring does not have: nobody could log in; restore into the running datacenter instead (set stopped to false)", dc)
 		}
@@ -192,29 +193,29 @@ func (s *shelf) comparePlacement(bad func(string, ...any)) {
 
 // compareEarlier refuses a ring of which some volumes were cleaned, and ran since
 // beside others that were not: what is newer on those has spread.
-func (s *shelf) compareEarlier(bad func(string, ...any)) {
+func (c *cleaner) compareEarlier(bad func(string, ...any)) {
 	var ran, left []string
-	for i, r := range s.found {
+	for i, r := range c.found {
 		switch {
 		case r.State != wire.StateUnchanged:
-			left = append(left, s.nodes[i].Name)
+			left = append(left, c.nodes[i].Name)
 		case r.Ran:
-			ran = append(ran, s.nodes[i].Name)
+			ran = append(ran, c.nodes[i].Name)
 		}
 	}
-	if len(ran) > 0 && len(left) > 0 && !s.opts.Again {
+	if len(ran) > 0 && len(left) > 0 && !c.opts.Again {
 		bad("%s ran since the backup was put in place on their volumes, while %s were not cleaned: newer schema and data have spread; "+
 			"to clean all of them again and lose what was written since, say --again", strings.Join(ran, ", "), strings.Join(left, ", "))
 	}
 }
 
 // clean puts the backup in place on all volumes.
-func (s *shelf) clean(ctx context.Context) error {
-	results, err := s.run(ctx, s.backup(), false)
+func (c *cleaner) clean(ctx context.Context) error {
+	results, err := c.run(ctx, c.backup(), false)
 	if err != nil {
 		return fmt.Errorf("%w; start no node, and run the same command again", err)
 	}
-	s.found = results
+	c.found = results
 	return nil
 }
 
@@ -231,23 +232,25 @@ type Cleaned struct {
 
 // Volumes are of nodes that do not run.
 type Volumes struct {
-	ring.Shelf
-	// Cluster and Place are the ring's name and namespace, empty where nothing says
-	// them.
-	Cluster, Place string
+	ring.Cleaner
+	// Locker is nil where nothing else could work on them.
+	Locker ring.Locker
+	// Cluster and Place are the ring's, empty where nothing says them.
+	Cluster string
+	Place   ring.Place
 	// Part says that they need not be all of a ring.
 	Part bool
 }
 
 // CleanVolumes puts a backup in place on volumes, or looks whether it could.
 func CleanVolumes(ctx context.Context, volumes Volumes, dry bool, opts Options, observer flow.Observer) (*Cleaned, error) {
-	s := &shelf{volumes: volumes.Shelf, opts: opts, observer: observer, cluster: volumes.Cluster, place: volumes.Place, part: volumes.Part}
+	s := &cleaner{volumes: volumes.Cleaner, opts: opts, observer: observer, cluster: volumes.Cluster, place: volumes.Place, part: volumes.Part}
 	steps := []flow.Step{{Name: "looking at the volumes", Do: s.look}}
 	if !dry {
 		steps = append(steps, flow.Step{Name: "putting the backup in place", Do: s.clean})
 	}
-	if locker, ok := volumes.Shelf.(ring.Locker); ok && !dry {
-		steps = locked(locker, "clean", opts.Backup, steps...)
+	if volumes.Locker != nil && !dry {
+		steps = locked(volumes.Locker, "clean", opts.Backup, steps...)
 	}
 	if err := flow.Run(ctx, steps, observer); err != nil {
 		return nil, err

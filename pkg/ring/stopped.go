@@ -35,8 +35,8 @@ type CleanOutcome struct {
 	Err error
 }
 
-// Shelf reaches the volumes of nodes whose Cassandra does not run.
-type Shelf interface {
+// Cleaner reaches the volumes of nodes whose Cassandra does not run.
+type Cleaner interface {
 	// StoppedNodes lists the nodes with their volumes, sorted by name. It fails
 	// where a node runs, or where a volume is missing or in use.
 	StoppedNodes(ctx context.Context) ([]StoppedNode, error)
@@ -46,35 +46,25 @@ type Shelf interface {
 	Clean(ctx context.Context, tasks []CleanTask, progress func(node, message string)) ([]CleanOutcome, error)
 }
 
-// Offline is implemented by targets that can restore a ring while it is stopped.
-type Offline interface {
-	Target
-	Shelf
+// StoppedRing is a ring that can be restored while it is stopped.
+type StoppedRing interface {
+	Cleaner
 	// Stopped tells whether the ring is stopped, or is to be. A ring of which
 	// only a part is stopped is an error.
 	Stopped(ctx context.Context) (bool, error)
-	Placer
 	// Start starts all nodes and waits until they are up.
 	Start(ctx context.Context, progress func(string)) error
-	Renewer
 }
 
-// Placer is implemented by targets where two rings may have one name.
-type Placer interface {
-	// Placed is what such rings differ in: the namespace.
-	Placed() string
+// Passwords are those of roles where something else keeps them: after a restore
+// they are not what its secrets say.
+type Passwords interface {
+	// Renew has them set again, and waits until that is done.
+	Renew(ctx context.Context, progress func(string)) error
 }
 
-// Renewer is implemented by targets where something else keeps the passwords of
-// roles: those that came back with a restore are not what its secrets say.
-type Renewer interface {
-	// RenewPasswords has them set again, and waits until that is done.
-	RenewPasswords(ctx context.Context, progress func(string)) error
-}
-
-// Retirer is implemented by targets that can make room for a restore.
-type Retirer interface {
-	Locker
+// Datacenters can be stopped and deleted before a restore.
+type Datacenters interface {
 	// Stop stops all nodes and waits until none runs.
 	Stop(ctx context.Context, progress func(string)) error
 	// Deletable says why the datacenters cannot be deleted, before anything is done.
