@@ -40,18 +40,20 @@ func After(ctx context.Context, target ring.Target, opts AfterOptions, observer 
 	defer c.Close()
 	var volumes []wire.Volume
 	removed := &Removed{}
-	err = flow.Run(ctx, []flow.Step{
+	err = flow.Run(ctx, slices.Concat([]flow.Step{
 		{Name: "taking the lock", Do: func(ctx context.Context) error { return c.Lock(ctx, opts.Operation, "", 0) }, Undo: c.Unlock},
-		{Name: "checking the volumes", Do: func(ctx context.Context) (err error) { volumes, err = c.Inspect(ctx); return err }},
-		{Name: "waiting for the volume snapshots", Do: func(ctx context.Context) error {
+	}, c.UnderLock(
+		flow.Step{Name: "checking the volumes", Do: func(ctx context.Context) (err error) { volumes, err = c.Inspect(ctx); return err }},
+		flow.Step{Name: "waiting for the volume snapshots", Do: func(ctx context.Context) error {
 			return waitVolumeSnapshots(ctx, target.VolumeSnapshots, volumes, opts.SnapshotTimeout, observer.Progress)
 		}},
-		{Name: "removing our snapshots and documents", Do: func(ctx context.Context) (err error) {
+		flow.Step{Name: "removing our snapshots and documents", Do: func(ctx context.Context) (err error) {
 			removed, err = removeOwn(ctx, c, volumes)
 			return err
 		}},
+	), []flow.Step{
 		{Name: "giving the lock back", Do: c.Unlock},
-	}, observer)
+	}), observer)
 	return removed, err
 }
 

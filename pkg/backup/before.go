@@ -79,16 +79,18 @@ func Before(ctx context.Context, target ring.Target, opts Options, observer flow
 	}
 	b := &before{Cluster: c, opts: opts, observer: observer, id: id}
 	defer b.Close()
-	err = flow.Run(ctx, []flow.Step{
+	steps := []flow.Step{
 		{Name: "checking the ring", Do: b.ReadRing},
 		{Name: "taking the lock", Do: b.takeLock, Undo: b.Unlock},
-		{Name: "checking the volumes", Do: b.checkVolumes},
-		{Name: "flushing", Do: b.flush},
-		{Name: "taking snapshots of all nodes", Do: b.snapshot, Undo: b.remove},
-		{Name: "writing the documents", Do: b.write},
-		{Name: "completing the backup", Do: b.complete},
-		{Name: "keeping the lock for the volume snapshot", Do: b.Park},
-	}, observer)
+	}
+	err = flow.Run(ctx, append(steps, b.UnderLock(
+		flow.Step{Name: "checking the volumes", Do: b.checkVolumes},
+		flow.Step{Name: "flushing", Do: b.flush},
+		flow.Step{Name: "taking snapshots of all nodes", Do: b.snapshot, Undo: b.remove},
+		flow.Step{Name: "writing the documents", Do: b.write},
+		flow.Step{Name: "completing the backup", Do: b.complete},
+		flow.Step{Name: "keeping the lock for the volume snapshot", Do: b.Park},
+	)...), observer)
 	if err != nil {
 		return nil, err
 	}

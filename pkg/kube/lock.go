@@ -87,6 +87,11 @@ type held struct {
 	volumes ring.Held
 }
 
+// Context implements ring.Held.
+func (h *held) Context(parent context.Context) (context.Context, context.CancelFunc) {
+	return h.volumes.Context(parent)
+}
+
 // Park implements ring.Held.
 func (h *held) Park(ctx context.Context) error {
 	return errors.Join(h.volumes.Park(ctx), h.lease.park(ctx))

@@ -81,6 +81,10 @@ func (s *standinRing) Acquire(context.Context, []*ring.Session, ring.Claim) (rin
 	return s, nil
 }
 
+func (s *standinRing) Context(parent context.Context) (context.Context, context.CancelFunc) {
+	return context.WithCancel(parent)
+}
+
 func (s *standinRing) Park(context.Context) error { return nil }
 
 func (s *standinRing) Release(context.Context) error {

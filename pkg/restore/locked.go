@@ -8,7 +8,8 @@ import (
 	"github.com/casshook/casshook/pkg/ring"
 )
 
-// locked are steps with the lock of a ring whose nodes need not run around them.
+// locked are steps with the lock of a ring whose nodes need not run around them. They
+// end when the lock is lost.
 func locked(locker ring.Locker, operation, backup string, steps ...flow.Step) []flow.Step {
 	var held ring.Held
 	take := func(ctx context.Context) (err error) {
@@ -21,5 +22,5 @@ func locked(locker ring.Locker, operation, backup string, steps ...flow.Step) []
 		}
 		return held.Release(ctx)
 	}
-	return slices.Concat([]flow.Step{{Name: "taking the lock", Do: take, Undo: giveBack}}, steps, []flow.Step{{Name: "giving the lock back", Do: giveBack}})
+	return slices.Concat([]flow.Step{{Name: "taking the lock", Do: take, Undo: giveBack}}, ring.UnderLock(func() ring.Held { return held }, steps...), []flow.Step{{Name: "giving the lock back", Do: giveBack}})
 }

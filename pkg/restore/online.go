@@ -3,6 +3,7 @@ package restore
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/casshook/casshook/pkg/agent/wire"
@@ -36,10 +37,8 @@ func Online(ctx context.Context, target ring.Target, opts Options, observer flow
 		{Name: "looking at the volumes", Do: o.lookCleaned},
 		{Name: "checking the ring", Do: o.ReadRing},
 		{Name: "taking the lock", Do: o.takeLock, Undo: o.Unlock},
-	}, o.prepare()...)
-	steps = append(steps, o.loadSteps()...)
-	steps = append(steps, o.endSteps()...)
-	err = flow.Run(ctx, steps, observer)
+	}, o.UnderLock(slices.Concat(o.prepare(), o.loadSteps(), o.endSteps())...)...)
+	err = flow.Run(ctx, append(steps, flow.Step{Name: "giving the lock back", Do: o.Unlock}), observer)
 	return o.report, err
 }
 
@@ -68,7 +67,6 @@ func (o *online) endSteps() []flow.Step {
 		{Name: "restoring grants", Skip: o.isDone, Do: o.journalled("restoring grants", o.restoreGrants)},
 		{Name: "verifying", Skip: o.isDone, Do: o.verify},
 		{Name: "removing what the restore left", Do: o.end},
-		{Name: "giving the lock back", Do: o.Unlock},
 	}
 }
 

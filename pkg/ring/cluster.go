@@ -153,6 +153,11 @@ func Holder() string {
 	return fmt.Sprintf("%s-%d-%s", host, os.Getpid(), rand.Text()[:8])
 }
 
+// UnderLock has the steps end when the lock is lost, which was taken before.
+func (c *Cluster) UnderLock(steps ...flow.Step) []flow.Step {
+	return UnderLock(func() Held { return c.lock }, steps...)
+}
+
 // Park leaves the lock without a holder.
 func (c *Cluster) Park(ctx context.Context) error { return c.lock.Park(ctx) }
 

@@ -123,28 +123,3 @@ func (e *ExecError) Error() string {
 
 // Unwrap gives the cause.
 func (e *ExecError) Unwrap() error { return e.Err }
-
-// Claim is what a lock is taken for.
-type Claim struct {
-	// Holder names this run: host, process id and a random part.
-	Holder    string
-	Operation string
-	BackupID  string
-	// ParkedFor keeps a parked lock from being taken over while it is younger.
-	ParkedFor time.Duration
-}
-
-// Locker makes sure that only one operation works on a ring.
-type Locker interface {
-	// Acquire takes the lock of the ring or fails with code Locked. A parked
-	// lock is taken over when it is old enough.
-	Acquire(ctx context.Context, sessions []*Session, claim Claim) (Held, error)
-}
-
-// Held is a lock that this run holds.
-type Held interface {
-	// Park keeps the lock without a holder between before- and after-backup.
-	Park(ctx context.Context) error
-	// Release gives the lock back; a lock that is not held is no error.
-	Release(ctx context.Context) error
-}

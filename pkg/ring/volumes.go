@@ -12,8 +12,11 @@ import (
 // volumeLock is the lock files on all volumes of a ring, with which the agents
 // hold their flocks.
 type volumeLock struct {
+	*Hold
 	sessions []*Session
 	claim    Claim
+	// unheld is closed when the lock is no longer to be held.
+	unheld context.CancelFunc
 }
 
 var _ Held = (*volumeLock)(nil)
@@ -23,14 +26,34 @@ var _ Held = (*volumeLock)(nil)
 // another, those taken before are given back. An agent changes nothing on its
 // volume without. Targets with a lock of their own take it before this one.
 func LockVolumes(ctx context.Context, sessions []*Session, claim Claim) (Held, error) {
-	l := &volumeLock{claim: claim}
+	l := &volumeLock{Hold: NewHold(ctx), claim: claim, unheld: func() {}}
 	for _, s := range sessions {
 		if err := l.call(ctx, s, wire.LockAcquire); err != nil {
 			return nil, errors.Join(fmt.Errorf("take the lock: %w", err), l.giveBack(ctx))
 		}
 		l.sessions = append(l.sessions, s)
 	}
+	l.watch(ctx)
 	return l, nil
+}
+
+// watch loses the lock with the first session that ends: an agent's flock ends with
+// its process.
+func (l *volumeLock) watch(ctx context.Context) {
+	held, unheld := context.WithCancel(context.WithoutCancel(ctx))
+	l.unheld = unheld
+	for _, s := range l.sessions {
+		go func() {
+			select {
+			case <-s.closed:
+				if held.Err() != nil {
+					return
+				}
+				l.Lose(fmt.Errorf("the lock on the volume of node %s is lost: %w", s.Node.Name, s.whyClosed()))
+			case <-held.Done():
+			}
+		}()
+	}
 }
 
 // giveBackTimeout bounds giving locks back when the flow's own context may be gone.
@@ -56,7 +79,13 @@ func (l *volumeLock) all(ctx context.Context, action string) error {
 }
 
 // Park implements Held.
-func (l *volumeLock) Park(ctx context.Context) error { return l.all(ctx, wire.LockPark) }
+func (l *volumeLock) Park(ctx context.Context) error {
+	l.unheld()
+	return l.all(ctx, wire.LockPark)
+}
 
 // Release implements Held.
-func (l *volumeLock) Release(ctx context.Context) error { return l.all(ctx, wire.LockRelease) }
+func (l *volumeLock) Release(ctx context.Context) error {
+	l.unheld()
+	return l.all(ctx, wire.LockRelease)
+}

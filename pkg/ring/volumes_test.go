@@ -1,7 +1,9 @@
 package ring
 
 import (
+	"context"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/require"
@@ -60,4 +62,41 @@ func TestLockVolumesAreGivenBack(t *testing.T) {
 	require.Nil(t, held)
 	require.ErrorContains(t, err, "take the lock: node n2: ")
 	require.Nil(t, lockOf(t, both[0]), "what was taken before is given back")
+}
+
+// TestVolumeLockEndsWithASession: an agent that ended holds no flock any more, so the
+// others must stop, whatever they are at.
+func TestVolumeLockEndsWithASession(t *testing.T) {
+	t.Parallel()
+	f := newFakeExec()
+	sessions := []*Session{mustOpen(t, f, node(t, "n1")), mustOpen(t, f, node(t, "n2"))}
+	held, err := LockVolumes(t.Context(), sessions, Claim{Holder: "me"})
+	require.NoError(t, err)
+	ctx, cancel := held.Context(t.Context())
+	defer cancel()
+	require.NoError(t, ctx.Err())
+	sessions[1].Close()
+	soon(t, patience, func() { <-ctx.Done() })
+	require.ErrorContains(t, context.Cause(ctx), "the lock on the volume of node n2 is lost: ")
+}
+
+// TestVolumeLockGivenBackIsNotLost: sessions end after it.
+func TestVolumeLockGivenBackIsNotLost(t *testing.T) {
+	t.Parallel()
+	for name, giveBack := range map[string]func(Held, context.Context) error{"released": Held.Release, "parked": Held.Park} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				s := mustOpen(t, newFakeExec(), node(t, "n1"))
+				held, err := LockVolumes(t.Context(), []*Session{s}, Claim{Holder: "me"})
+				require.NoError(t, err)
+				ctx, cancel := held.Context(t.Context())
+				defer cancel()
+				require.NoError(t, giveBack(held, t.Context()))
+				s.Close()
+				synctest.Wait()
+				require.NoError(t, ctx.Err())
+			})
+		})
+	}
 }
