@@ -12,6 +12,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/casshook/casshook/pkg/agent/apitest"
 	"github.com/casshook/casshook/pkg/agent/wire"
 	"github.com/casshook/casshook/pkg/document"
 )
@@ -21,7 +22,7 @@ func endpoints(t *testing.T, states ...map[string]string) http.HandlerFunc {
 	t.Helper()
 	content, err := json.Marshal(map[string]any{"entity": states, "variant": map[string]string{}})
 	require.NoError(t, err)
-	return answer(http.StatusOK, string(content))
+	return apitest.Answer(http.StatusOK, string(content))
 }
 
 // silentHandler answers nothing until the client has gone.
@@ -46,14 +47,14 @@ func state(change map[string]string) map[string]string {
 func TestAPIFacts(t *testing.T) {
 	t.Parallel()
 	f := newFakeAPI(t, newVolume(t, 1))
-	f.answers[pathEndpoints] = []http.HandlerFunc{endpoints(t,
+	f.Answer(apitest.Endpoints, endpoints(t,
 		state(map[string]string{"HOST_ID": hostB, "ENDPOINT_IP": "/127.0.0.2", "IS_ALIVE": "false", "STATUS_WITH_PORT": "shutdown,true"}),
 		state(map[string]string{"IS_LOCAL": "true"}),
 		state(map[string]string{"HOST_ID": hostC, "STATUS_WITH_PORT": "", "STATUS": "BOOT,1", "RACK": "r 2"}),
 		state(map[string]string{"HOST_ID": "left", "STATUS_WITH_PORT": "LEFT,-1,1760000000000", "IS_ALIVE": "false"}),
 		state(map[string]string{"HOST_ID": "removed", "STATUS_WITH_PORT": "removed,x,1760000000000", "IS_ALIVE": "false"}),
-	)}
-	got, err := ask[wire.Facts](open(t, f.volume.node(f.url)), wire.OpFacts, none{})
+	))
+	got, err := ask[wire.Facts](open(t, f.volume.node(f.URL)), wire.OpFacts, none{})
 	require.NoError(t, err)
 	require.Equal(t, wire.Facts{Via: "management API", HostID: hostA, Release: "5.0.9", Endpoints: []wire.Endpoint{
 		{Address: "127.0.0.2", HostID: hostB, Datacenter: "dc1", Rack: "r1"},
@@ -70,12 +71,12 @@ func TestAPIErrors(t *testing.T) {
 		want    string
 		unknown bool
 	}{
-		{"text of the error", answer(500, "Snapshot x already exists.\n"), "management API: GET " + pathEndpoints + ": 500 Snapshot x already exists.", false},
-		{"not found", answer(404, "gone"), "404 gone", false},
-		{"30 seconds", answer(500, timedOut), "500 " + timedOut, true},
-		{"the same words with another status", answer(503, timedOut), "503", false},
-		{"no JSON", answer(200, "<html>"), "management API: GET " + pathEndpoints + ": invalid character", false},
-		{"nobody local", answer(200, `{"entity":[]}`), "names no local node", false},
+		{"text of the error", apitest.Answer(500, "Snapshot x already exists.\n"), "management API: GET " + apitest.Endpoints + ": 500 Snapshot x already exists.", false},
+		{"not found", apitest.Answer(404, "gone"), "404 gone", false},
+		{"30 seconds", apitest.Answer(500, timedOut), "500 " + timedOut, true},
+		{"the same words with another status", apitest.Answer(503, timedOut), "503", false},
+		{"no JSON", apitest.Answer(200, "<html>"), "management API: GET " + apitest.Endpoints + ": invalid character", false},
+		{"nobody local", apitest.Answer(200, `{"entity":[]}`), "names no local node", false},
 		{"cut off", func(w http.ResponseWriter, _ *http.Request) { w.Header().Set("Content-Length", "9") }, "unexpected EOF", false},
 		{"silent", silentHandler(), "Client.Timeout", true},
 	}
@@ -110,7 +111,7 @@ func TestAPIErrors(t *testing.T) {
 func TestAPIRequests(t *testing.T) {
 	t.Parallel()
 	f := newFakeAPI(t, newVolume(t, 1))
-	a := newAPI(f.url)
+	a := newAPI(f.URL)
 	require.NoError(t, a.open(t.Context()))
 	require.NoError(t, a.flush(t.Context(), []string{"a", `"b;`}))
 	require.NoError(t, a.snapshot(t.Context(), testID))
@@ -121,11 +122,11 @@ func TestAPIRequests(t *testing.T) {
 		`POST /api/v0/ops/tables/flush {"jobs":0,"keyspace_name":"\"b;","tables":[]}`,
 		`POST /api/v0/ops/node/snapshots {"snapshot_name":"` + testID + `"}`,
 		"POST /api/v0/ops/keyspace/refresh?keyspaceName=k+s%26table%3Dx&table=%22T%22%3B%23%25",
-	}, f.log)
-	f.answers[pathFlush] = []http.HandlerFunc{answer(500, timedOut), answer(500, "no such keyspace")}
+	}, f.Calls(""))
+	f.Answer(apitest.Flush, apitest.Answer(500, timedOut), apitest.Answer(500, "no such keyspace"))
 	err := a.flush(t.Context(), []string{"slow", "gone", "never"})
 	require.ErrorContains(t, err, "no such keyspace")
-	require.Len(t, f.calls(pathFlush), 4, "the slow flush is passed over, the failed one ends it")
+	require.Len(t, f.Calls(apitest.Flush), 4, "the slow flush is passed over, the failed one ends it")
 }
 
 // snapshotArgs asks for a snapshot of two tables.
@@ -149,24 +150,24 @@ func TestSnapshot(t *testing.T) {
 	}{
 		{name: "all there", made: 2},
 		{name: "one lacks it", made: 1, kind: wire.KindMissing, wants: "snapshot " + testID + " lacks 1 tables: ks.b"},
-		{name: "the tag exists", made: 2, answer: answer(500, "Snapshot "+testID+" already exists."), wants: "already exists"},
-		{name: "slow, but all come", made: 1, late: true, answer: answer(500, timedOut)},
-		{name: "slow, and one never comes", made: 1, answer: answer(500, timedOut), wants: "after 700ms 1 tables lack it"},
+		{name: "the tag exists", made: 2, answer: apitest.Answer(500, "Snapshot "+testID+" already exists."), wants: "already exists"},
+		{name: "slow, but all come", made: 1, late: true, answer: apitest.Answer(500, timedOut)},
+		{name: "slow, and one never comes", made: 1, answer: apitest.Answer(500, timedOut), wants: "after 700ms 1 tables lack it"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
 			v := newVolume(t, 2)
 			f := newFakeAPI(t, v)
-			f.answers[pathSnapshot] = []http.HandlerFunc{tt.answer}
-			c := hold(t, v.node(f.url))
+			f.Answer(apitest.Snapshots, tt.answer)
+			c := hold(t, v.node(f.URL))
 			wait700 := 700 * time.Millisecond
 			if tt.late {
 				wait700 = patience
 			}
 			id := c.send(wire.OpSnapshot, snapshotArgs(wait700))
 			c.event(wire.EventReady)
-			require.Empty(t, f.calls(pathSnapshot), "nothing before the barrier")
+			require.Empty(t, f.Calls(apitest.Snapshots), "nothing before the barrier")
 			v.write(manifest(v, 1, "a", tableOne), "{}")
 			if tt.made == 2 {
 				v.write(manifest(v, 0, "b", tableTwo), "{}")
@@ -188,7 +189,7 @@ func TestSnapshot(t *testing.T) {
 			}
 			require.NoError(t, err)
 			require.WithinRange(t, r.Start, began, r.End)
-			require.Len(t, f.calls(pathSnapshot), 1)
+			require.Len(t, f.Calls(apitest.Snapshots), 1)
 			if tt.late {
 				require.Greater(t, r.End.Sub(r.Start), pollEvery)
 			}
@@ -200,7 +201,7 @@ func TestSnapshotThatIsGivenUpFreesTheAgent(t *testing.T) {
 	t.Parallel()
 	v := newVolume(t, 1)
 	f := newFakeAPI(t, v)
-	c := hold(t, v.node(f.url))
+	c := hold(t, v.node(f.URL))
 	waiting := c.send(wire.OpSnapshot, snapshotArgs(time.Second))
 	c.event(wire.EventReady)
 	next := c.send(wire.OpClear, wire.ClearArgs{BackupIDs: []string{testID}})
@@ -219,7 +220,7 @@ func TestSnapshotThatIsGivenUpFreesTheAgent(t *testing.T) {
 	next = c.send(wire.OpInspect, none{})
 	_, err = wait[none](c, waiting)
 	require.ErrorContains(t, err, "given up before it began", "a release of before opens no barrier")
-	require.Empty(t, f.calls(pathSnapshot))
+	require.Empty(t, f.Calls(apitest.Snapshots))
 	_, err = wait[wire.Volume](c, next)
 	require.NoError(t, err)
 }
@@ -228,17 +229,17 @@ func TestSnapshotNeedsAReadyNode(t *testing.T) {
 	t.Parallel()
 	v := newVolume(t, 1)
 	f := newFakeAPI(t, v)
-	f.answers[pathReady] = []http.HandlerFunc{answer(500, "not ready")}
-	_, err := ask[none](hold(t, v.node(f.url)), wire.OpSnapshot, snapshotArgs(time.Second))
+	f.Answer(apitest.Readiness, apitest.Answer(500, "not ready"))
+	_, err := ask[none](hold(t, v.node(f.URL)), wire.OpSnapshot, snapshotArgs(time.Second))
 	require.ErrorContains(t, err, "not ready")
-	require.Empty(t, f.calls(pathSnapshot))
+	require.Empty(t, f.Calls(apitest.Snapshots))
 }
 
 func TestSchemaVersions(t *testing.T) {
 	t.Parallel()
 	f := newFakeAPI(t, newVolume(t, 1))
-	f.answers["/api/v1/ops/node/schema/versions"] = []http.HandlerFunc{answer(200, `{"v1":["127.0.0.1"],"UNREACHABLE":["127.0.0.2"]}`), answer(500, "no")}
-	c := open(t, f.volume.node(f.url))
+	f.Answer(apitest.SchemaVersions, apitest.Answer(200, `{"v1":["127.0.0.1"],"UNREACHABLE":["127.0.0.2"]}`), apitest.Answer(500, "no"))
+	c := open(t, f.volume.node(f.URL))
 	got, err := ask[wire.SchemaVersions](c, wire.OpSchema, none{})
 	require.NoError(t, err)
 	require.Equal(t, wire.SchemaVersions{"v1": {"127.0.0.1"}, "UNREACHABLE": {"127.0.0.2"}}, got)

@@ -1,13 +1,13 @@
 package agent
 
 import (
-	"net/http"
 	"os"
 	"path/filepath"
 	"testing"
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/casshook/casshook/pkg/agent/apitest"
 	"github.com/casshook/casshook/pkg/agent/storage"
 	"github.com/casshook/casshook/pkg/agent/wire"
 	"github.com/casshook/casshook/pkg/document"
@@ -34,7 +34,7 @@ func TestLeftoversOfAKilledLoad(t *testing.T) {
 	r, err := ask[wire.LeftoverResult](c, wire.OpLeftovers, leftoverArgs(""))
 	require.NoError(t, err)
 	require.Equal(t, wire.LeftoverResult{Loaded: 1, Removed: 4}, r)
-	require.Len(t, f.calls(pathRefresh), 1)
+	require.Len(t, f.Calls(apitest.Refresh), 1)
 	require.NoFileExists(t, filepath.Join(a, "nb-2000000001-big-Data.db"), "it has a name that Cassandra gave it")
 	require.FileExists(t, filepath.Join(a, "nb-101-big-Data.db"))
 	require.FileExists(t, filepath.Join(a, "nb-1-big-Data.db"))
@@ -45,7 +45,7 @@ func TestLeftoversOfAKilledLoad(t *testing.T) {
 	require.Equal(t, wire.LeftoverResult{}, r)
 
 	v.sstable(a, "nb-2000000001-big")
-	f.answers[pathRefresh] = []http.HandlerFunc{answer(500, "torn")}
+	f.Answer(apitest.Refresh, apitest.Answer(500, "torn"))
 	_, err = ask[wire.LeftoverResult](c, wire.OpLeftovers, leftoverArgs(""))
 	require.ErrorContains(t, err, "500 torn")
 }
@@ -59,14 +59,14 @@ func TestSettle(t *testing.T) {
 	args := leftoverArgs("")
 	args.Settle = true
 	args.Tables = args.Tables[:2]
-	f.answers[pathRefresh] = []http.HandlerFunc{answer(500, "Query timed out after PT30S"), answer(200, "OK"), answer(500, "torn")}
+	f.Answer(apitest.Refresh, apitest.Answer(500, "Query timed out after PT30S"), apitest.Answer(200, "OK"), apitest.Answer(500, "torn"))
 	r, err := ask[wire.LeftoverResult](c, wire.OpLeftovers, args)
 	require.NoError(t, err)
 	require.Equal(t, wire.LeftoverResult{}, r)
-	require.Len(t, f.calls(pathRefresh), 3, "every table is asked, and the one without an answer again")
+	require.Len(t, f.Calls(apitest.Refresh), 3, "every table is asked, and the one without an answer again")
 
 	v.sstable(a, "nb-2000000001-big")
-	f.answers[pathRefresh] = []http.HandlerFunc{answer(500, "torn"), answer(200, "OK"), answer(500, "torn")}
+	f.Answer(apitest.Refresh, apitest.Answer(500, "torn"), apitest.Answer(200, "OK"), apitest.Answer(500, "torn"))
 	r, err = ask[wire.LeftoverResult](c, wire.OpLeftovers, args)
 	require.NoError(t, err, "the sweep removes what is torn")
 	require.Equal(t, 1, r.Loaded)
@@ -97,7 +97,7 @@ func TestSweepAfterATruncate(t *testing.T) {
 	require.FileExists(t, filepath.Join(a[1], "nb-55-big-TOC.txt"))
 	require.FileExists(t, filepath.Join(b, "nb-55-big-Index.db"), "another table's")
 	require.FileExists(t, filepath.Join(snapshot, "nb-1-big-Index.db"))
-	require.Empty(t, f.calls(pathRefresh))
+	require.Empty(t, f.Calls(apitest.Refresh))
 	r, err = ask[wire.LeftoverResult](c, wire.OpLeftovers, leftoverArgs(otherID))
 	require.NoError(t, err)
 	require.Zero(t, r.Removed, "nothing is shared with a snapshot that is not there")

@@ -9,6 +9,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/casshook/casshook/pkg/agent/apitest"
 	"github.com/casshook/casshook/pkg/agent/storage"
 	"github.com/casshook/casshook/pkg/agent/wire"
 	"github.com/casshook/casshook/pkg/document"
@@ -50,7 +51,7 @@ func indexed(t *testing.T, nodetool []string) (*volume, *fakeAPI, *client) {
 	v.snapshot("ks", "a", tableOne, testID)
 	v.snapshot("ks", "b", tableTwo, testID)
 	f := newFakeAPI(t, v)
-	n := v.node(f.url)
+	n := v.node(f.URL)
 	if nodetool != nil {
 		n.API, n.Nodetool = "", nodetool
 	}
@@ -121,7 +122,7 @@ func TestStageRefusals(t *testing.T) {
 	_, err = ask[none](c, wire.OpStage, stageArgs("a"))
 	require.ErrorContains(t, err, "nb-1-big-Index.db: no such file")
 	require.NoError(t, c.lock(wire.LockRelease, "me"))
-	n := v.node(f.url)
+	n := v.node(f.URL)
 	n.DataDirs = n.DataDirs[:1]
 	_, err = ask[none](hold(t, n), wire.OpStage, stageArgs("a"))
 	require.ErrorContains(t, err, "the backup has 2 data directories, the node has 1")
@@ -145,7 +146,7 @@ func TestStageBesideADataDirectoryOfAnotherFilesystem(t *testing.T) {
 	v.sstable(live, "nb-1-big")
 	v.snapshot("ks", "a", tableOne, testID)
 	f := newFakeAPI(t, v)
-	c := hold(t, v.node(f.url))
+	c := hold(t, v.node(f.URL))
 	backup(c, testID, ref("ks", "a", tableOne))
 	_, err = ask[wire.StageResult](c, wire.OpStage, stageArgs("a"))
 	require.NoError(t, err)
@@ -177,7 +178,7 @@ func TestLoadThroughARefresh(t *testing.T) {
 			require.NoError(t, err)
 			job.Taken, job.Found = 3, 3
 			require.Equal(t, wire.LoadResult{Tables: []wire.TableLoad{job}, Calls: 1}, r)
-			require.Equal(t, []string{"POST " + pathRefresh + "?keyspaceName=ks&table=a"}, f.calls(pathRefresh))
+			require.Equal(t, []string{"POST " + apitest.Refresh + "?keyspaceName=ks&table=a"}, f.Calls(apitest.Refresh))
 			after, _ := footprint(t, v.root)
 			require.Equal(t, inodes, after, "no bytes are copied")
 			loaded, err := readGroups(live[0])
@@ -194,24 +195,24 @@ func TestLoadThroughARefresh(t *testing.T) {
 func TestLoadThatIsNotTaken(t *testing.T) {
 	t.Parallel()
 	v, f, c := indexed(t, nil)
-	f.skips["a"] = true
+	f.Skip("a", true)
 	_, err := ask[wire.StageResult](c, wire.OpStage, stageArgs("a"))
 	require.NoError(t, err)
 	_, err = ask[wire.LoadResult](c, wire.OpLoad, loadArgs(loadOf(3)))
 	require.ErrorContains(t, err, "load ks.a: 0 of 3 SSTables were taken by Cassandra")
 
 	// Less was staged than the backup has: a load must not be content with it.
-	f.skips["a"] = false
+	f.Skip("a", false)
 	v.empty(v.table(0, "ks", "a", tableOne))
 	v.empty(v.table(1, "ks", "a", tableOne))
 	require.NoError(t, os.RemoveAll(v.staged(1, "a", tableOne)))
 	_, err = ask[wire.LoadResult](c, wire.OpLoad, loadArgs(loadOf(3)))
 	require.ErrorContains(t, err, "2 of 3 SSTables were taken by Cassandra")
 	require.NoError(t, os.RemoveAll(v.staged(0, "a", tableOne)))
-	calls := len(f.calls(pathRefresh))
+	calls := len(f.Calls(apitest.Refresh))
 	_, err = ask[wire.LoadResult](c, wire.OpLoad, loadArgs(loadOf(3)))
 	require.ErrorContains(t, err, "0 of 3 SSTables were taken by Cassandra")
-	require.Len(t, f.calls(pathRefresh), calls, "nothing staged, nothing asked")
+	require.Len(t, f.Calls(apitest.Refresh), calls, "nothing staged, nothing asked")
 }
 
 func TestLoadErrors(t *testing.T) {
@@ -219,11 +220,11 @@ func TestLoadErrors(t *testing.T) {
 	v, f, c := indexed(t, nil)
 	live := v.table(0, "ks", "a", tableOne)
 	v.empty(live)
-	f.answers[pathRefresh] = []http.HandlerFunc{answer(500, "no such table")}
+	f.Answer(apitest.Refresh, apitest.Answer(500, "no such table"))
 	_, err := ask[wire.StageResult](c, wire.OpStage, stageArgs("a"))
 	require.NoError(t, err)
 	_, err = ask[wire.LoadResult](c, wire.OpLoad, loadArgs(loadOf(3)))
-	require.ErrorContains(t, err, "load ks.a: management API: POST "+pathRefresh+"?keyspaceName=ks&table=a: 500 no such table")
+	require.ErrorContains(t, err, "load ks.a: management API: POST "+apitest.Refresh+"?keyspaceName=ks&table=a: 500 no such table")
 
 	v.empty(live)
 	v.empty(v.table(1, "ks", "a", tableOne))
@@ -238,7 +239,7 @@ func TestLoadErrors(t *testing.T) {
 	content, err := os.ReadFile(clash)
 	require.NoError(t, err)
 	require.Equal(t, "foreign", string(content))
-	require.Len(t, f.calls(pathRefresh), 1)
+	require.Len(t, f.Calls(apitest.Refresh), 1)
 }
 
 func TestDataIsLinkedLast(t *testing.T) {
@@ -272,13 +273,11 @@ func TestRefreshOfUnknownOutcomeIsAwaited(t *testing.T) {
 	late := func(w http.ResponseWriter, r *http.Request) { // the first one's work, while it is not waited for
 		go func() {
 			time.Sleep(100 * time.Millisecond)
-			f.mu.Lock()
-			defer f.mu.Unlock()
-			_ = f.refresh("ks", "a")
+			_ = f.Load("ks", "a")
 		}()
-		answer(500, timedOut)(w, r)
+		apitest.Answer(500, timedOut)(w, r)
 	}
-	f.answers[pathRefresh] = []http.HandlerFunc{late, answer(500, timedOut), nil}
+	f.Answer(apitest.Refresh, late, apitest.Answer(500, timedOut), nil)
 	_, err := ask[wire.StageResult](c, wire.OpStage, stageArgs("a"))
 	require.NoError(t, err)
 	r, err := ask[wire.LoadResult](c, wire.OpLoad, loadArgs(loadOf(3)))
@@ -290,13 +289,13 @@ func TestRefreshOfUnknownOutcomeIsAwaited(t *testing.T) {
 	require.NoError(t, err)
 	v.empty(v.table(0, "ks", "a", tableOne))
 	v.empty(v.table(1, "ks", "a", tableOne))
-	f.answers[pathRefresh] = []http.HandlerFunc{answer(500, timedOut)}
+	f.Answer(apitest.Refresh, apitest.Answer(500, timedOut))
 	args := loadArgs(loadOf(3))
 	args.Wait = 3 * pollEvery
 	_, err = ask[wire.LoadResult](c, wire.OpLoad, args)
 	require.ErrorContains(t, err, "the refresh had not ended after 600ms")
-	f.answers[pathRefresh] = []http.HandlerFunc{answer(500, timedOut), answer(500, "torn")}
-	require.ErrorContains(t, (&refresher{api: newAPI(f.url)}).adopt(t.Context(), "ks", "a"), "500 torn", "the second answer counts")
+	f.Answer(apitest.Refresh, apitest.Answer(500, timedOut), apitest.Answer(500, "torn"))
+	require.ErrorContains(t, (&refresher{api: newAPI(f.URL)}).adopt(t.Context(), "ks", "a"), "500 torn", "the second answer counts")
 }
 
 func TestLoadWaitsForAllLiveDirectories(t *testing.T) {

@@ -11,6 +11,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/casshook/casshook/pkg/agent/apitest"
 	"github.com/casshook/casshook/pkg/agent/wire"
 	"github.com/casshook/casshook/pkg/document"
 )
@@ -172,12 +173,12 @@ func slowFlush(t *testing.T) (*client, <-chan struct{}) {
 	v := newVolume(t, 1)
 	f := newFakeAPI(t, v)
 	begun, gone := make(chan struct{}), make(chan struct{})
-	f.answers[pathFlush] = []http.HandlerFunc{func(_ http.ResponseWriter, r *http.Request) {
+	f.Answer(apitest.Flush, func(_ http.ResponseWriter, r *http.Request) {
 		close(begun)
 		<-r.Context().Done()
 		close(gone)
-	}}
-	c := open(t, v.node(f.url))
+	})
+	c := open(t, v.node(f.URL))
 	c.send(wire.OpFlush, wire.FlushArgs{Keyspaces: []string{"ks"}})
 	<-begun
 	return c, gone
@@ -214,9 +215,9 @@ func TestPingsAreHeardWhileRequestsWait(t *testing.T) {
 	t.Parallel()
 	v := newVolume(t, 1)
 	f := newFakeAPI(t, v)
-	f.answers[pathFlush] = []http.HandlerFunc{func(w http.ResponseWriter, _ *http.Request) { time.Sleep(1500 * time.Millisecond) }}
+	f.Answer(apitest.Flush, func(w http.ResponseWriter, _ *http.Request) { time.Sleep(1500 * time.Millisecond) })
 	c := start(t, 700*time.Millisecond)
-	_, err := ask[wire.HelloResult](c, wire.OpHello, wire.Hello{Protocol: wire.Protocol, Node: v.node(f.url)})
+	_, err := ask[wire.HelloResult](c, wire.OpHello, wire.Hello{Protocol: wire.Protocol, Node: v.node(f.URL)})
 	require.NoError(t, err)
 	first := c.send(wire.OpFlush, wire.FlushArgs{Keyspaces: []string{"ks"}})
 	second := c.send(wire.OpInspect, none{})

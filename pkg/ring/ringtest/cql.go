@@ -1,0 +1,155 @@
+package ringtest
+
+import (
+	"context"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/casshook/casshook/pkg/document"
+	"github.com/casshook/casshook/pkg/ring"
+	"github.com/casshook/casshook/pkg/schema"
+)
+
+// coordinator is CQL at one node.
+type coordinator struct{ ring *Ring }
+
+var _ ring.CQL = coordinator{}
+
+func (s seams) login(_ context.Context, _ ring.Dialer, _ ring.Node, credentials ring.Credentials) (ring.CQL, error) {
+	return coordinator{s.Ring}, s.do(CQL, "", "login as "+credentials.Username, s.runs)
+}
+
+// ask is one question to the coordinator.
+func ask[R any](c coordinator, what string, answer func() R) (R, error) {
+	var result R
+	err := c.ring.do(CQL, "", what, func() error {
+		c.ring.mu.Lock()
+		defer c.ring.mu.Unlock()
+		c.ring.statements++
+		result = answer()
+		return nil
+	})
+	if err != nil {
+		var none R
+		return none, err
+	}
+	return result, nil
+}
+
+// Ring implements ring.CQL.
+func (c coordinator) Ring(context.Context) (ring.Topology, error) {
+	return ask(c, "ring", func() ring.Topology {
+		return ring.Topology{ClusterName: Cluster, Members: c.ring.members(), SchemaVersions: map[string][]string{c.ring.schemaVersion(): {"all"}}}
+	})
+}
+
+// SchemaVersion implements ring.CQL.
+func (c coordinator) SchemaVersion(context.Context) (string, error) {
+	return ask(c, "schema version", c.ring.schemaVersion)
+}
+
+// WaitAgreement implements ring.CQL.
+func (c coordinator) WaitAgreement(context.Context, time.Duration) (string, error) {
+	return ask(c, "wait for agreement", c.ring.schemaVersion)
+}
+
+// Describe implements ring.CQL: keyspaces first, then what is in them.
+func (c coordinator) Describe(context.Context) ([]schema.Row, error) {
+	return ask(c, "describe", func() []schema.Row {
+		rows := slices.Clone(c.ring.schema.Rows)
+		slices.SortStableFunc(rows, func(a, b schema.Row) int { return strings.Compare(kindOrder(a.Type), kindOrder(b.Type)) })
+		return rows
+	})
+}
+
+func kindOrder(kind string) string {
+	order := map[string]string{"keyspace": "0", "table": "1"}
+	if at, ok := order[kind]; ok {
+		return at
+	}
+	return kind
+}
+
+// Extras implements ring.CQL.
+func (c coordinator) Extras(context.Context) (schema.Extras, error) {
+	return ask(c, "extras", func() schema.Extras { return schema.Extras{} })
+}
+
+// Tables implements ring.CQL.
+func (c coordinator) Tables(context.Context) ([]document.TableRef, error) {
+	return ask(c, "tables", func() []document.TableRef { return slices.Clone(c.ring.schema.Tables) })
+}
+
+// Keyspaces implements ring.CQL.
+func (c coordinator) Keyspaces(context.Context) ([]document.Keyspace, error) {
+	return ask(c, "keyspaces", func() []document.Keyspace {
+		replication := map[string]string{"class": "org.apache.cassandra.locator.NetworkTopologyStrategy", "dc1": "3"}
+		found := []document.Keyspace{{Name: "system_auth", Replication: replication, Durable: true}}
+		for _, row := range c.ring.schema.Rows {
+			if row.Type == "keyspace" {
+				found = append(found, document.Keyspace{Name: row.Keyspace, Replication: replication, Durable: true})
+			}
+		}
+		return found
+	})
+}
+
+// Settings implements ring.CQL.
+func (c coordinator) Settings(context.Context) (map[string]string, error) {
+	return ask(c, "settings", func() map[string]string {
+		return map[string]string{
+			"materialized_views_enabled": "true", "user_defined_functions_enabled": "true", "partitioner": "org.apache.cassandra.dht.Murmur3Partitioner",
+			"storage_compatibility_mode": "NONE", "auto_snapshot": "true",
+		}
+	})
+}
+
+// Roles implements ring.CQL.
+func (c coordinator) Roles(context.Context) ([]string, error) {
+	return ask(c, "roles", func() []string { return slices.Sorted(slices.Values(c.ring.schema.Roles)) })
+}
+
+// Grants implements ring.CQL.
+func (c coordinator) Grants(context.Context) ([]schema.Grant, error) {
+	return ask(c, "grants", c.ring.granted)
+}
+
+func (r *Ring) granted() []schema.Grant {
+	var found []schema.Grant
+	for _, key := range slices.Sorted(maps.Keys(r.schema.Grants)) {
+		found = append(found, r.schema.Grants[key])
+	}
+	return found
+}
+
+// Exec implements ring.CQL.
+func (c coordinator) Exec(_ context.Context, statement string) error {
+	return c.ring.do(CQL, "", statement, func() error {
+		c.ring.mu.Lock()
+		defer c.ring.mu.Unlock()
+		c.ring.statements++
+		return c.ring.execute(statement)
+	})
+}
+
+// Count implements ring.CQL: all tables and views have as many rows.
+func (c coordinator) Count(_ context.Context, query string) (int64, error) {
+	return ask(c, query, func() int64 { return 1 })
+}
+
+// ViewBuilt implements ring.CQL.
+func (c coordinator) ViewBuilt(_ context.Context, keyspace, view string, _ int) (bool, error) {
+	return ask(c, "built "+keyspace+"."+view, func() bool { return true })
+}
+
+// Statements implements ring.CQL.
+func (c coordinator) Statements() int64 {
+	c.ring.mu.Lock()
+	defer c.ring.mu.Unlock()
+	return c.ring.statements
+}
+
+// Close implements ring.CQL.
+func (c coordinator) Close() {}

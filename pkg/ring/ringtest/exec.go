@@ -1,0 +1,187 @@
+package ringtest
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/casshook/casshook/pkg/agent"
+	"github.com/casshook/casshook/pkg/agent/wire"
+	"github.com/casshook/casshook/pkg/ring"
+)
+
+var (
+	_ ring.Nodes           = seams{}
+	_ ring.Exec            = seams{}
+	_ ring.Dialer          = seams{}
+	_ ring.VolumeSnapshots = seams{}
+	_ ring.Passwords       = passwords{}
+)
+
+// errStopped is a call to a ring that does not run.
+var errStopped = errors.New("the ring does not run")
+
+// runs is an error where no node runs.
+func (r *Ring) runs() error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.stopped || r.gone {
+		return errStopped
+	}
+	return nil
+}
+
+// Nodes implements ring.Nodes.
+func (s seams) Nodes(context.Context) ([]ring.Node, error) {
+	var found []ring.Node
+	err := s.do(Target, "", "nodes", func() error {
+		if err := s.runs(); err != nil {
+			return err
+		}
+		for i, n := range s.nodes {
+			found = append(found, ring.Node{Node: n.Node, Address: fmt.Sprintf("10.0.0.%d", i+1), CQLPort: 9042})
+		}
+		return nil
+	})
+	return found, err
+}
+
+// Credentials implements ring.Nodes.
+func (s seams) Credentials(context.Context) (ring.Credentials, error) {
+	return ring.Credentials{Username: "cassandra", Password: "x"}, s.do(Target, "", "credentials", func() error { return nil })
+}
+
+// DialCQL implements ring.Dialer: the coordinator needs no connection.
+func (s seams) DialCQL(context.Context, ring.Node) (net.Conn, error) { return nil, net.ErrClosed }
+
+// WaitVolumeSnapshots implements ring.VolumeSnapshots: none is under way.
+func (s seams) WaitVolumeSnapshots(context.Context, time.Time, time.Duration, func(string)) error {
+	return s.do(Target, "", "wait for volume snapshots", func() error { return nil })
+}
+
+type passwords seams
+
+// Renew implements ring.Passwords.
+func (p passwords) Renew(context.Context, func(string)) error {
+	return p.do(Target, "", "renew passwords", func() error {
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		p.renewed++
+		return nil
+	})
+}
+
+// AgentArgv implements ring.Exec.
+func (s seams) AgentArgv(_ context.Context, node ring.Node) ([]string, error) {
+	return []string{"casshook-agent", "serve"}, s.do(Exec, node.Name, "agent argv", func() error { return nil })
+}
+
+// Exec implements ring.Exec: the agent runs in this process.
+func (s seams) Exec(ctx context.Context, node ring.Node, cmd ring.Command) error {
+	if s.note(Exec, node.Name, "run") != None {
+		return &ring.ExecError{Node: node.Name, Argv: cmd.Argv, Code: 1, Err: ErrFault}
+	}
+	l := &line{ring: s.Ring, node: node.Name, out: cmd.Stdout, lost: map[int]bool{}}
+	stdin, requests := io.Pipe()
+	answers, stdout := io.Pipe()
+	var pump sync.WaitGroup
+	pump.Go(func() { answers.CloseWithError(l.pumpAnswers(answers)) })
+	go func() { requests.CloseWithError(l.pumpRequests(cmd.Stdin, requests)) }() // until its stdin ends
+	err := agent.Serve(ctx, stdin, stdout)
+	stdin.Close()
+	stdout.Close()
+	pump.Wait()
+	if err != nil {
+		return &ring.ExecError{Node: node.Name, Argv: cmd.Argv, Code: 1, Err: err}
+	}
+	return nil
+}
+
+// line is between an executor and its agent, and loses what it is told to.
+type line struct {
+	ring *Ring
+	node string
+	mu   sync.Mutex
+	out  io.Writer
+	lost map[int]bool
+}
+
+func (l *line) pumpRequests(from io.Reader, to io.Writer) error {
+	in := bufio.NewReader(from)
+	for {
+		text, err := in.ReadBytes('\n')
+		if err != nil {
+			return io.EOF
+		}
+		var r wire.Request
+		if err := json.Unmarshal(text, &r); err != nil {
+			return err
+		}
+		switch l.faultOf(r) {
+		case Refuse:
+			if err := l.write(wire.Response{ID: r.ID, Error: &wire.Error{Message: r.Op + ": " + ErrFault.Error()}}); err != nil {
+				return err
+			}
+			continue
+		case Lose:
+			l.mu.Lock()
+			l.lost[r.ID] = true
+			l.mu.Unlock()
+		}
+		if _, err := io.Copy(to, bytes.NewReader(text)); err != nil {
+			return err
+		}
+	}
+}
+
+// faultOf asks what becomes of a request; pings and releases are none.
+func (l *line) faultOf(r wire.Request) Fault {
+	if slices.Contains([]string{wire.OpPing, wire.OpGo}, r.Op) {
+		return None
+	}
+	what := r.Op
+	if r.Op == wire.OpLock {
+		var args wire.LockArgs
+		_ = json.Unmarshal(r.Args, &args)
+		what += " " + args.Action
+	}
+	if r.Op == wire.OpJournal {
+		var args wire.JournalArgs
+		_ = json.Unmarshal(r.Args, &args)
+		what += fmt.Sprintf(" %s ended=%v", args.Entry.Step, args.Entry.Ended)
+	}
+	return l.ring.note(Agent, l.node, what)
+}
+
+func (l *line) pumpAnswers(from io.Reader) error {
+	answers := json.NewDecoder(from)
+	for {
+		var r wire.Response
+		if err := answers.Decode(&r); err != nil {
+			return err
+		}
+		l.mu.Lock()
+		lost := l.lost[r.ID]
+		l.mu.Unlock()
+		if lost && r.Result != nil {
+			r = wire.Response{ID: r.ID, Error: &wire.Error{Message: "no answer: " + ErrFault.Error()}}
+		}
+		if err := l.write(r); err != nil {
+			return err
+		}
+	}
+}
+
+func (l *line) write(r wire.Response) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return json.NewEncoder(l.out).Encode(r)
+}
