@@ -76,7 +76,11 @@ func Compare(dir string, files []File, whole bool) (string, error) {
 		if err != nil {
 			return "", fmt.Errorf("compare %s: %w", f.Path, err)
 		}
-		out.WriteString(unifiedDiff(from, "b/"+f.Path, string(have), string(f.Content)))
+		diff, err := unifiedDiff(from, "b/"+f.Path, string(have), string(f.Content))
+		if err != nil {
+			return "", fmt.Errorf("compare %s: %w", f.Path, err)
+		}
+		out.WriteString(diff)
 		if info, err := os.Stat(path); err == nil && f.Executable && info.Mode()&0o111 == 0 {
 			fmt.Fprintf(&out, "%s: is not executable\n", f.Path)
 		}
@@ -111,9 +115,11 @@ func compareRest(out *strings.Builder, dir string, files []File) error {
 				return err
 			}
 			have, err := os.ReadFile(path)
-			if err == nil && generated(have) {
-				out.WriteString(unifiedDiff("a/"+filepath.ToSlash(rel), os.DevNull, string(have), ""))
+			if err != nil || !generated(have) {
+				return err
 			}
+			diff, err := unifiedDiff("a/"+filepath.ToSlash(rel), os.DevNull, string(have), "")
+			out.WriteString(diff)
 			return err
 		})
 		if err != nil {

@@ -72,7 +72,7 @@ func TestUnifiedDiff(t *testing.T) {
 		"one":       {lines("abcdefghij"), lines("abcdeXghij"), "@@ -3,7 +3,7 @@\n c\n d\n e\n-f\n+X\n g\n h\n i\n"},
 		"two hunks": {lines("abcdefghijk"), lines("Xbcdefghij"), "@@ -1,4 +1,4 @@\n-a\n+X\n b\n c\n d\n@@ -8,4 +8,3 @@\n h\n i\n j\n-k\n"},
 		"joined":    {lines("abcdefgh"), lines("XbcdefgY"), "@@ -1,8 +1,8 @@\n-a\n+X\n b\n c\n d\n e\n f\n g\n-h\n+Y\n"},
-		"last line": {"a", "a\n", "@@ -1,1 +1,1 @@\n-a\n\\ No newline at end of file\n+a\n"},
+		"last line": {"a", "a\n", "@@ -1 +1 @@\n-a\n\\ No newline at end of file\n+a\n"},
 		"inserted":  {lines("ab"), lines("aXb"), "@@ -1,2 +1,3 @@\n a\n+X\n b\n"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -81,7 +81,9 @@ func TestUnifiedDiff(t *testing.T) {
 			if want != "" {
 				want = "--- x\n+++ y\n" + want
 			}
-			require.Equal(t, want, unifiedDiff("x", "y", c.a, c.b))
+			got, err := unifiedDiff("x", "y", c.a, c.b)
+			require.NoError(t, err)
+			require.Equal(t, want, got)
 		})
 	}
 }

@@ -56,7 +56,7 @@ list:
 'true': true
 int: 7
 `, got)
-	require.PanicsWithValue(t, `no YAML for ptr at "int"`, func() {
+	require.PanicsWithValue(t, `no YAML for null at "int"`, func() {
 		toYAML(reflect.New(reflect.TypeFor[struct {
 			Int *int64 `json:"int"`
 		}]()).Interface(), nil)
@@ -84,7 +84,7 @@ func TestQuote(t *testing.T) {
 		roundTrip(t, s)
 	}
 	for s, want := range map[string]string{"--output=kanister": "--output=kanister", "a/b:1": "a/b:1", "y": "'y'", "it's": "'it''s'", "a\nb": `"a\nb"`, "10": "'10'"} {
-		require.Equal(t, want, quote(s))
+		require.Equal(t, "v: "+want+"\n", toYAML(map[string]string{"v": s}, nil))
 	}
 }
 
@@ -94,7 +94,7 @@ func FuzzQuote(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, s string) {
 		// YAML takes no longer keys; those of labels have 317 characters at most.
-		if utf8.ValidString(s) && len(quote(s)) < 1000 {
+		if utf8.ValidString(s) && len(s) < 300 {
 			roundTrip(t, s)
 		}
 	})
