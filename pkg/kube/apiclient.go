@@ -3,10 +3,10 @@ package kube
 import (
 	"errors"
 	"fmt"
+	"log/slog"
 	"time"
 
 	"github.com/casshook/casshook/pkg/flow"
-	"github.com/go-logr/logr"
 	"k8s.io/client-go/dynamic"
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/rest"
@@ -106,7 +106,7 @@ func (c *apiClient) notify(format string, args ...any) {
 // Quiet silences the log that the Kubernetes libraries keep by themselves: what
 // matters comes back as errors. It is for main, before anything else runs.
 func Quiet() {
-	klog.SetLogger(logr.Discard())
+	klog.SetSlogLogger(slog.New(slog.DiscardHandler))
 }
 
 // Now is the time by the clock of the API server, which every run shares,
