@@ -2,6 +2,7 @@ package agent
 
 import (
 	"context"
+	"errors"
 	"os"
 	"path/filepath"
 	"sort"
@@ -11,7 +12,13 @@ import (
 	"github.com/casshook/casshook/pkg/sstable"
 )
 
+// corrupt is an error of what is on the volume. Documents that only a newer
+// casshook can read are whole.
 func corrupt(err error) error {
+	var newer *document.NewerError
+	if errors.As(err, &newer) {
+		return &wire.Error{Kind: wire.KindRefused, Message: err.Error()}
+	}
 	return &wire.Error{Kind: wire.KindCorrupt, Message: err.Error()}
 }
 

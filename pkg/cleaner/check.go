@@ -126,7 +126,10 @@ func (c *cleaner) open(context.Context) error {
 	if err != nil {
 		return err
 	}
-	if c.backup, err = document.Open(c.Volume, id); err != nil {
+	var newer *document.NewerError
+	if c.backup, err = document.Open(c.Volume, id); errors.As(err, &newer) {
+		return flow.Fail(flow.Precondition, err)
+	} else if err != nil {
 		return flow.Fail(flow.Corrupt, err)
 	}
 	n := &c.backup.Node

@@ -161,8 +161,10 @@ func compare(want, got Table) []error {
 			problem(s.Base, "%s", text)
 		}
 	}
-	for k := range found {
-		problem(k.base, "is not in the backup")
+	for _, s := range got.SSTables {
+		if _, more := found[key{s.Dir, s.Index, s.Base}]; more {
+			problem(s.Base, "is not in the backup")
+		}
 	}
 	return problems
 }
@@ -185,8 +187,10 @@ func compareComponents(want, got []Component) []string {
 		}
 		delete(found, c.Name)
 	}
-	for name := range found {
-		problems = append(problems, name+" is not in the backup")
+	for _, c := range got {
+		if _, more := found[c.Name]; more {
+			problems = append(problems, c.Name+" is not in the backup")
+		}
 	}
 	return problems
 }
