@@ -78,9 +78,7 @@ func connect(ctx context.Context, cluster *gocql.ClusterConfig) (*gocql.Session,
 		if err == nil || i == tries || refusesCredentials(err) {
 			return session, err
 		}
-		select {
-		case <-time.After(time.Second):
-		case <-ctx.Done():
+		if flow.Sleep(ctx, time.Second) != nil {
 			return nil, err
 		}
 	}

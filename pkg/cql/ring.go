@@ -10,6 +10,7 @@ import (
 	"github.com/apache/cassandra-gocql-driver/v2"
 
 	"github.com/casshook/casshook/pkg/document"
+	"github.com/casshook/casshook/pkg/flow"
 	"github.com/casshook/casshook/pkg/ring"
 )
 
@@ -71,26 +72,22 @@ const (
 // WaitAgreement waits until all nodes have one schema version; it looks at least
 // once.
 func (s *Session) WaitAgreement(ctx context.Context, patience time.Duration) (string, error) {
-	deadline := time.Now().Add(patience)
 	limit := patience + lookTimeout
-	look, cancel := context.WithTimeoutCause(ctx, limit, fmt.Errorf("no answer within %s", limit))
+	ctx, cancel := context.WithTimeoutCause(ctx, limit, fmt.Errorf("no answer within %s", limit))
 	defer cancel()
-	for {
-		version, err := s.SchemaVersion(look)
+	var version string
+	w := flow.Waiting{For: "schema agreement", Limit: patience, Every: agreementPoll}
+	err := flow.Wait(ctx, w, func(ctx context.Context) (missing string, err error) {
+		version, err = s.SchemaVersion(ctx)
 		switch {
 		case err == nil:
-			return version, nil
-		case look.Err() != nil:
-			return "", fmt.Errorf("wait for schema agreement: %w", err)
-		case time.Now().After(deadline):
-			return "", fmt.Errorf("after %s %w", patience, err)
+			return "", nil
+		case ctx.Err() != nil:
+			return "", fmt.Errorf("waiting for schema agreement: %w", err)
 		}
-		select {
-		case <-time.After(agreementPoll):
-		case <-ctx.Done():
-			return "", fmt.Errorf("wait for schema agreement: %w: %w", context.Cause(ctx), err)
-		}
-	}
+		return err.Error(), nil
+	})
+	return version, err
 }
 
 // Settings are the node's settings that a backup and a restore depend on.

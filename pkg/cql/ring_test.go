@@ -104,9 +104,9 @@ func TestWaitAgreement(t *testing.T) {
 		{"at once", patience, func(*standIn) {}, nil, ""},
 		{"without patience", 0, func(*standIn) {}, nil, ""},
 		{"after a disagreement", patience, disagree, func(s *standIn, _ func()) { s.peerHas(uuid(9)) }, ""},
-		{"never", patience, disagree, nil, "after 30s the nodes disagree on the schema: "},
-		{"not without patience", 0, disagree, nil, "after 0s the nodes disagree on the schema: "},
-		{"interrupted", patience, disagree, func(_ *standIn, end func()) { end() }, "wait for schema agreement: interrupted: the nodes disagree"},
+		{"never", patience, disagree, nil, "waited 30s for schema agreement: the nodes disagree on the schema: "},
+		{"not without patience", 0, disagree, nil, "waited 0s for schema agreement: the nodes disagree on the schema: "},
+		{"interrupted", patience, disagree, func(_ *standIn, end func()) { end() }, "waiting for schema agreement: interrupted: the nodes disagree"},
 		{"after an error", patience, disagree, func(s *standIn, _ func()) {
 			s.set(selectPeers, func(query) reply {
 				s.set(selectPeers, nil)
@@ -115,7 +115,7 @@ func TestWaitAgreement(t *testing.T) {
 			})
 		}, ""},
 		{"of a silent node", patience, disagree, func(s *standIn, _ func()) { s.set(selectPeers, always(silence{})) },
-			"wait for schema agreement: node n1: " + selectPeers + ": no answer within 40s"},
+			"waiting for schema agreement: node n1: " + selectPeers + ": no answer within 40s"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
