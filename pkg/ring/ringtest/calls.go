@@ -39,7 +39,7 @@ const (
 	None Fault = iota
 	// Refuse does not do what is asked.
 	Refuse
-	// Lose does it, and loses the answer.
+	// Lose does it, and loses the answer. An agent ends with it.
 	Lose
 )
 
@@ -54,8 +54,8 @@ type calls struct {
 	fault  func(Call) Fault
 }
 
-// OnCall has every later call ask a function what becomes of it; nil lets all succeed.
-// The counts begin anew.
+// OnCall has every later call ask a function what becomes of it, one at a time; nil
+// lets all succeed. The counts begin anew.
 func (c *calls) OnCall(fault func(Call) Fault) {
 	c.hook(fault)
 	c.callMu.Lock()
@@ -80,16 +80,15 @@ func (c *calls) Calls() []Call {
 // note logs a call and says what becomes of it.
 func (c *calls) note(kind, node, what string) Fault {
 	c.callMu.Lock()
+	defer c.callMu.Unlock()
 	call := Call{Kind: kind, Node: node, What: what}
 	c.count[call.String()]++
 	call.Nth = c.count[call.String()]
 	c.log = append(c.log, call)
-	fault := c.fault
-	c.callMu.Unlock()
-	if fault == nil {
+	if c.fault == nil {
 		return None
 	}
-	return fault(call)
+	return c.fault(call)
 }
 
 // do makes a call.

@@ -89,7 +89,9 @@ func (s seams) Exec(ctx context.Context, node ring.Node, cmd ring.Command) error
 	if s.note(Exec, node.Name, "run") != None {
 		return &ring.ExecError{Node: node.Name, Argv: cmd.Argv, Code: 1, Err: ErrFault}
 	}
-	l := &line{ring: s.Ring, node: node.Name, out: cmd.Stdout, lost: map[int]bool{}}
+	ctx, die := context.WithCancel(ctx)
+	defer die()
+	l := &line{ring: s.Ring, node: node.Name, out: cmd.Stdout, lost: map[int]bool{}, die: die}
 	stdin, requests := io.Pipe()
 	answers, stdout := io.Pipe()
 	var pump sync.WaitGroup
@@ -112,6 +114,7 @@ type line struct {
 	mu   sync.Mutex
 	out  io.Writer
 	lost map[int]bool
+	die  context.CancelFunc
 }
 
 func (l *line) pumpRequests(from io.Reader, to io.Writer) error {
@@ -171,8 +174,9 @@ func (l *line) pumpAnswers(from io.Reader) error {
 		l.mu.Lock()
 		lost := l.lost[r.ID]
 		l.mu.Unlock()
-		if lost && r.Result != nil {
-			r = wire.Response{ID: r.ID, Error: &wire.Error{Message: "no answer: " + ErrFault.Error()}}
+		if lost && r.Event == nil {
+			l.die()
+			return io.ErrUnexpectedEOF
 		}
 		if err := l.write(r); err != nil {
 			return err

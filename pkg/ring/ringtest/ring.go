@@ -7,6 +7,7 @@ package ringtest
 
 import (
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -21,6 +22,7 @@ import (
 	"github.com/casshook/casshook/pkg/document"
 	"github.com/casshook/casshook/pkg/ring"
 	"github.com/casshook/casshook/pkg/schema"
+	"github.com/casshook/casshook/pkg/sstable"
 )
 
 // What a new ring is called, and the one table that a test fills.
@@ -252,4 +254,53 @@ func (r *Ring) Locked() (held, parked bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return r.lease != nil && !r.lease.parked, r.lease != nil && r.lease.parked
+}
+
+// Tags are the snapshots that there are of any table of any node, sorted.
+func (r *Ring) Tags() []string {
+	r.t.Helper()
+	found := map[string]bool{}
+	for _, n := range r.nodes {
+		dirs, err := filepath.Glob(filepath.Join(n.data(), "*", "*", sstable.SnapshotsDir, "*"))
+		require.NoError(r.t, err)
+		for _, dir := range dirs {
+			found[filepath.Base(dir)] = true
+		}
+	}
+	return slices.Sorted(maps.Keys(found))
+}
+
+// Tag has every node take a snapshot of a table by somebody else.
+func (r *Ring) Tag(keyspace, name, tag string) {
+	r.t.Helper()
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	table, ok := r.table(keyspace, name)
+	require.True(r.t, ok)
+	for _, n := range r.nodes {
+		require.NoError(r.t, snapshot(n.data(), table, tag))
+	}
+}
+
+// Backups are the ids of all backups that any volume has; those that are not complete
+// on all of them have a question mark.
+func (r *Ring) Backups() []string {
+	r.t.Helper()
+	complete := map[string]int{}
+	for _, v := range r.Volumes() {
+		for _, b := range v.Backups {
+			complete[b.ID] += 0
+			if b.Complete {
+				complete[b.ID]++
+			}
+		}
+	}
+	var found []string
+	for _, id := range slices.Sorted(maps.Keys(complete)) {
+		if complete[id] < len(r.nodes) {
+			id += "?"
+		}
+		found = append(found, id)
+	}
+	return found
 }

@@ -1,0 +1,123 @@
+package backup_test
+
+import (
+	"context"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/casshook/casshook/pkg/backup"
+	"github.com/casshook/casshook/pkg/flow"
+	"github.com/casshook/casshook/pkg/ring/ringtest"
+)
+
+// foreign is a snapshot of somebody else's.
+const foreign = "nightly"
+
+// plainRing has data, and a snapshot that is not ours.
+func plainRing(t testing.TB) *ringtest.Ring {
+	r := ringtest.New(t, 2)
+	r.Write("shop", "orders", "monday")
+	r.Tag("shop", "orders", foreign)
+	return r
+}
+
+func before(ctx context.Context, r *ringtest.Ring, o flow.Observer) error {
+	_, err := backup.Before(ctx, r.Target(), backup.Options{Wait: time.Minute}, o)
+	return err
+}
+
+// after is after-backup or on-failure.
+func after(operation string) func(context.Context, *ringtest.Ring, flow.Observer) error {
+	return func(ctx context.Context, r *ringtest.Ring, o flow.Observer) error {
+		_, err := backup.After(ctx, r.Target(), backup.AfterOptions{Operation: operation, SnapshotTimeout: time.Minute}, o)
+		return err
+	}
+}
+
+// undone are the steps that have an undo and were begun, the last one first.
+func undone(begun []string, undos ...string) []string {
+	found := slices.DeleteFunc(slices.Clone(begun), func(step string) bool { return !slices.Contains(undos, step) })
+	slices.Reverse(found)
+	if len(found) == 0 {
+		return nil
+	}
+	return found
+}
+
+// untouched says that the data of the ring and what is not ours are as they were.
+func untouched(t testing.TB, r *ringtest.Ring) {
+	t.Helper()
+	require.Equal(t, plainRing(t).Content(), r.Content())
+	require.Contains(t, r.Tags(), foreign)
+}
+
+// TestBeforeBackupFailsAnywhere: a backup is there as a whole, or nothing of it is. What
+// a killed run leaves is removed by the next.
+func TestBeforeBackupFailsAnywhere(t *testing.T) {
+	t.Parallel()
+	ringtest.FailEach(t, ringtest.Scenario{
+		Make: plainRing,
+		Run:  before,
+		Failed: func(t testing.TB, f ringtest.Failure) {
+			untouched(t, f.Ring)
+			require.Error(t, f.Err)
+			if f.Killed {
+				return
+			}
+			require.Equal(t, undone(f.Steps.Begun(), "taking the lock", "taking snapshots of all nodes"), f.Steps.Undone())
+			if f.AgentDied() {
+				return // what lies on its volume cannot be undone
+			}
+			require.NotContains(t, []flow.Code{flow.Done, flow.HalfWay, flow.Differences}, flow.CodeOf(f.Err), f.Err)
+			require.Empty(t, f.Backups())
+			require.Equal(t, []string{foreign}, f.Tags())
+			require.Empty(t, f.Locks())
+		},
+		Ended: func(t testing.TB, r *ringtest.Ring) {
+			untouched(t, r)
+			made := r.Backups()
+			require.Len(t, made, 1)
+			require.Equal(t, []string{made[0], foreign}, r.Tags())
+			require.Equal(t, []string{"lease: before-backup parked=true", "volume pvc/n1/1: before-backup parked=true", "volume pvc/n2/1: before-backup parked=true"}, r.Locks())
+		},
+	})
+}
+
+// TestAfterBackupFailsAnywhere: what is left is removed by the next run, and only that.
+func TestAfterBackupFailsAnywhere(t *testing.T) {
+	t.Parallel()
+	for _, operation := range []string{"after-backup", "on-failure"} {
+		t.Run(operation, func(t *testing.T) {
+			t.Parallel()
+			ringtest.FailEach(t, ringtest.Scenario{
+				Make: func(t testing.TB) *ringtest.Ring {
+					r := plainRing(t)
+					require.NoError(t, before(t.Context(), r, &ringtest.Steps{}))
+					return r
+				},
+				Run: after(operation),
+				Failed: func(t testing.TB, f ringtest.Failure) {
+					untouched(t, f.Ring)
+					require.Error(t, f.Err)
+					if f.Killed {
+						return
+					}
+					require.Equal(t, undone(f.Steps.Begun(), "taking the lock"), f.Steps.Undone())
+					if !slices.Contains(f.Steps.Begun(), "removing our snapshots and documents") {
+						require.NotContains(t, []flow.Code{flow.Done, flow.HalfWay}, flow.CodeOf(f.Err), f.Err)
+						require.Len(t, f.Tags(), 2, "the backup is there as it was")
+					}
+				},
+				Ended: func(t testing.TB, r *ringtest.Ring) {
+					untouched(t, r)
+					require.Empty(t, r.Backups())
+					require.Equal(t, []string{foreign}, r.Tags())
+					require.Empty(t, r.Locks())
+				},
+			})
+		})
+	}
+}
