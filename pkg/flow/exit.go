@@ -109,9 +109,9 @@ func CodeOf(err error) Code {
 	return code
 }
 
-// changed corrects the code of a run that left changes behind: none may say that
+// AfterChange corrects the code of a run that left changes behind: none may say that
 // nothing was touched, or that all was undone.
-func changed(err error) error {
+func AfterChange(err error) error {
 	switch CodeOf(err) {
 	case Failed, Usage, Precondition, Corrupt, Locked:
 		return Recode(HalfWay, err)

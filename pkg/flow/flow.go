@@ -61,7 +61,7 @@ func Run(ctx context.Context, steps []Step, observer Observer) error {
 			err = interrupted(fmt.Errorf("%s: interrupted: %w", step.Name, err), destroyed)
 		}
 		if err != nil && destroyed {
-			err = changed(err)
+			err = AfterChange(err)
 		}
 		observer.End(step.Name, time.Since(started), err)
 		if err != nil {
@@ -99,7 +99,7 @@ func undo(ctx context.Context, steps []Step, observer Observer, err error) error
 		return err
 	}
 	// An undo's own code must not become the flow's.
-	return changed(Recode(CodeOf(err), errors.Join(errs...)))
+	return AfterChange(Recode(CodeOf(err), errors.Join(errs...)))
 }
 
 func undoOne(ctx context.Context, step Step) error {

@@ -34,7 +34,7 @@ type Room struct {
 // names.
 func Before(ctx context.Context, target ring.Target, way Way, snapshotTimeout time.Duration, observer flow.Observer) (*Room, error) {
 	room := &Room{Way: way}
-	steps := []flow.Step{{Name: "stopping the nodes", Do: func(ctx context.Context) error {
+	steps := []flow.Step{{Name: "stopping the nodes", Destroys: true, Do: func(ctx context.Context) error {
 		return flow.Fail(flow.HalfWay, target.Datacenters.Stop(ctx, observer.Progress))
 	}}}
 	if way != WayStop {

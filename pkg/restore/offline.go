@@ -29,13 +29,14 @@ func Offline(ctx context.Context, target ring.Target, opts Options, observer flo
 	err := flow.Run(ctx, locked(target.Locker, "after-restore", opts.Backup,
 		flow.Step{Name: "looking at the volumes", Do: o.look},
 		flow.Step{Name: "putting the backup in place", Do: o.clean},
-		flow.Step{Name: "starting the nodes", Do: o.start},
+		flow.Step{Name: "starting the nodes", Do: o.start, Destroys: true}, // every volume is cleaned by now
 	), observer)
 	if err != nil {
 		return nil, err
 	}
 	opts.Again = false // it is in place now
-	return Online(ctx, target, opts, observer)
+	report, err := Online(ctx, target, opts, observer)
+	return report, flow.AfterChange(err)
 }
 
 // MakeOfflinePlan looks at all volumes and says what Offline would do, without

@@ -66,7 +66,7 @@ func (o *online) endSteps() []flow.Step {
 		{Name: "building views", Skip: o.isDone, Do: o.journalled("building views", o.createViews)},
 		{Name: "restoring grants", Skip: o.isDone, Do: o.journalled("restoring grants", o.restoreGrants)},
 		{Name: "verifying", Skip: o.isDone, Do: o.verify},
-		{Name: "removing what the restore left", Do: o.end},
+		{Name: "removing what the restore left", Do: o.end, Destroys: true},
 	}
 }
 

@@ -46,12 +46,19 @@ func (s seams) Nodes(context.Context) ([]ring.Node, error) {
 		if err := s.runs(); err != nil {
 			return err
 		}
-		for i, n := range s.nodes {
-			found = append(found, ring.Node{Node: n.Node, Address: fmt.Sprintf("10.0.0.%d", i+1), CQLPort: 9042})
-		}
+		found = s.described()
 		return nil
 	})
 	return found, err
+}
+
+// described are the nodes, whether or not they run.
+func (r *Ring) described() []ring.Node {
+	var found []ring.Node
+	for i, n := range r.nodes {
+		found = append(found, ring.Node{Node: n.Node, Address: fmt.Sprintf("10.0.0.%d", i+1), CQLPort: 9042})
+	}
+	return found
 }
 
 // Credentials implements ring.Nodes.

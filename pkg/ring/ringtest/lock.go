@@ -141,3 +141,11 @@ func (r *Ring) Locks() []string {
 	slices.Sort(found)
 	return found
 }
+
+// Held tells whether somebody holds the lock beside those on the volumes, and did not
+// park it.
+func (r *Ring) Held() bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.lease != nil && !r.lease.parked
+}

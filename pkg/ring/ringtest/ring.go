@@ -234,10 +234,10 @@ func (r *Ring) Volumes() []wire.Volume {
 	r.t.Helper()
 	quiet := r.hook(nil)
 	defer r.hook(quiet)
-	c, err := ring.Connect(r.t.Context(), r.Target())
+	sessions, err := ring.OpenAll(r.t.Context(), seams{r}, r.described())
 	require.NoError(r.t, err)
-	defer c.Close()
-	volumes, err := c.Inspect(r.t.Context())
+	defer ring.CloseAll(sessions)
+	volumes, err := ring.CallAll[wire.Volume](r.t.Context(), sessions, wire.OpInspect, struct{}{})
 	require.NoError(r.t, err)
 	return volumes
 }
@@ -247,13 +247,6 @@ func (r *Ring) Renewed() int {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return r.renewed
-}
-
-// Locked tells whether somebody holds the lock beside the volumes', or parked it.
-func (r *Ring) Locked() (held, parked bool) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	return r.lease != nil && !r.lease.parked, r.lease != nil && r.lease.parked
 }
 
 // Tags are the snapshots that there are of any table of any node, sorted.

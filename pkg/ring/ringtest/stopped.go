@@ -166,3 +166,10 @@ func (d datacenters) Delete(_ context.Context, keepVolumes bool, _ func(string))
 		return nil
 	})
 }
+
+// Exists tells whether the datacenters were not deleted.
+func (r *Ring) Exists() bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return !r.gone
+}
