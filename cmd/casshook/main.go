@@ -9,11 +9,11 @@ import (
 	"syscall"
 
 	"github.com/casshook/casshook/pkg/cli"
-	"github.com/casshook/casshook/pkg/kube"
+	"github.com/casshook/casshook/pkg/kube/api"
 )
 
 func main() {
-	kube.Quiet()
+	api.Quiet()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	code := cli.Run(ctx, os.Args[1:], os.Stdout, os.Stderr)
 	stop()

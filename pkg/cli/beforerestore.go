@@ -2,7 +2,6 @@ package cli
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"time"
@@ -15,7 +14,7 @@ import (
 )
 
 // noDatacenter tells that a namespace has no CassandraDatacenter at all.
-func noDatacenter(err error) bool { return errors.Is(err, kube.ErrNoDatacenter) }
+func noDatacenter(err error) bool { return kube.NoDatacenter(err) }
 
 func (a *app) beforeRestore() *cobra.Command {
 	stop, remove, keep, yes := false, false, false, false

@@ -14,7 +14,7 @@ import (
 	"sigs.k8s.io/yaml"
 
 	"github.com/casshook/casshook/pkg/doctor"
-	"github.com/casshook/casshook/pkg/kube"
+	"github.com/casshook/casshook/pkg/kube/objects"
 )
 
 // answering is the kubeconfig of an API server with one answer for everything.
@@ -76,9 +76,9 @@ func TestDoctorDocs(t *testing.T) {
 	for _, check := range doctor.Checks() {
 		require.Contains(t, string(text), "\n| `"+check+"` | ")
 	}
-	for _, r := range kube.DoctorRules() {
+	for _, r := range objects.DoctorRules() {
 		resource := strings.TrimSuffix(r.Resource+"."+r.APIGroup, ".")
-		where := map[kube.Scope]string{kube.InNamespace: "the namespace", kube.InKasten: "Kasten's namespace", kube.InCluster: "the cluster"}[r.Scope]
+		where := map[objects.Scope]string{objects.InNamespace: "the namespace", objects.InKasten: "Kasten's namespace", objects.InCluster: "the cluster"}[r.Scope]
 		require.Contains(t, string(text), fmt.Sprintf("\n| %s | `%s` | %s | %s |\n", where, resource, strings.Join(r.Verbs, ", "), r.Why))
 	}
 }

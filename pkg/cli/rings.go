@@ -166,7 +166,7 @@ func (a *app) one(ctx context.Context, w work, s *subject) error {
 		return err
 	}
 	if w.running {
-		s.kube.Demand = kube.Running
+		s.kube.NeedRunning()
 	}
 	do, stopped, err := w.way(ctx, s)
 	if err != nil {

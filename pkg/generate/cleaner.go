@@ -7,7 +7,7 @@ import (
 	"k8s.io/apimachinery/pkg/runtime"
 
 	"github.com/casshook/casshook/pkg/blueprint"
-	"github.com/casshook/casshook/pkg/kube"
+	"github.com/casshook/casshook/pkg/kube/objects"
 )
 
 // jobTTL is for how many seconds a finished Job stays: a day to read its log.
@@ -44,15 +44,15 @@ func (g *generator) cleaner() {
 func (o *Options) cleanerJob(namespace, claim string) object {
 	c := &o.Cleaner
 	ttl := jobTTL
-	job := kube.CleanerJob{
+	job := objects.CleanerJob{
 		Namespace: namespace, Claim: claim, Image: o.Image, PullSecrets: c.ImagePullSecrets, ServiceAccount: c.ServiceAccount,
-		Mounts: []kube.Claim{{Name: claim, Mount: c.MountPath}}, DataDirs: c.DataDirectories,
+		Mounts: []objects.Claim{{Name: claim, Mount: c.MountPath}}, DataDirs: c.DataDirectories,
 		Backup: c.Backup, ForgetPeers: c.Peers == forgetPeers, InPlace: c.InPlace, Again: c.Again, Restored: !c.InPlace,
 		SecurityContext: c.SecurityContext.pod(), NodeSelector: c.NodeSelector, Tolerations: podTolerations(c.Tolerations),
 		NodeAffinity: inZones(c.Zones[claim]), TTL: &ttl,
 	}
 	if log := c.CommitLog; log.Volume != "" {
-		job.Mounts = append(job.Mounts, kube.Claim{Name: c.commitLogClaim(claim), Mount: log.MountPath, CommitLog: true})
+		job.Mounts = append(job.Mounts, objects.Claim{Name: c.commitLogClaim(claim), Mount: log.MountPath, CommitLog: true})
 		job.CommitLog = log.MountPath
 		if log.Directory != "" {
 			job.CommitLog = log.Directory

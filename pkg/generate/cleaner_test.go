@@ -14,7 +14,7 @@ import (
 	"sigs.k8s.io/yaml"
 
 	"github.com/casshook/casshook/pkg/blueprint"
-	"github.com/casshook/casshook/pkg/kube"
+	"github.com/casshook/casshook/pkg/kube/objects"
 )
 
 // jobsOf decodes the Jobs of a file strictly.
@@ -40,7 +40,7 @@ func TestCleanerDefault(t *testing.T) {
 		require.Equal(t, "casshook-clean-"+claim, job.Name)
 		require.Equal(t, "cassandra", job.Namespace)
 		require.Equal(t, int32(86400), *job.Spec.TTLSecondsAfterFinished)
-		for key, value := range kube.OwnLabels() {
+		for key, value := range objects.OwnLabels() {
 			require.Equal(t, value, job.Labels[key], "the filters leave it out of restore points")
 			require.Equal(t, value, job.Spec.Template.Labels[key])
 		}

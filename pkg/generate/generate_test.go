@@ -11,7 +11,7 @@ import (
 	"sigs.k8s.io/yaml"
 
 	"github.com/casshook/casshook/pkg/blueprint"
-	"github.com/casshook/casshook/pkg/kube"
+	"github.com/casshook/casshook/pkg/kube/objects"
 )
 
 // fileOf finds a file.
@@ -46,7 +46,7 @@ func TestPolicies(t *testing.T) {
 	t.Parallel()
 	files, err := Generate(Default())
 	require.NoError(t, err)
-	own := blueprint.FilterEntry{MatchLabels: kube.OwnLabels()}
+	own := blueprint.FilterEntry{MatchLabels: objects.OwnLabels()}
 
 	hooks := decode[blueprint.Policy](t, fileOf(t, files, "examples/policy-hooks/policy.yaml")).Spec.Actions[0].BackupParameters
 	require.Equal(t, []blueprint.FilterEntry{blueprint.StatefulSets(), own}, hooks.Filters.ExcludeResources)
@@ -73,7 +73,7 @@ func TestPolicies(t *testing.T) {
 // TestRestores has what RestoreActions do by option.
 func TestRestores(t *testing.T) {
 	t.Parallel()
-	own := blueprint.FilterEntry{MatchLabels: kube.OwnLabels()}
+	own := blueprint.FilterEntry{MatchLabels: objects.OwnLabels()}
 	stopped := []blueprint.TransformRef{{JSON: []blueprint.Operation{}, TransformSetRef: blueprint.Ref{Name: "casshook-create-stopped", Namespace: "kasten-io"}}}
 	for _, offline := range []bool{false, true} {
 		for _, first := range []bool{false, true} {

@@ -4,7 +4,7 @@ import (
 	"fmt"
 
 	"github.com/casshook/casshook/pkg/blueprint"
-	"github.com/casshook/casshook/pkg/kube"
+	"github.com/casshook/casshook/pkg/kube/objects"
 )
 
 // placeholderPoint is no name of any object, so that a RestoreAction that was not
@@ -13,7 +13,9 @@ const placeholderPoint = "RESTORE-POINT"
 
 // ownObjects leaves the Lease and the ConfigMap out that casshook keeps beside a
 // ring: restored, they would speak of another one.
-func ownObjects() blueprint.FilterEntry { return blueprint.FilterEntry{MatchLabels: kube.OwnLabels()} }
+func ownObjects() blueprint.FilterEntry {
+	return blueprint.FilterEntry{MatchLabels: objects.OwnLabels()}
+}
 
 func (o *Options) binding() object {
 	name := o.name(ResourceBound)

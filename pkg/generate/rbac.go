@@ -4,7 +4,7 @@ import (
 	"fmt"
 
 	"github.com/casshook/casshook/pkg/blueprint"
-	"github.com/casshook/casshook/pkg/kube"
+	"github.com/casshook/casshook/pkg/kube/objects"
 )
 
 const rbacVersion = "rbac.authorization.k8s.io/v1"
@@ -42,7 +42,7 @@ type subject struct {
 	Namespace string `json:"namespace"`
 }
 
-// accessLabels are not kube.OwnLabels, which the filters leave out: the role is to
+// accessLabels are not objects.OwnLabels, which the filters leave out: the role is to
 // come back with its namespace.
 func accessLabels() map[string]string { return map[string]string{"app.kubernetes.io/name": "casshook"} }
 
@@ -55,7 +55,7 @@ func (o *Options) head(version, kind, namespace string) blueprint.Head {
 func (o *Options) role(namespace string) object {
 	r := &role{Head: o.head(rbacVersion, "Role", namespace)}
 	notes := comments{}
-	for i, need := range kube.Rules() {
+	for i, need := range objects.Rules() {
 		r.Rules = append(r.Rules, rule{[]string{need.APIGroup}, []string{need.Resource}, need.Verbs})
 		notes[fmt.Sprintf("rules.%d", i)] = need.Why
 	}

@@ -6,6 +6,9 @@ package kube
 
 import (
 	"time"
+
+	"github.com/casshook/casshook/pkg/kube/api"
+	"github.com/casshook/casshook/pkg/kube/stream"
 )
 
 // Options of Connect.
@@ -49,24 +52,24 @@ type Options struct {
 
 // Client is a connection to one API server.
 type Client struct {
-	api    *apiClient
-	agents *agents
+	api    *api.Client
+	agents *stream.Agents
 	opts   Options
 }
 
 // Connect reads the configuration and makes the clients. It sends no request.
 func Connect(opts Options) (*Client, error) {
-	c, err := connect(connectOptions{
+	c, err := api.Connect(api.Options{
 		Kubeconfig: opts.Kubeconfig, Context: opts.Context, Namespace: opts.Namespace, Release: opts.Release, Notify: opts.Notify,
 	})
 	if err != nil {
 		return nil, err
 	}
-	return &Client{api: c, agents: newAgents(opts.AgentDir), opts: opts}, nil
+	return &Client{api: c, agents: stream.NewAgents(opts.AgentDir), opts: opts}, nil
 }
 
 // Namespace is that of the options, of the kubeconfig, or of the pod.
-func (c *Client) Namespace() string { return c.api.namespace }
+func (c *Client) Namespace() string { return c.api.Namespace }
 
 // Now is the time by the clock of the API server, which every run shares,
 // wherever it runs; the machine's own before the first answer.

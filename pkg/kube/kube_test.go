@@ -2,10 +2,6 @@
 
 package kube
 
-// These tests need a Kubernetes at $KUBECONFIG whose user may do everything, and
-// an image with a busybox shell, $CASSHOOK_TEST_IMAGE or lab.local/busybox:1. They
-// work in a namespace of their own, as a service account with exactly Rules.
-
 import (
 	"context"
 	"errors"
@@ -18,19 +14,33 @@ import (
 	"testing"
 	"time"
 
+	"github.com/casshook/casshook/pkg/kube/api"
+	"github.com/casshook/casshook/pkg/kube/datacenter"
+	"github.com/casshook/casshook/pkg/kube/lock"
+	"github.com/casshook/casshook/pkg/kube/objects"
+	"github.com/casshook/casshook/pkg/kube/snapshot"
+	"github.com/casshook/casshook/pkg/kube/stream"
 	"github.com/stretchr/testify/require"
+
+	// These tests need a Kubernetes at $KUBECONFIG whose user may do everything, and
+	// an image with a busybox shell, $CASSHOOK_TEST_IMAGE or lab.local/busybox:1. They
+	// work in a namespace of their own, as a service account with exactly Rules.
+
 	authenticationv1 "k8s.io/api/authentication/v1"
+
 	corev1 "k8s.io/api/core/v1"
+
 	rbacv1 "k8s.io/api/rbac/v1"
+
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/clientcmd"
-	clientcmdapi "k8s.io/client-go/tools/clientcmd/api"
 
 	"github.com/casshook/casshook/pkg/agent/wire"
 	"github.com/casshook/casshook/pkg/flow"
 	"github.com/casshook/casshook/pkg/ring"
+	clientcmdapi "k8s.io/client-go/tools/clientcmd/api"
 )
 
 const podLimit = 2 * time.Minute
@@ -61,7 +71,7 @@ func newLab(t *testing.T) *lab {
 }
 
 // as connects as a service account that is allowed the rules.
-func (l *lab) as(name string, rules []Rule) *apiClient {
+func (l *lab) as(name string, rules []objects.Rule) *api.Client {
 	t, ctx := l.t, l.t.Context()
 	t.Helper()
 	role := &rbacv1.Role{ObjectMeta: metav1.ObjectMeta{Name: name}}
@@ -86,7 +96,7 @@ func (l *lab) as(name string, rules []Rule) *apiClient {
 	file.CurrentContext = "x"
 	path := filepath.Join(t.TempDir(), "kubeconfig")
 	require.NoError(t, clientcmd.WriteToFile(*file, path))
-	client, err := connect(connectOptions{Kubeconfig: path, Notify: func(m string) { t.Log(m) }})
+	client, err := api.Connect(api.Options{Kubeconfig: path, Notify: func(m string) { t.Log(m) }})
 	require.NoError(t, err)
 	return client
 }
@@ -119,35 +129,35 @@ func (l *lab) pod(name string) {
 	}, podLimit, 200*time.Millisecond)
 	require.Eventually(t, func() bool {
 		p, err := l.admin.CoreV1().Pods(l.namespace).Get(t.Context(), name, metav1.GetOptions{})
-		return err == nil && containerStatus(p) != nil && containerStatus(p).State.Running != nil
+		return err == nil && objects.ContainerStatus(p) != nil && objects.ContainerStatus(p).State.Running != nil
 	}, podLimit, 200*time.Millisecond, "pod %s does not run", name)
 }
 
 // labRing is a ring of pods without an operator.
 type labRing struct {
-	*podStreams
-	*locker
+	*stream.Pods
+	*lock.Locker
 }
 
 // locked is the ring as its lock knows it.
-func (l *lab) locked() lockedRing {
-	return lockedRing{Namespace: l.namespace, Cluster: "lab", Datacenters: func() []dcRef { return []dcRef{{Name: "dc1", UID: "uid-1"}} }}
+func (l *lab) locked() lock.Ring {
+	return lock.Ring{Namespace: l.namespace, Cluster: "lab", Datacenters: func() []lock.Datacenter { return []lock.Datacenter{{Name: "dc1", UID: "uid-1"}} }}
 }
 
 // ring reaches pods, and lists them as nodes.
-func (l *lab) ring(c *apiClient, agentDir string, pods ...string) (labRing, []ring.Node) {
+func (l *lab) ring(c *api.Client, agentDir string, pods ...string) (labRing, []ring.Node) {
 	l.t.Helper()
-	seen := map[string]seenPod{}
+	seen := map[string]stream.SeenPod{}
 	var nodes []ring.Node
 	for _, name := range pods {
 		p, err := l.admin.CoreV1().Pods(l.namespace).Get(l.t.Context(), name, metav1.GetOptions{})
 		require.NoError(l.t, err)
-		seen[name] = seenPod{UID: p.UID, ContainerID: containerStatus(p).ContainerID}
+		seen[name] = stream.SeenPod{UID: p.UID, ContainerID: objects.ContainerStatus(p).ContainerID}
 		nodes = append(nodes, ring.Node{Address: p.Status.PodIP, CQLPort: 9042, Node: wire.Node{
-			Name: name, Volume: "/var/lib/cassandra", DataDirs: []string{"/var/lib/cassandra/data"}, API: managementSocket, VolumeID: "pvc/" + name}})
+			Name: name, Volume: "/var/lib/cassandra", DataDirs: []string{"/var/lib/cassandra/data"}, API: objects.ManagementSocket, VolumeID: "pvc/" + name}})
 	}
-	streams := newPodStreams(c, l.namespace, streamOptions{Agents: newAgents(agentDir), Seen: func(pod string) seenPod { return seen[pod] }})
-	return labRing{streams, newLocker(c, l.locked())}, nodes
+	streams := stream.New(c, l.namespace, stream.Options{Agents: stream.NewAgents(agentDir), Seen: func(pod string) stream.SeenPod { return seen[pod] }})
+	return labRing{streams, lock.New(c, l.locked())}, nodes
 }
 
 // quiet is an observer of nothing.
@@ -175,7 +185,7 @@ func builtAgent(t *testing.T) string {
 func TestKubeExec(t *testing.T) {
 	l := newLab(t)
 	l.pod("n1")
-	target, nodes := l.ring(l.as("hook", Rules()), "", "n1")
+	target, nodes := l.ring(l.as("hook", objects.Rules()), "", "n1")
 	var out strings.Builder
 	c := ring.Command{Argv: []string{"sh", "-c", "cat; id -u; echo why >&2; exit 7"}, Stdin: strings.NewReader("in\n"), Stdout: &out}
 	err := target.Exec(t.Context(), nodes[0], c)
@@ -207,7 +217,7 @@ func TestKubeAgentAndLock(t *testing.T) {
 	l := newLab(t)
 	l.pod("n1")
 	l.pod("n2")
-	target, nodes := l.ring(l.as("hook", Rules()), builtAgent(t), "n1", "n2")
+	target, nodes := l.ring(l.as("hook", objects.Rules()), builtAgent(t), "n1", "n2")
 	for range 2 { // copied, then there
 		started := time.Now()
 		sessions, err := ring.OpenAll(t.Context(), target, nodes)
@@ -228,7 +238,7 @@ func TestKubeAgentAndLock(t *testing.T) {
 		ring.CloseAll(sessions)
 	}
 	_, err := l.admin.CoordinationV1().Leases(l.namespace).Get(t.Context(), "casshook-lab", metav1.GetOptions{})
-	require.True(t, absent(err))
+	require.True(t, api.Absent(err))
 	var left strings.Builder
 	require.NoError(t, target.Exec(t.Context(), nodes[0], ring.Command{Argv: []string{"sh", "-c", "ls /tmp; ps | grep -c '[c]asshook-agent.* serve' || true"}, Stdout: &left}))
 	require.Regexp(t, `^casshook-agent-[0-9a-f]{16}\n0\n$`, left.String(), "one file stays, and no process")
@@ -239,7 +249,7 @@ func TestKubePodThatDies(t *testing.T) {
 	for _, name := range []string{"n1", "n2"} {
 		l.pod(name)
 	}
-	target, nodes := l.ring(l.as("hook", Rules()), builtAgent(t), "n1", "n2")
+	target, nodes := l.ring(l.as("hook", objects.Rules()), builtAgent(t), "n1", "n2")
 	sessions, err := ring.OpenAll(t.Context(), target, nodes)
 	require.NoError(t, err)
 	defer ring.CloseAll(sessions)
@@ -259,7 +269,7 @@ func TestKubePodThatDies(t *testing.T) {
 func TestKubePortForward(t *testing.T) {
 	l := newLab(t)
 	l.pod("n1")
-	target, nodes := l.ring(l.as("hook", Rules()), "", "n1")
+	target, nodes := l.ring(l.as("hook", objects.Rules()), "", "n1")
 	conn, err := target.DialCQL(t.Context(), nodes[0])
 	require.NoError(t, err)
 	require.NoError(t, conn.SetDeadline(time.Now().Add(30*time.Second)))
@@ -284,8 +294,8 @@ func TestKubePortForward(t *testing.T) {
 
 func TestKubeRecord(t *testing.T) {
 	l := newLab(t)
-	client := l.as("hook", Rules())
-	r := NewRecord(client, l.locked(), "before-backup", &quiet{})
+	client := l.as("hook", objects.Rules())
+	r := lock.NewRecord(client, l.locked(), "before-backup", &quiet{})
 	r.Start(t.Context())
 	r.Begin("flushing")
 	r.End("flushing", time.Second, nil)
@@ -297,8 +307,8 @@ func TestKubeRecord(t *testing.T) {
 	events, err := l.admin.CoreV1().Events(l.namespace).List(t.Context(), metav1.ListOptions{FieldSelector: "involvedObject.kind=CassandraDatacenter"})
 	require.NoError(t, err)
 	require.Len(t, events.Items, 2)
-	require.NoError(t, newVolumeSnapshots(client, newRing(client, []*Datacenter{{Namespace: l.namespace, ClusterName: "lab"}}), "").WaitVolumeSnapshots(t.Context(), client.Now(), time.Minute, func(string) {}))
-	if _, err := findRings(t.Context(), client, Selection{}); err != nil {
+	require.NoError(t, snapshot.New(client, datacenter.NewRing(client, []*datacenter.Datacenter{{Namespace: l.namespace, ClusterName: "lab"}}), "").WaitVolumeSnapshots(t.Context(), client.Now(), time.Minute, func(string) {}))
+	if _, err := datacenter.Find(t.Context(), client, datacenter.Selection{}); err != nil {
 		require.Equal(t, flow.Precondition, flow.CodeOf(err))
 	}
 }

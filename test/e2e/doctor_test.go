@@ -18,7 +18,7 @@ import (
 
 	"github.com/casshook/casshook/pkg/cli"
 	"github.com/casshook/casshook/pkg/doctor"
-	"github.com/casshook/casshook/pkg/kube"
+	"github.com/casshook/casshook/pkg/kube/objects"
 	"github.com/casshook/casshook/test/lab/site"
 )
 
@@ -170,30 +170,30 @@ func (w *world) doctorsRights(t *testing.T) {
 	})
 }
 
-// allowDoctor gives the restricted account what kube.Rules and kube.DoctorRules say.
+// allowDoctor gives the restricted account what objects.Rules and objects.DoctorRules say.
 func (w *world) allowDoctor(t *testing.T) {
 	t.Helper()
-	ctx, byScope := t.Context(), map[kube.Scope][]rbacv1.PolicyRule{}
-	add := func(scope kube.Scope, r kube.Rule) {
+	ctx, byScope := t.Context(), map[objects.Scope][]rbacv1.PolicyRule{}
+	add := func(scope objects.Scope, r objects.Rule) {
 		byScope[scope] = append(byScope[scope], rbacv1.PolicyRule{APIGroups: []string{r.APIGroup}, Resources: []string{r.Resource}, Verbs: r.Verbs})
 	}
-	for _, r := range kube.Rules() {
-		add(kube.InNamespace, r)
+	for _, r := range objects.Rules() {
+		add(objects.InNamespace, r)
 	}
-	for _, r := range kube.DoctorRules() {
+	for _, r := range objects.DoctorRules() {
 		add(r.Scope, r.Rule)
 	}
 	subjects := []rbacv1.Subject{{Kind: "ServiceAccount", Name: restrictedAccount, Namespace: w.namespace}}
 	meta := metav1.ObjectMeta{Name: doctorRole}
 	rbac := w.Core.RbacV1()
-	_, err := rbac.Roles(w.namespace).Update(ctx, &rbacv1.Role{ObjectMeta: metav1.ObjectMeta{Name: restrictedAccount}, Rules: byScope[kube.InNamespace]}, metav1.UpdateOptions{})
+	_, err := rbac.Roles(w.namespace).Update(ctx, &rbacv1.Role{ObjectMeta: metav1.ObjectMeta{Name: restrictedAccount}, Rules: byScope[objects.InNamespace]}, metav1.UpdateOptions{})
 	require.NoError(t, err)
-	_, err = rbac.Roles(doctorKasten).Create(ctx, &rbacv1.Role{ObjectMeta: meta, Rules: byScope[kube.InKasten]}, metav1.CreateOptions{})
+	_, err = rbac.Roles(doctorKasten).Create(ctx, &rbacv1.Role{ObjectMeta: meta, Rules: byScope[objects.InKasten]}, metav1.CreateOptions{})
 	require.NoError(t, err)
 	_, err = rbac.RoleBindings(doctorKasten).Create(ctx, &rbacv1.RoleBinding{ObjectMeta: meta, Subjects: subjects,
 		RoleRef: rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "Role", Name: doctorRole}}, metav1.CreateOptions{})
 	require.NoError(t, err)
-	_, err = rbac.ClusterRoles().Create(ctx, &rbacv1.ClusterRole{ObjectMeta: meta, Rules: byScope[kube.InCluster]}, metav1.CreateOptions{})
+	_, err = rbac.ClusterRoles().Create(ctx, &rbacv1.ClusterRole{ObjectMeta: meta, Rules: byScope[objects.InCluster]}, metav1.CreateOptions{})
 	require.NoError(t, err)
 	_, err = rbac.ClusterRoleBindings().Create(ctx, &rbacv1.ClusterRoleBinding{ObjectMeta: meta, Subjects: subjects,
 		RoleRef: rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "ClusterRole", Name: doctorRole}}, metav1.CreateOptions{})

@@ -12,7 +12,7 @@ import (
 	rbacv1 "k8s.io/api/rbac/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
-	"github.com/casshook/casshook/pkg/kube"
+	"github.com/casshook/casshook/pkg/kube/objects"
 	"github.com/casshook/casshook/test/lab/site"
 )
 
@@ -77,7 +77,7 @@ func (w *world) missingVerbs(t *testing.T, d site.Datacenter) {
 func (w *world) allowAllBut(t *testing.T, group, resource, verb string) {
 	t.Helper()
 	role := &rbacv1.Role{ObjectMeta: metav1.ObjectMeta{Name: restrictedAccount}}
-	for _, r := range kube.Rules() {
+	for _, r := range objects.Rules() {
 		for _, v := range r.Verbs {
 			if r.APIGroup == group && r.Resource == resource && (v == verb || resource == "pods/exec") {
 				continue
@@ -87,7 +87,7 @@ func (w *world) allowAllBut(t *testing.T, group, resource, verb string) {
 	}
 	_, err := w.Core.RbacV1().Roles(w.namespace).Update(t.Context(), role, metav1.UpdateOptions{})
 	require.NoError(t, err)
-	for _, r := range kube.Rules() {
+	for _, r := range objects.Rules() {
 		for _, v := range r.Verbs {
 			w.awaitRight(t, right{w.namespace, restrictedAccount, r.APIGroup, r.Resource, v}, allows(role, r.APIGroup, r.Resource, v))
 		}

@@ -14,7 +14,7 @@ import (
 
 	"github.com/casshook/casshook/pkg/cli"
 	"github.com/casshook/casshook/pkg/generate"
-	"github.com/casshook/casshook/pkg/kube"
+	"github.com/casshook/casshook/pkg/kube/objects"
 	kastenstandin "github.com/casshook/casshook/test/lab/kasten-standin"
 )
 
@@ -75,7 +75,7 @@ func kastenFiles(t *testing.T, dir, strategy string) []string {
 // awaitRights waits until the hooks' account has every right of theirs: a verb that the generated Role lacks is missed here.
 func (w *world) awaitRights(t *testing.T) {
 	t.Helper()
-	for _, r := range kube.Rules() {
+	for _, r := range objects.Rules() {
 		for _, verb := range r.Verbs {
 			w.awaitRight(t, right{w.kastenNamespace, hookAccount, r.APIGroup, r.Resource, verb}, true)
 		}

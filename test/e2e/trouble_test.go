@@ -19,7 +19,7 @@ import (
 	"k8s.io/client-go/tools/clientcmd"
 	clientcmdapi "k8s.io/client-go/tools/clientcmd/api"
 
-	"github.com/casshook/casshook/pkg/kube"
+	"github.com/casshook/casshook/pkg/kube/objects"
 	"github.com/casshook/casshook/test/lab/site"
 )
 
@@ -91,7 +91,7 @@ func (w *world) killedWithLock(t *testing.T, d site.Datacenter) {
 func (w *world) locks(t *testing.T) []coordinationv1.Lease {
 	t.Helper()
 	list, err := w.Core.CoordinationV1().Leases(w.namespace).List(t.Context(), metav1.ListOptions{LabelSelector: metav1.FormatLabelSelector(
-		&metav1.LabelSelector{MatchLabels: kube.OwnLabels()})})
+		&metav1.LabelSelector{MatchLabels: objects.OwnLabels()})})
 	require.NoError(t, err)
 	return list.Items
 }

@@ -22,7 +22,7 @@ import (
 
 	"github.com/casshook/casshook/pkg/blueprint"
 	"github.com/casshook/casshook/pkg/generate"
-	"github.com/casshook/casshook/pkg/kube"
+	"github.com/casshook/casshook/pkg/kube/objects"
 	kastenstandin "github.com/casshook/casshook/test/lab/kasten-standin"
 	"github.com/casshook/casshook/test/lab/kasten-standin/kanister"
 )
@@ -174,11 +174,11 @@ func TestRoles(t *testing.T) {
 			var role rbacv1.Role
 			strictly(t, roles[i], &role)
 			var want []rbacv1.PolicyRule
-			for _, r := range kube.Rules() {
+			for _, r := range objects.Rules() {
 				want = append(want, rbacv1.PolicyRule{APIGroups: []string{r.APIGroup}, Resources: []string{r.Resource}, Verbs: r.Verbs})
 			}
 			require.Equal(t, want, role.Rules)
-			for key := range kube.OwnLabels() {
+			for key := range objects.OwnLabels() {
 				require.NotContains(t, role.Labels, key, "the filters would leave the role out of the restore point")
 			}
 			var binding rbacv1.RoleBinding

@@ -22,7 +22,7 @@ import (
 	"sigs.k8s.io/yaml"
 
 	"github.com/casshook/casshook/pkg/generate"
-	"github.com/casshook/casshook/pkg/kube"
+	"github.com/casshook/casshook/pkg/kube/objects"
 	kastenstandin "github.com/casshook/casshook/test/lab/kasten-standin"
 	"github.com/casshook/casshook/test/lab/kasten-standin/kanister"
 	"github.com/casshook/casshook/test/lab/kasten-standin/kanister/param"
@@ -139,7 +139,7 @@ func application(t *testing.T) []runtime.Object {
 	own := &unstructured.Unstructured{Object: map[string]any{"apiVersion": "v1", "kind": "ConfigMap"}}
 	own.SetName("casshook-prod")
 	own.SetNamespace("app")
-	own.SetLabels(kube.OwnLabels())
+	own.SetLabels(objects.OwnLabels())
 	all := []runtime.Object{own}
 	for _, document := range strings.Split(string(text), "---\n") {
 		content, err := yaml.YAMLToJSON([]byte(document))
