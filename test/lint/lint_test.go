@@ -46,6 +46,19 @@ func TestRules(t *testing.T) {
 			"cli":  {map[string]string{"pkg/cli/a_test.go": imports("k8s.io/client-go/kubernetes")}, []string{"pkg/cli/a_test.go:3: imports k8s.io/client-go/kubernetes: only pkg/kube does"}},
 			"kube": {map[string]string{"pkg/kube/a.go": imports("k8s.io/client-go/kubernetes"), "test/lab/kube/a.go": imports("k8s.io/client-go/rest")}, nil},
 		},
+		"files are generated without client-go": {
+			"by a detour": {map[string]string{"pkg/generate/a.go": imports(module + "pkg/kube"), "pkg/kube/a.go": imports("k8s.io/client-go/rest")},
+				[]string{"pkg/generate -> pkg/kube -> k8s.io/client-go/rest"}},
+			"tests":   {map[string]string{"pkg/generate/a_test.go": imports("k8s.io/client-go/rest")}, nil},
+			"objects": {map[string]string{"pkg/generate/a.go": imports(module + "pkg/kube/objects"), "pkg/kube/objects/a.go": imports("k8s.io/api/core/v1")}, nil},
+		},
+		"pkg/kube has no arrow up": {
+			"up":          {map[string]string{"pkg/kube/api/a.go": imports(module + "pkg/kube/lock")}, []string{"pkg/kube/api/a.go:3: imports pkg/kube/lock"}},
+			"to the top":  {map[string]string{"pkg/kube/lock/a.go": imports(module + "pkg/kube")}, []string{"pkg/kube/lock/a.go:3: imports pkg/kube"}},
+			"tests' own":  {map[string]string{"pkg/kube/lock/a.go": imports(module + "pkg/kube/internal/kubetest")}, []string{"pkg/kube/lock/a.go:3: imports pkg/kube/internal/kubetest"}},
+			"without one": {map[string]string{"pkg/kube/more/a.go": "package more\n"}, []string{"pkg/kube/more: has no place in kubeOrder"}},
+			"down":        {map[string]string{"pkg/kube/lock/a.go": imports(module + "pkg/kube/api"), "pkg/kube/a.go": imports(module + "pkg/kube/lock"), "pkg/kube/api/a_test.go": imports(module + "pkg/kube/lock")}, nil},
+		},
 		"one importer of the CQL driver": {
 			"backup": {map[string]string{"pkg/backup/a.go": imports("github.com/apache/cassandra-gocql-driver/v2")},
 				[]string{"pkg/backup/a.go:3: imports github.com/apache/cassandra-gocql-driver/v2: only pkg/cql does"}},

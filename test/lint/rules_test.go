@@ -25,8 +25,10 @@ const (
 func rules() []rule {
 	return []rule{
 		{"the node side is standard library only", "casshook-agent is copied into containers that are not ours: it must stay small, static, and without foreign code beside the data", nodeSide},
-		{"flows know no world", "backup and restore must run the same on hosts and in Kubernetes: they reach nodes through pkg/ring only", flowsKnowNoWorld},
+		{"flows know no world", "backup and restore must run the same on hosts and in Kubernetes: they reach nodes through pkg/ring only", never([]string{"pkg/backup", "pkg/restore"}, "pkg/kube", "pkg/hosts")},
 		{"one importer of client-go", "what talks to Kubernetes is in pkg/kube, so that hosts need none of it and a fake is one package", only("k8s.io/client-go", "pkg/kube")},
+		{"files are generated without client-go", "who writes files, examines facts or names objects must not link a Kubernetes client", never([]string{"pkg/generate", "pkg/doctor", "pkg/kube/objects"}, "k8s.io/client-go")},
+		{"pkg/kube has no arrow up", "a package that knows those above it can neither be read nor tested alone", kubeUpwards},
 		{"one importer of the CQL driver", "sessions, retries, consistency and secrets are decided once, in pkg/cql", only("github.com/apache/cassandra-gocql-driver", "pkg/cql")},
 		{"one importer of the former CQL driver", "there is one CQL driver, and pkg/cql has it", only("github.com/gocql/gocql", "pkg/cql")},
 		{"the product knows no lab", "what is shipped must not carry what only tests need", noLab},
@@ -73,31 +75,66 @@ func eachImport(files []*file, ask func(f *file, imported string) string) []stri
 	return found
 }
 
-// flowsKnowNoWorld follows imports, since a detour is no better.
-func flowsKnowNoWorld(files []*file) []string {
+// ways are the packages that a directory's code leads to, each with the shortest way:
+// a detour is no better than an import.
+func ways(files []*file, start string) map[string]string {
 	imports := map[string][]string{}
 	for _, f := range files {
 		for imported := range f.imports() {
-			if dir, ok := strings.CutPrefix(imported, module); ok && !f.test {
-				imports[f.dir] = append(imports[f.dir], dir)
+			if !f.test {
+				imports[f.dir] = append(imports[f.dir], strings.TrimPrefix(imported, module))
 			}
 		}
 	}
-	var found []string
-	for _, start := range []string{"pkg/backup", "pkg/restore"} {
-		way := map[string]string{start: start}
-		for queue := []string{start}; len(queue) > 0; queue = queue[1:] {
-			for _, next := range imports[queue[0]] {
-				if way[next] == "" {
-					way[next] = way[queue[0]] + " -> " + next
-					queue = append(queue, next)
+	way := map[string]string{start: start}
+	for queue := []string{start}; len(queue) > 0; queue = queue[1:] {
+		for _, next := range imports[queue[0]] {
+			if way[next] == "" {
+				way[next] = way[queue[0]] + " -> " + next
+				queue = append(queue, next)
+			}
+		}
+	}
+	return way
+}
+
+// never lists the ways from directories to packages, and what is below those.
+func never(from []string, to ...string) func([]*file) []string {
+	return func(files []*file) []string {
+		var found []string
+		for _, start := range from {
+			for end, way := range ways(files, start) {
+				if slices.ContainsFunc(to, func(p string) bool { return end == p || strings.HasPrefix(end, p+"/") }) {
+					found = append(found, way)
 				}
 			}
 		}
-		for _, world := range []string{"pkg/kube", "pkg/hosts"} {
-			if way[world] != "" {
-				found = append(found, way[world])
-			}
+		return found
+	}
+}
+
+// kubeOrder is pkg/kube from its ground up: each imports only what comes before it.
+func kubeOrder() []string {
+	return []string{"objects", "api", "datacenter", "stream", "lock", "cleaner", "snapshot", "stopped", "operator", "facts"}
+}
+
+// kubeUpwards lists imports that go up, and packages that have no place in the order.
+func kubeUpwards(files []*file) []string {
+	const kube = "pkg/kube/"
+	place := func(dir string) int { return slices.Index(kubeOrder(), strings.TrimPrefix(dir, kube)) }
+	found := eachImport(files, func(f *file, imported string) string {
+		imported = strings.TrimPrefix(imported, module)
+		if !f.under("pkg/kube") || f.dir == "pkg/kube" || f.test || f.under(kube+"internal") || !strings.HasPrefix(imported+"/", kube) {
+			return ""
+		}
+		if to := place(imported); to < 0 || to >= place(f.dir) {
+			return "imports " + imported
+		}
+		return ""
+	})
+	for _, f := range files {
+		if strings.HasPrefix(f.dir, kube) && !f.under(kube+"internal") && place(f.dir) < 0 {
+			found = append(found, f.dir+": has no place in kubeOrder")
 		}
 	}
 	return found
