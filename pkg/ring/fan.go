@@ -5,28 +5,35 @@ import (
 	"errors"
 	"sync"
 
+	"golang.org/x/sync/errgroup"
+
 	"github.com/casshook/casshook/pkg/agent/wire"
 )
 
-// OpenAll opens sessions with all nodes at once. When one fails, the others are
-// closed and every error is reported.
+// OpenAll opens sessions with all nodes, some at a time. When one fails, the others
+// are closed and every error is reported.
 func OpenAll(ctx context.Context, target Exec, nodes []Node) ([]*Session, error) {
 	sessions := make([]*Session, len(nodes))
 	errs := make([]error, len(nodes))
-	var wg sync.WaitGroup
-	for i, n := range nodes {
-		wg.Add(1)
-		go func() {
-			defer wg.Done()
-			sessions[i], errs[i] = OpenSession(ctx, target, n)
-		}()
-	}
-	wg.Wait()
+	openEach(nodes, func(i int) { sessions[i], errs[i] = OpenSession(ctx, target, nodes[i]) })
 	if err := errors.Join(errs...); err != nil {
 		CloseAll(sessions)
 		return nil, err
 	}
 	return sessions, nil
+}
+
+// openEach calls open for all nodes, for openAtOnce of them at a time.
+func openEach(nodes []Node, open func(i int)) {
+	var group errgroup.Group
+	group.SetLimit(openAtOnce)
+	for i := range nodes {
+		group.Go(func() error {
+			open(i)
+			return nil
+		})
+	}
+	_ = group.Wait() // no error is given
 }
 
 // CloseAll closes sessions, all at once; nil ones are passed over.

@@ -179,7 +179,8 @@ func (s *Session) Call(ctx context.Context, op string, args, result any) error {
 	return s.CallEvents(ctx, op, args, result, nil)
 }
 
-// CallEvents is Call with a function that is told of every event.
+// CallEvents is Call with a function that is told of every event. An agent that gives
+// neither an event nor an answer for as long as callLimit says is given up.
 func (s *Session) CallEvents(ctx context.Context, op string, args, result any, onEvent func(wire.Event)) error {
 	s.callMu.Lock()
 	defer s.callMu.Unlock()
@@ -187,6 +188,11 @@ func (s *Session) CallEvents(ctx context.Context, op string, args, result any, o
 	if err != nil {
 		return err
 	}
+	limit := callLimit(op, args)
+	ctx, giveUp := context.WithCancelCause(ctx)
+	defer giveUp(nil)
+	silence := time.AfterFunc(limit, func() { giveUp(fmt.Errorf("the agent gave no sign of life for %s", limit)) })
+	defer silence.Stop()
 	id := int(s.calls.Add(1))
 	w := &waiter{id: id, replies: make(chan wire.Response), gone: make(chan struct{})}
 	s.waitMu.Lock()
@@ -203,6 +209,7 @@ func (s *Session) CallEvents(ctx context.Context, op string, args, result any, o
 		select {
 		case r := <-w.replies:
 			if r.Event != nil {
+				silence.Reset(limit)
 				if onEvent != nil {
 					onEvent(*r.Event)
 				}
