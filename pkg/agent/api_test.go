@@ -149,10 +149,10 @@ func TestSnapshot(t *testing.T) {
 		kind, wants string
 	}{
 		{name: "all there", made: 2},
-		{name: "one lacks it", made: 1, kind: wire.KindMissing, wants: "snapshot " + testID + " lacks 1 tables: ks.b"},
+		{name: "one lacks it", made: 1, kind: wire.KindMissing, wants: "snapshot " + testID + ": 1 of 2 tables lack it: ks.b (no directory ks/b-" + tableTwo + " in "},
 		{name: "the tag exists", made: 2, answer: apitest.Answer(500, "Snapshot "+testID+" already exists."), wants: "already exists"},
 		{name: "slow, but all come", made: 1, late: true, answer: apitest.Answer(500, timedOut)},
-		{name: "slow, and one never comes", made: 1, answer: apitest.Answer(500, timedOut), wants: "after 700ms 1 tables lack it"},
+		{name: "slow, and one never comes", made: 1, answer: apitest.Answer(500, timedOut), wants: "waited 700ms for snapshot " + testID + ", whose call had no answer in time: 1 of 2 tables lack it: ks.b ("},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

@@ -7,11 +7,13 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/casshook/casshook/pkg/agent/storage"
 	"github.com/casshook/casshook/pkg/agent/wire"
 	"github.com/casshook/casshook/pkg/document"
+	"github.com/casshook/casshook/pkg/flow"
 	"github.com/casshook/casshook/pkg/sstable"
 )
 
@@ -67,43 +69,61 @@ func (n *node) snapshot(ctx context.Context, c call, args wire.SnapshotArgs) (wi
 		return r, err
 	}
 	if missing := n.lacking(args); len(missing) > 0 {
-		return r, &wire.Error{Kind: wire.KindMissing, Message: fmt.Sprintf("snapshot %s lacks %d tables: %s", args.Tag, len(missing), storage.Brief(missing))}
+		return r, &wire.Error{Kind: wire.KindMissing, Message: fmt.Sprintf("snapshot %s: %s", args.Tag, lacks(args, missing))}
 	}
 	return r, nil
 }
 
 func (n *node) awaitSnapshot(ctx context.Context, args wire.SnapshotArgs) error {
-	ctx, cancel := context.WithTimeout(ctx, args.Wait)
-	defer cancel()
-	for len(n.lacking(args)) > 0 {
-		select {
-		case <-time.After(pollEvery):
-		case <-ctx.Done():
-			return fmt.Errorf("snapshot %s: the management API gave no answer in time and after %s %d tables lack it", args.Tag, args.Wait, len(n.lacking(args)))
+	w := flow.Waiting{For: "snapshot " + args.Tag + ", whose call had no answer in time", Limit: args.Wait, Every: pollEvery}
+	return flow.Wait(ctx, w, func(context.Context) (string, error) {
+		missing := n.lacking(args)
+		if len(missing) == 0 {
+			return "", nil
 		}
-	}
-	return nil
+		return lacks(args, missing), nil
+	})
 }
 
-// lacking lists the tables without a manifest for the tag.
+// lacks says in words what lacking found.
+func lacks(args wire.SnapshotArgs, missing []string) string {
+	return fmt.Sprintf("%d of %d tables lack it: %s", len(missing), len(args.Tables), storage.Brief(missing))
+}
+
+// lacking lists the tables without a manifest for the tag, each with the reason.
 func (n *node) lacking(args wire.SnapshotArgs) []string {
 	var missing []string
 	for _, t := range args.Tables {
-		if !n.hasManifest(t, args.Tag) {
-			missing = append(missing, t.Keyspace+"."+t.Name)
+		if why := n.whyMissing(t, args.Tag); why != "" {
+			missing = append(missing, fmt.Sprintf("%s.%s (%s)", t.Keyspace, t.Name, why))
 		}
 	}
 	return missing
 }
 
-func (n *node) hasManifest(t document.TableRef, tag string) bool {
+// whyMissing says why a table has no snapshot of the tag; "" when it has. The schema
+// knows the table, so a directory that is missing may be one that the inventory does
+// not name.
+func (n *node) whyMissing(t document.TableRef, tag string) string {
+	var live []string
 	for _, dataDir := range n.DataDirs {
 		dir := document.SnapshotDir(dataDir, t.Keyspace, t.Name, t.ID, tag)
-		if _, err := os.Stat(filepath.Join(dir, sstable.ManifestFile)); err == nil {
-			return true
+		_, err := os.Stat(filepath.Join(dir, sstable.ManifestFile))
+		if err == nil {
+			return ""
+		}
+		if !errors.Is(err, os.ErrNotExist) {
+			return err.Error()
+		}
+		table := filepath.Dir(filepath.Dir(dir))
+		if _, err := os.Stat(table); err == nil {
+			live = append(live, table)
 		}
 	}
-	return false
+	if len(live) == 0 {
+		return fmt.Sprintf("no directory %s/%s in %s", t.Keyspace, sstable.TableDir(t.Name, t.ID), strings.Join(n.DataDirs, ", "))
+	}
+	return "no snapshot in " + strings.Join(live, ", ")
 }
 
 // write scans the snapshot, compares it with the tables that the schema has, and
@@ -118,7 +138,7 @@ func (n *node) write(_ context.Context, _ call, args wire.WriteArgs) (wire.Write
 	if err != nil {
 		return r, err
 	}
-	if tables, err = onlyExpected(tables, args.Tables); err != nil {
+	if err := n.onlyExpected(tables, args); err != nil {
 		return r, err
 	}
 	content, err := document.Encode(document.Node{
@@ -150,27 +170,27 @@ func (n *node) write(_ context.Context, _ call, args wire.WriteArgs) (wire.Write
 // onlyExpected compares the tables found with those of the schema by id. A table
 // that is in the snapshot but not in the schema was dropped or created meanwhile;
 // the schema's version decides that, so here both ways are errors.
-func onlyExpected(found []document.Table, expected []document.TableRef) ([]document.Table, error) {
-	want := map[string]bool{}
-	for _, t := range expected {
-		want[t.Keyspace+"."+t.Name+"-"+sstable.CompactID(t.ID)] = true
+func (n *node) onlyExpected(found []document.Table, args wire.WriteArgs) error {
+	want := map[string]document.TableRef{}
+	for _, t := range args.Tables {
+		want[t.Keyspace+"."+t.Name+"-"+sstable.CompactID(t.ID)] = t
 	}
 	var problems []string
 	for _, t := range found {
 		key := t.Keyspace + "." + t.Name + "-" + t.ID
-		if !want[key] {
+		if _, ok := want[key]; !ok {
 			problems = append(problems, key+" is in the snapshot but not in the schema")
 		}
 		delete(want, key)
 	}
-	for key := range want {
-		problems = append(problems, key+" is in the schema but not in the snapshot")
+	for key, t := range want {
+		problems = append(problems, key+" is in the schema but not in the snapshot: "+n.whyMissing(t, args.BackupID))
 	}
 	if len(problems) > 0 {
 		slices.Sort(problems)
-		return nil, &wire.Error{Kind: wire.KindMissing, Message: storage.Brief(problems)}
+		return &wire.Error{Kind: wire.KindMissing, Message: storage.Brief(problems)}
 	}
-	return found, nil
+	return nil
 }
 
 func writeBack(path string, content []byte) error {

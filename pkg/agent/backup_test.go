@@ -76,13 +76,15 @@ func TestWriteComparesWithTheSchema(t *testing.T) {
 		want   string
 	}{
 		{"one more in the snapshot", bothTables()[:1], "ks.b-" + tableTwo + " is in the snapshot but not in the schema"},
-		{"one more in the schema", append(bothTables(), ref("ks", "c", tableOne)), "ks.c-" + tableOne + " is in the schema but not in the snapshot"},
+		{"one more in the schema", append(bothTables(), ref("ks", "c", tableOne)), "ks.c-" + tableOne + " is in the schema but not in the snapshot: no directory ks/c-" + tableOne + " in /"},
+		{"and its directory is there", append(bothTables(), ref("ks", "live", tableOne)), "ks.live-" + tableOne + " is in the schema but not in the snapshot: no snapshot in /"},
 		{"created anew", []document.TableRef{ref("ks", "a", tableTwo), ref("ks", "b", tableTwo)}, "ks.a-" + tableOne + " is in the snapshot but not in the schema, ks.a-" + tableTwo},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
 			v := backedUp(t)
+			v.table(1, "ks", "live", tableOne)
 			_, err := describe(hold(t, v.node("")), testID, tt.tables...)
 			requireKind(t, err, wire.KindMissing, tt.want)
 			require.Equal(t, []string{document.IntentFile}, tree(t, document.BackupDir(v.root, testID)))

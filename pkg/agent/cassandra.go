@@ -28,7 +28,7 @@ type cassandra interface {
 }
 
 // errUnknown is a call that the Management API stopped waiting for after 30
-// seconds while Cassandra goes on: its outcome is to be found out.
+// seconds, or that nodetool was killed in, while Cassandra goes on: its outcome is to be found out.
 var errUnknown = errors.New("no answer in time, the work goes on")
 
 func newCassandra(n wire.Node) (cassandra, error) {

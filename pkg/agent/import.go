@@ -20,7 +20,7 @@ func (m *importer) takesSAI() bool  { return false }
 
 func (m *importer) adopt(ctx context.Context, keyspace, table string) error {
 	m.count.Add(1)
-	_, err := m.nodetool.run(ctx, "refresh", "--", keyspace, table)
+	_, err := m.nodetool.runFor(ctx, adoptLimit, "refresh", "--", keyspace, table)
 	return err
 }
 
@@ -42,7 +42,7 @@ func (m *importer) load(ctx context.Context, job loadJob) (int, error) {
 		return 0, nil
 	}
 	m.count.Add(1)
-	if err := m.nodetool.importDir(ctx, job.Keyspace, job.Name, dirs); err != nil {
+	if err := m.nodetool.importDir(ctx, job, dirs); err != nil {
 		return 0, err
 	}
 	for _, dir := range dirs {

@@ -13,6 +13,7 @@ import (
 	"github.com/casshook/casshook/pkg/agent/storage"
 	"github.com/casshook/casshook/pkg/agent/wire"
 	"github.com/casshook/casshook/pkg/document"
+	"github.com/casshook/casshook/pkg/flow"
 	"github.com/casshook/casshook/pkg/sstable"
 )
 
@@ -29,7 +30,7 @@ func (n *node) settle(ctx context.Context, tables []wire.TableLoad) error {
 		if ctx.Err() != nil {
 			return context.Cause(ctx)
 		}
-		if isUnknown(err) || errors.Is(err, errStillLoading) {
+		if isUnknown(err) || errors.Is(err, flow.ErrLimit) {
 			return fmt.Errorf("wait for what an earlier run loads into %s.%s: %w", t.Keyspace, t.Name, err)
 		}
 	}

@@ -8,11 +8,13 @@ import (
 	"path/filepath"
 	"sort"
 	"strconv"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
 
 	"github.com/casshook/casshook/pkg/agent/wire"
+	"github.com/casshook/casshook/pkg/flow"
 	"github.com/casshook/casshook/pkg/sstable"
 )
 
@@ -120,32 +122,26 @@ func (n *node) loadTable(ctx context.Context, l loader, args wire.LoadArgs, t wi
 // some time after the coordinator answered the CREATE, one after the other: for
 // all into whose data directories something goes.
 func (n *node) liveDirs(ctx context.Context, t wire.TableLoad, staged []string) ([]string, error) {
-	const patience = 30 * time.Second
-	deadline := time.Now().Add(patience)
-	for {
-		dirs := n.tableDirs(t.Keyspace, t.Name, t.LiveID)
-		if lacking := lackingDirs(staged, dirs); !lacking {
-			return dirs, nil
+	var dirs []string
+	table := sstable.TableDir(t.Name, t.LiveID)
+	w := flow.Waiting{For: "the live directories " + filepath.Join(t.Keyspace, table), Limit: liveDirsLimit, Every: pollEvery}
+	err := flow.Wait(ctx, w, func(context.Context) (string, error) {
+		dirs = n.tableDirs(t.Keyspace, t.Name, t.LiveID)
+		var missing []string
+		for i := range staged {
+			if staged[i] != "" && dirs[i] == "" {
+				missing = append(missing, n.DataDirs[i])
+			}
 		}
-		if time.Now().After(deadline) {
-			return nil, fmt.Errorf("no live directory %s after %s", sstable.TableDir(t.Name, t.LiveID), patience)
+		if len(missing) == 0 {
+			return "", nil
 		}
-		select {
-		case <-time.After(pollEvery):
-		case <-ctx.Done():
-			return nil, context.Cause(ctx)
-		}
-	}
+		return "none in " + strings.Join(missing, ", "), nil
+	})
+	return dirs, err
 }
 
-func lackingDirs(staged, live []string) bool {
-	for i := range staged {
-		if staged[i] != "" && live[i] == "" {
-			return true
-		}
-	}
-	return false
-}
+const liveDirsLimit = 30 * time.Second
 
 // tableDirs are the live directories of a table, "" where there is none.
 func (n *node) tableDirs(keyspace, table, id string) []string {
@@ -290,25 +286,17 @@ func removeFiles(groups [][]string) error {
 	return errors.Join(errs...)
 }
 
-// errStillLoading is a refresh that was waited for long enough.
-var errStillLoading = errors.New("the refresh had not ended")
-
 // await finds out how a refresh ended that the API stopped waiting for: refreshes
 // of one table are serialised in Cassandra, so a second one answers only when the
 // first is through.
 func (r *refresher) await(ctx context.Context, keyspace, table string, wait time.Duration) error {
-	ctx, cancel := context.WithTimeout(ctx, wait)
-	defer cancel()
-	for {
+	w := flow.Waiting{For: "the refresh of " + keyspace + "." + table, Limit: wait, Every: pollEvery}
+	return flow.Wait(ctx, w, func(ctx context.Context) (string, error) {
 		r.count.Add(1)
 		err := r.api.refresh(ctx, keyspace, table)
-		if err == nil || !isUnknown(err) && ctx.Err() == nil {
-			return err
+		if isUnknown(err) {
+			return "it goes on in Cassandra", nil
 		}
-		select {
-		case <-time.After(pollEvery):
-		case <-ctx.Done():
-			return fmt.Errorf("%w after %s", errStillLoading, wait)
-		}
-	}
+		return "", err
+	})
 }

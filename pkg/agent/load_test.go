@@ -293,7 +293,7 @@ func TestRefreshOfUnknownOutcomeIsAwaited(t *testing.T) {
 	args := loadArgs(loadOf(3))
 	args.Wait = 3 * pollEvery
 	_, err = ask[wire.LoadResult](c, wire.OpLoad, args)
-	require.ErrorContains(t, err, "the refresh had not ended after 600ms")
+	require.ErrorContains(t, err, "waited 600ms for the refresh of ks.a: it goes on in Cassandra")
 	f.Answer(apitest.Refresh, apitest.Answer(500, timedOut), apitest.Answer(500, "torn"))
 	require.ErrorContains(t, (&refresher{api: newAPI(f.URL)}).adopt(t.Context(), "ks", "a"), "500 torn", "the second answer counts")
 }

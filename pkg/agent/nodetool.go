@@ -2,12 +2,14 @@ package agent
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"os/exec"
 	"regexp"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/casshook/casshook/pkg/agent/wire"
@@ -17,18 +19,40 @@ import (
 // the last resort.
 type nodetool struct {
 	argv []string
+	// limit of a call; nodetoolLimit when 0.
+	limit time.Duration
 }
+
+// nodetoolLimit is how long a call may take, the start of a JVM included. Those that
+// Cassandra may work on for longer have a limit of their own, or are of unknown outcome
+// after it.
+const nodetoolLimit = 2 * time.Minute
 
 // tailBytes is how much of a command's output an error keeps.
 const tailBytes = 2000
 
 func (t *nodetool) run(ctx context.Context, args ...string) (string, error) {
+	return t.runFor(ctx, 0, args...)
+}
+
+// runFor is run of a call that may take longer than others. After the limit it kills
+// nodetool, and Cassandra may go on.
+func (t *nodetool) runFor(ctx context.Context, limit time.Duration, args ...string) (string, error) {
+	limit = max(limit, cmp.Or(t.limit, nodetoolLimit))
+	ctx, cancel := context.WithTimeoutCause(ctx, limit, fmt.Errorf("%w: waited %s", errUnknown, limit))
+	defer cancel()
 	argv := append(append([]string{}, t.argv[1:]...), args...)
 	cmd := exec.CommandContext(ctx, t.argv[0], argv...)
 	cmd.WaitDelay = 5 * time.Second
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // nodetool is a script, and its JVM must not outlive it
+	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }
 	var stdout, stderr bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &stdout, &stderr
-	if err := cmd.Run(); err != nil {
+	err := cmd.Run()
+	if err != nil && ctx.Err() != nil {
+		return "", fmt.Errorf("nodetool %s: %w", strings.Join(args, " "), context.Cause(ctx))
+	}
+	if err != nil {
 		return "", fmt.Errorf("nodetool %s: %w: %s", strings.Join(args, " "), err, reason(stderr.String()+stdout.String()))
 	}
 	return stdout.String(), nil
@@ -110,6 +134,9 @@ func (t *nodetool) schemaVersions(context.Context) (wire.SchemaVersions, error) 
 
 func (t *nodetool) flush(ctx context.Context, _ []string) error {
 	_, err := t.run(ctx, "flush")
+	if isUnknown(err) { // the snapshot flushes what is left
+		return nil
+	}
 	return err
 }
 
@@ -123,9 +150,9 @@ func (t *nodetool) snapshot(ctx context.Context, tag string) error {
 // importDir has Cassandra take the SSTables of a directory. No verification and
 // no token check: both read all data, and the executor has compared checksums,
 // host ID and tokens. Repair state stays, since all nodes go back together.
-func (t *nodetool) importDir(ctx context.Context, keyspace, table string, dirs []string) error {
-	args := append([]string{"import", "--no-verify", "--no-tokens", "--keep-repaired", "--", keyspace, table}, dirs...)
-	_, err := t.run(ctx, args...)
+func (t *nodetool) importDir(ctx context.Context, job loadJob, dirs []string) error {
+	args := append([]string{"import", "--no-verify", "--no-tokens", "--keep-repaired", "--", job.Keyspace, job.Name}, dirs...)
+	_, err := t.runFor(ctx, job.wait, args...)
 	return err
 }
 

@@ -1,13 +1,16 @@
 package agent
 
 import (
+	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -17,7 +20,8 @@ import (
 )
 
 // fakeNodetoolVar makes this test binary a nodetool; its value is a directory
-// with the log and, by verb, what is printed (<verb>.out) or fails (<verb>.err).
+// with the log and, by verb, what is printed (<verb>.out), fails (<verb>.err) or
+// hangs (<verb>.hangs).
 const fakeNodetoolVar = "CASSHOOK_TEST_NODETOOL"
 
 func fakeNodetool(dir string, args []string) int {
@@ -36,6 +40,9 @@ func fakeNodetool(dir string, args []string) int {
 	if text, err := os.ReadFile(filepath.Join(dir, verb+".err")); err == nil {
 		_, _ = os.Stderr.Write(text)
 		return 2
+	}
+	if _, err := os.Stat(filepath.Join(dir, verb+".hangs")); err == nil {
+		time.Sleep(time.Hour)
 	}
 	if verb == "import" {
 		return fakeImport(args[7:], filepath.Join(dir, "leave"))
@@ -167,13 +174,58 @@ func TestNodetoolArguments(t *testing.T) {
 	require.NoError(t, tool.flush(t.Context(), []string{"ks"}))
 	require.NoError(t, tool.open(t.Context()))
 	require.NoError(t, tool.snapshot(t.Context(), testID))
-	require.NoError(t, tool.importDir(t.Context(), "--help", evil, []string{"/a b", "/c"}))
+	require.NoError(t, tool.importDir(t.Context(), loadJob{TableLoad: wire.TableLoad{Keyspace: "--help", Name: evil}}, []string{"/a b", "/c"}))
 	require.NoError(t, tool.loader().adopt(t.Context(), evil, "-h"))
 	require.Equal(t, [][]string{
 		{"flush"}, {"snapshot", "-t", testID},
 		{"import", "--no-verify", "--no-tokens", "--keep-repaired", "--", "--help", evil, "/a b", "/c"},
 		{"refresh", "--", evil, "-h"},
 	}, d.log())
+}
+
+// TestNodetoolThatHangs: no call waits for ever, and each says what it waited for.
+func TestNodetoolThatHangs(t *testing.T) {
+	t.Parallel()
+	d, argv := newNodetool(t)
+	tool := &nodetool{argv: argv, limit: 100 * time.Millisecond}
+	for _, verb := range []string{"info", "snapshot", "refresh", "import", "flush"} {
+		d.put(verb+".hangs", "")
+	}
+	_, facts := tool.facts(t.Context())
+	for want, err := range map[string]error{
+		"nodetool info":                  facts,
+		"nodetool snapshot -t " + testID: tool.snapshot(t.Context(), testID),
+		"nodetool import --no-verify":    tool.importDir(t.Context(), loadJob{wait: time.Millisecond}, []string{"/a"}),
+	} {
+		require.ErrorIs(t, err, errUnknown)
+		require.ErrorContains(t, err, want)
+		require.ErrorContains(t, err, "no answer in time, the work goes on: waited 100ms")
+	}
+	require.NoError(t, tool.flush(t.Context(), nil), "the snapshot flushes what is left")
+	gone := errors.New("the executor is gone")
+	ctx, cancel := context.WithCancelCause(t.Context())
+	time.AfterFunc(100*time.Millisecond, func() { cancel(gone) })
+	err := tool.loader().adopt(ctx, "ks", "a")
+	require.ErrorIs(t, err, gone)
+	require.NotErrorIs(t, err, errUnknown)
+}
+
+// TestNodetoolEndsWithItsJVM: nodetool is a script.
+func TestNodetoolEndsWithItsJVM(t *testing.T) {
+	t.Parallel()
+	file := filepath.Join(t.TempDir(), "pid")
+	tool := &nodetool{argv: []string{"/bin/sh", "-c", "sleep 1000 & echo $! >" + file + ".new; mv " + file + ".new " + file + "; wait"}}
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := make(chan error, 1)
+	go func() { _, err := tool.run(ctx, "status"); ended <- err }()
+	var pid []byte
+	require.Eventually(t, func() bool { pid, _ = os.ReadFile(file); return len(pid) > 0 }, patience, time.Millisecond)
+	cancel()
+	require.ErrorIs(t, <-ended, context.Canceled)
+	require.Eventually(t, func() bool {
+		stat, err := os.ReadFile("/proc/" + strings.TrimSpace(string(pid)) + "/stat")
+		return err != nil || strings.Contains(string(stat), ") Z ")
+	}, patience, time.Millisecond)
 }
 
 func TestNodetoolErrors(t *testing.T) {

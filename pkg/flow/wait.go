@@ -2,6 +2,7 @@ package flow
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 )
@@ -19,10 +20,19 @@ type Waiting struct {
 	Progress func(message string)
 }
 
+// ErrLimit tells the error of a wait that reached its limit from others.
+var ErrLimit = errors.New("the limit of a wait")
+
+// limitError is at the limit; ErrLimit adds nothing to its text.
+type limitError struct{ text string }
+
+func (e *limitError) Error() string        { return e.text }
+func (e *limitError) Is(target error) bool { return target == ErrLimit } //nolint:errorlint // Is is asked link by link
+
 // Wait looks until nothing is missing. The look returns what is missing in words,
 // "" when the condition holds; an error of the look ends the wait and is returned as
-// it is. The last look is at the limit. At the limit the error says what was still
-// missing, and after the end of the context also its cause.
+// it is. The last look is at the limit. The error then is ErrLimit and says what was
+// still missing; at the end of the context it says that, too, and the cause.
 //
 // The limit is no deadline for a look: one that may hang needs its own.
 func Wait(ctx context.Context, w Waiting, look func(context.Context) (missing string, err error)) error {
@@ -34,7 +44,7 @@ func Wait(ctx context.Context, w Waiting, look func(context.Context) (missing st
 		}
 		left := w.Limit - time.Since(started)
 		if left <= 0 {
-			return Fail(max(w.Code, Failed), fmt.Errorf("waited %s for %s: %s", w.Limit, w.For, missing))
+			return Fail(max(w.Code, Failed), &limitError{fmt.Sprintf("waited %s for %s: %s", w.Limit, w.For, missing)})
 		}
 		if missing != told && w.Progress != nil {
 			w.Progress("waiting for " + w.For + ": " + missing)

@@ -56,6 +56,7 @@ func TestWait(t *testing.T) {
 				require.Equal(t, tt.want, CodeOf(err))
 				if tt.err != "" {
 					require.EqualError(t, err, tt.err)
+					require.ErrorIs(t, err, ErrLimit)
 				}
 				require.Equal(t, tt.looks, l.at)
 				require.Equal(t, tt.told, told)
@@ -88,5 +89,6 @@ func TestWaitEndsWithAnErrorOfTheLook(t *testing.T) {
 		return "a", broken
 	})
 	require.Same(t, broken, err)
+	require.NotErrorIs(t, err, ErrLimit)
 	require.Equal(t, 1, count)
 }

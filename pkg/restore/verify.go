@@ -39,25 +39,8 @@ func (o *online) createViews(ctx context.Context) error {
 // awaitView waits for a view that Cassandra builds: first for the nodes to say
 // that it is built, then for its last asynchronous writes, by counting at ALL.
 func (o *online) awaitView(ctx context.Context, view schema.Ref) error {
-	deadline := time.Now().Add(o.opts.ViewTimeout)
-	for {
-		waitingFor, err := o.viewLacks(ctx, view)
-		if err != nil {
-			return err
-		}
-		if waitingFor == "" {
-			return nil
-		}
-		o.observer.Progress(fmt.Sprintf("waiting for %s: %s", view.Describe(), waitingFor))
-		if time.Now().After(deadline) {
-			return flow.Fail(flow.Differences, fmt.Errorf("%s is not complete after %s: %s", view.Describe(), o.opts.ViewTimeout, waitingFor))
-		}
-		select {
-		case <-time.After(viewPoll):
-		case <-ctx.Done():
-			return ctx.Err()
-		}
-	}
+	w := flow.Waiting{For: view.Describe() + " to be complete", Limit: o.opts.ViewTimeout, Every: viewPoll, Code: flow.Differences, Progress: o.observer.Progress}
+	return flow.Wait(ctx, w, func(ctx context.Context) (string, error) { return o.viewLacks(ctx, view) })
 }
 
 // viewLacks says what a view still lacks, "" when it is complete.
