@@ -97,21 +97,27 @@ func removeDead(dirs, liveIDs []string) int {
 		if !ok || live[id] {
 			continue
 		}
-		entries, err := os.ReadDir(dir)
-		if err != nil {
-			continue
-		}
-		for _, e := range entries {
-			if e.IsDir() && (e.Name() == sstable.SnapshotsDir || e.Name() == "backups" || strings.HasPrefix(e.Name(), ".")) {
-				removeIfEmpty(filepath.Join(dir, e.Name()))
-			}
-		}
-		if removeIfEmpty(dir) {
+		if removeEmptied(dir) {
 			removed++
 			removeIfEmpty(filepath.Dir(dir))
 		}
 	}
 	return removed
+}
+
+// removeEmptied removes a table's directory in which only Cassandra's empty directories
+// are left.
+func removeEmptied(dir string) bool {
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		return false
+	}
+	for _, e := range entries {
+		if e.IsDir() && (e.Name() == sstable.SnapshotsDir || e.Name() == "backups" || strings.HasPrefix(e.Name(), ".")) {
+			removeIfEmpty(filepath.Join(dir, e.Name()))
+		}
+	}
+	return removeIfEmpty(dir)
 }
 
 // removeStagesOf removes what unfinished restores of a backup staged, for example

@@ -86,7 +86,7 @@ func feed(ctx context.Context, jobs chan<- int, n int) {
 func (n *node) loadTable(ctx context.Context, l loader, args wire.LoadArgs, t wire.TableLoad) (wire.TableLoad, error) {
 	job := loadJob{TableLoad: t, wait: args.Wait}
 	for i := range n.DataDirs {
-		staged, err := n.stagedTable(args.RestoreID, i, t.Keyspace, t.Name, t.BackupID)
+		staged, err := n.stagedTable(args.RestoreID, i, t.Keyspace, sstable.TableDir(t.Name, t.BackupID))
 		if err != nil {
 			return t, err
 		}
@@ -242,17 +242,26 @@ func place(job loadJob) ([][]string, error) {
 				return placed, err
 			}
 			next++
-			placed = append(placed, nil)
-			for _, name := range sstable.DataLast(groups[base]) {
-				to := filepath.Join(job.live[i], sstable.FileOf(target, name))
-				if err := os.Link(filepath.Join(staged, sstable.FileOf(base, name)), to); err != nil {
-					return placed, err
-				}
-				placed[len(placed)-1] = append(placed[len(placed)-1], to)
+			files, err := linkAll(filepath.Join(staged, base), filepath.Join(job.live[i], target), groups[base])
+			placed = append(placed, files)
+			if err != nil {
+				return placed, err
 			}
 		}
 	}
 	return placed, nil
+}
+
+// linkAll links the components of an SSTable, Data.db last, and returns the links.
+func linkAll(from, to string, components []string) (files []string, err error) {
+	for _, name := range sstable.DataLast(components) {
+		file := sstable.FileOf(to, name)
+		if err := os.Link(sstable.FileOf(from, name), file); err != nil {
+			return files, err
+		}
+		files = append(files, file)
+	}
+	return files, nil
 }
 
 func readGroups(dir string) (map[string][]string, error) {

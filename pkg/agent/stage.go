@@ -42,9 +42,11 @@ func sameFilesystem(a, b string) (bool, error) {
 	return sa.Dev == sb.Dev, nil
 }
 
-func (n *node) stagedTable(restore string, dir int, keyspace, table, id string) (string, error) {
+// stagedTable is where a restore stages the files of a table that are in a data
+// directory; table is the name of the table's directory.
+func (n *node) stagedTable(restore string, dir int, keyspace, table string) (string, error) {
 	root, err := n.stageRoot(restore, dir)
-	return filepath.Join(root, keyspace, sstable.TableDir(table, id)), err
+	return filepath.Join(root, keyspace, table), err
 }
 
 // stage makes the staging directory anew: one hard link for every file of the
@@ -94,7 +96,7 @@ func (n *node) stageTable(args wire.StageArgs, t document.Table) (int, error) {
 		if s.Dir < 0 || s.Dir >= len(n.DataDirs) {
 			return links, corrupt(fmt.Errorf("stage: SSTable %s of %s.%s is in data directory %d", s.Base, t.Keyspace, t.Name, s.Dir))
 		}
-		to, err := n.stagedTable(args.RestoreID, s.Dir, t.Keyspace, t.Name, t.ID)
+		to, err := n.stagedTable(args.RestoreID, s.Dir, t.Keyspace, sstable.TableDir(t.Name, t.ID))
 		if err != nil {
 			return links, err
 		}

@@ -46,10 +46,11 @@ func (c *cleaner) begin(context.Context) error {
 func (c *cleaner) dropCaches() error {
 	for _, d := range c.plan.dirs {
 		for _, name := range d.remove {
-			if d.from == nil && cacheFile.MatchString(name) {
-				if err := c.disk.remove(filepath.Join(d.path, name)); err != nil {
-					return err
-				}
+			if d.from != nil || !cacheFile.MatchString(name) {
+				continue
+			}
+			if err := c.disk.remove(filepath.Join(d.path, name)); err != nil {
+				return err
 			}
 		}
 	}

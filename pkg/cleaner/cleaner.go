@@ -57,7 +57,7 @@ type cleaner struct {
 	node *storage.Volumes
 	disk disk
 	// lease takes a write lease on a file and gives it back.
-	lease  func(path string) error
+	lease  func(ctx context.Context, path string) error
 	backup *document.Backup
 	// clear are the directories to empty.
 	clear []clearDir

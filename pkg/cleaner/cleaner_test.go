@@ -479,14 +479,14 @@ func TestCleanNoticesAStart(t *testing.T) {
 
 func TestCleanWithoutLeases(t *testing.T) {
 	t.Parallel()
-	require.ErrorIs(t, lease(t.TempDir()), errNoLeases, "leases are of files only")
+	require.ErrorIs(t, lease(t.Context(), t.TempDir()), errNoLeases, "leases are of files only")
 	_, root := smallWreck(t)
 	for _, assume := range []bool{false, true} {
 		opts := wreckOptions(root, false)
 		opts.AssumeStopped = assume
 		c, err := newCleaner(opts)
 		require.NoError(t, err)
-		c.lease = func(string) error { return errNoLeases }
+		c.lease = func(context.Context, string) error { return errNoLeases }
 		_, err = c.run(t.Context())
 		c.node.Close()
 		if assume {
@@ -501,7 +501,7 @@ func TestCleanWithoutLeases(t *testing.T) {
 	c, err := newCleaner(opts)
 	require.NoError(t, err)
 	defer c.node.Close()
-	c.lease = func(string) error { return errOpenElsewhere }
+	c.lease = func(context.Context, string) error { return errOpenElsewhere }
 	_, err = c.run(t.Context())
 	require.ErrorContains(t, err, "Cassandra runs", "what is known is not assumed away")
 }

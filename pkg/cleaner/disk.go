@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"syscall"
 
 	"github.com/casshook/casshook/pkg/agent/storage"
@@ -93,6 +94,11 @@ func (d *disk) copy(from source, to string) (int64, error) {
 
 // unfinished ends the name of a directory that has not its mode and owner yet.
 const unfinished = ".casshook-new"
+
+// isUnfinished tells such a directory, of an index, since only those are made.
+func isUnfinished(name string) bool {
+	return strings.HasPrefix(name, ".") && strings.HasSuffix(name, unfinished)
+}
 
 // mkdir makes a directory with the mode and the owner of another; it has its name
 // only when it has those.

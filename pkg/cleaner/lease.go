@@ -27,7 +27,7 @@ const (
 // Somebody who looks at a file for a moment is not Cassandra, which keeps its
 // files open.
 const (
-	leaseTries = 10
+	leaseLimit = 200 * time.Millisecond
 	leasePause = 20 * time.Millisecond
 )
 
@@ -38,27 +38,30 @@ var (
 )
 
 // lease takes a write lease on a file and gives it back.
-func lease(path string) error {
+func lease(ctx context.Context, path string) error {
 	f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NOFOLLOW|syscall.O_NONBLOCK, 0)
 	if err != nil {
 		return err
 	}
 	defer f.Close()
-	for try := 1; ; try++ {
-		errno := setLease(f, leaseWrite)
-		switch {
-		case errno == 0:
+	w := flow.Waiting{For: path + " to be closed", Limit: leaseLimit, Every: leasePause}
+	err = flow.Wait(ctx, w, func(context.Context) (string, error) {
+		switch errno := setLease(f, leaseWrite); errno {
+		case 0:
 			_ = setLease(f, leaseNone) // closing gives it back, too
-			return nil
-		case errno != syscall.EAGAIN && errno != syscall.EACCES:
-			return fmt.Errorf("lease %s: %w: %w", path, errNoLeases, errno)
-		case errno == syscall.EACCES:
-			return fmt.Errorf("lease %s: %w: run the cleaner as the user that the file belongs to", path, errno)
-		case try == leaseTries:
-			return fmt.Errorf("%s: %w", path, errOpenElsewhere)
+			return "", nil
+		case syscall.EAGAIN:
+			return errOpenElsewhere.Error(), nil
+		case syscall.EACCES:
+			return "", fmt.Errorf("lease %s: %w: run the cleaner as the user that the file belongs to", path, errno)
+		default:
+			return "", fmt.Errorf("lease %s: %w: %w", path, errNoLeases, errno)
 		}
-		time.Sleep(leasePause)
+	})
+	if errors.Is(err, flow.ErrLimit) {
+		return fmt.Errorf("%s: %w", path, errOpenElsewhere)
 	}
+	return err
 }
 
 func setLease(f *os.File, kind uintptr) syscall.Errno {
@@ -78,7 +81,7 @@ func (c *cleaner) checkStopped(ctx context.Context) error {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
-		err := c.lease(path)
+		err := c.lease(ctx, path)
 		switch {
 		case err == nil, errors.Is(err, fs.ErrNotExist):
 		case errors.Is(err, errOpenElsewhere):

@@ -57,7 +57,7 @@ func (p *cleanPlan) tableDir(path string, w wanted, known bool) error {
 		sub := filepath.Join(path, e.Name())
 		switch {
 		case e.IsDir() && (e.Name() == sstable.SnapshotsDir || e.Name() == backupsDir):
-		case e.IsDir() && strings.HasPrefix(e.Name(), ".") && strings.HasSuffix(e.Name(), unfinished):
+		case e.IsDir() && isUnfinished(e.Name()):
 			own.remove = append(own.remove, e.Name())
 		case e.IsDir() && storage.IndexDir.MatchString(e.Name()):
 			n, err := p.indexDir(sub, w)

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"sort"
 	"strings"
 
@@ -140,13 +141,13 @@ func (t *Table) add(dir int, index, path string, files []string) error {
 				return err
 			}
 			s.Components = append(s.Components, c)
-			if name == sstable.Digest {
-				digest, err := os.ReadFile(filepath.Join(path, sstable.FileOf(base, name)))
-				if err != nil {
-					return err
-				}
-				s.Digest = string(digest)
+		}
+		if slices.Contains(groups[base], sstable.Digest) {
+			digest, err := os.ReadFile(filepath.Join(path, sstable.FileOf(base, sstable.Digest)))
+			if err != nil {
+				return err
 			}
+			s.Digest = string(digest)
 		}
 		t.SSTables = append(t.SSTables, s)
 	}

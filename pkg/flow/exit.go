@@ -58,16 +58,20 @@ func codeIn(err error) (code Code, given bool) {
 			return c.code, true
 		}
 		if joined, ok := err.(interface{ Unwrap() []error }); ok { //nolint:errorlint // the same
-			for _, e := range joined.Unwrap() {
-				if c, ok := codeIn(e); ok && (!given || severity(c) > severity(code)) {
-					code, given = c, true
-				}
-			}
-			return code, given
+			return worst(joined.Unwrap())
 		}
 		err = errors.Unwrap(err)
 	}
 	return Failed, false
+}
+
+func worst(errs []error) (code Code, given bool) {
+	for _, err := range errs {
+		if c, ok := codeIn(err); ok && (!given || severity(c) > severity(code)) {
+			code, given = c, true
+		}
+	}
+	return code, given
 }
 
 // Fail gives an error an exit code. An error that has one keeps the code that it

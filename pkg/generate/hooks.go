@@ -203,7 +203,8 @@ func (o *Options) boundBlueprint() object {
 	notes := comments{
 		"actions." + blueprint.BackupPrehook:   "Freezes the ring and describes it on its volumes.",
 		"actions." + blueprint.BackupPosthook:  "Removes what backupPrehook left, once the volume snapshots are cut.",
-		"actions." + blueprint.RestorePosthook: "Brings the ring back to the backup on its volumes: that of the restore point, or the newest one where it names none.\nStopped, with a cleaner Job a volume (--image), before it starts the datacenter; running, through Cassandra." + noteReady,
+		"actions." + blueprint.RestorePosthook: "Brings the ring back to the backup on its volumes: that of the restore point, or the newest one where it names none.\n" +
+			"Stopped, with a cleaner Job a volume (--image), before it starts the datacenter; running, through Cassandra." + noteReady,
 		"actions." + o.Hooks.OnFailure.Action:  "Not a name that Kasten calls by itself: the policy does, onFailure, since backupPosthook may not run then.",
 	}
 	o.restoreActions(actions, notes)

@@ -178,7 +178,8 @@ func (d *demo) protect(ctx context.Context) error {
 		}
 	}
 	catalog, err := kastenstandin.LoadCatalog(filepath.Join(out, "blueprints", "policy-hooks", "blueprint.yaml"),
-		filepath.Join(out, "blueprints", "transforms", "create-stopped.yaml"), filepath.Join(out, "examples", "policy-hooks", "policy.yaml"), filepath.Join(out, "examples", "policy-hooks", "restore-"+d.datacenter.Namespace+".yaml"))
+		filepath.Join(out, "blueprints", "transforms", "create-stopped.yaml"), filepath.Join(out, "examples", "policy-hooks", "policy.yaml"),
+		filepath.Join(out, "examples", "policy-hooks", "restore-"+d.datacenter.Namespace+".yaml"))
 	if err != nil {
 		return err
 	}

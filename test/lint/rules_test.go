@@ -17,13 +17,8 @@ type rule struct {
 	check func([]*file) []string
 }
 
-const (
-	maxFile     = 330 // lines
-	maxFunction = 100 // lines
-)
-
 func rules() []rule {
-	return []rule{
+	return append(budgets(), []rule{
 		{"the node side is standard library only", "casshook-agent is copied into containers that are not ours: it must stay small, static, and without foreign code beside the data", nodeSide},
 		{"flows know no world", "backup and restore must run the same on hosts and in Kubernetes: they reach nodes through pkg/ring only", never([]string{"pkg/backup", "pkg/restore"}, "pkg/kube", "pkg/hosts")},
 		{"one importer of client-go", "what talks to Kubernetes is in pkg/kube, so that hosts need none of it and a fake is one package", only("k8s.io/client-go", "pkg/kube")},
@@ -37,9 +32,7 @@ func rules() []rule {
 		{"contexts begin in main", "a context that begins elsewhere cannot be cancelled by a signal, nor bounded by the caller", contexts},
 		{"no init", "what runs before main cannot be seen, ordered, or tested", noInit},
 		{"no mutable package variables", "runs of one process must not share state; regexps, error values, embedded files and checks of interfaces never change", noVariables},
-		{fmt.Sprintf("files have at most %d lines", maxFile), "a file is read at one go", fileLength},
-		{fmt.Sprintf("functions have at most %d lines", maxFunction), "a function is one thought", functionLength},
-	}
+	}...)
 }
 
 // nodeSideDirs are the agent and all that it is made of.
@@ -277,25 +270,6 @@ func constantValue(f *file, name string, value ast.Expr) bool {
 	// The linker's -X sets strings only, and only variables.
 	_, literal := value.(*ast.BasicLit)
 	return literal && name == "Release" && f.under("pkg/cli", "pkg/agent")
-}
-
-func fileLength(files []*file) []string {
-	var found []string
-	for _, f := range files {
-		if lines := f.fset.File(f.ast.FileStart).LineCount(); lines > maxFile && !f.test {
-			found = append(found, fmt.Sprintf("%s: %d lines", f.path, lines))
-		}
-	}
-	return found
-}
-
-func functionLength(files []*file) []string {
-	return eachFunction(files, func(f *file, fn *ast.FuncDecl) string {
-		if lines := f.line(fn.End()) - f.line(fn.Pos()) + 1; lines > maxFunction {
-			return fmt.Sprintf("%s has %d lines", fn.Name.Name, lines)
-		}
-		return ""
-	})
 }
 
 // sorted violations without repetition.

@@ -23,8 +23,10 @@ type file struct {
 	path string
 	dir  string
 	test bool
-	ast  *ast.File
-	fset *token.FileSet
+	// source is the text of the file.
+	source []byte
+	ast    *ast.File
+	fset   *token.FileSet
 }
 
 // line is where something stands in the file.
@@ -54,7 +56,7 @@ func parse(t *testing.T, name, source string) *file {
 	fset := token.NewFileSet()
 	parsed, err := parser.ParseFile(fset, name, source, parser.ParseComments|parser.SkipObjectResolution)
 	require.NoError(t, err)
-	return &file{path: name, dir: path.Dir(name), test: strings.HasSuffix(name, "_test.go"), ast: parsed, fset: fset}
+	return &file{path: name, dir: path.Dir(name), test: strings.HasSuffix(name, "_test.go"), source: []byte(source), ast: parsed, fset: fset}
 }
 
 // tree parses every Go file of the product and of the tests, which are two modules, but those of the modules that the lab builds,

@@ -246,4 +246,5 @@ func (r *run) noteUnreached(f *found) {
 
 // errBuiltIn is what Kasten's own Blueprint for K8ssandra ends with where there is
 // no Medusa.
-var errBuiltIn = errors.New(`no matches for kind "MedusaBackupJob" in version "medusa.k8ssandra.io/v1alpha1" ensure CRDs are installed first: Kasten's built-in k10-k8ssandra-bp took the CassandraDatacenter, bind a blueprint to it`)
+var errBuiltIn = errors.New(`no matches for kind "MedusaBackupJob" in version "medusa.k8ssandra.io/v1alpha1" ensure CRDs are installed first: ` +
+	`Kasten's built-in k10-k8ssandra-bp took the CassandraDatacenter, bind a blueprint to it`)

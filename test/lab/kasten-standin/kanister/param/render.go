@@ -23,6 +23,7 @@ const undefinedKey = "map has no entry for key "
 // style.
 type Error string
 
+// Error implements error.
 func (e Error) Error() string { return string(e) }
 
 // Errorf makes an error in the controller's words.
