@@ -201,11 +201,11 @@ func (o *Options) boundBlueprint() object {
 		o.Hooks.OnFailure.Action: namedAction("onFailure", o.namespaceTask(onFailure, o.Hooks.OnFailure)),
 	}
 	notes := comments{
-		"actions." + blueprint.BackupPrehook:   "Freezes the ring and describes it on its volumes.",
-		"actions." + blueprint.BackupPosthook:  "Removes what backupPrehook left, once the volume snapshots are cut.",
+		"actions." + blueprint.BackupPrehook:  "Freezes the ring and describes it on its volumes.",
+		"actions." + blueprint.BackupPosthook: "Removes what backupPrehook left, once the volume snapshots are cut.",
 		"actions." + blueprint.RestorePosthook: "Brings the ring back to the backup on its volumes: that of the restore point, or the newest one where it names none.\n" +
 			"Stopped, with a cleaner Job a volume (--image), before it starts the datacenter; running, through Cassandra." + noteReady,
-		"actions." + o.Hooks.OnFailure.Action:  "Not a name that Kasten calls by itself: the policy does, onFailure, since backupPosthook may not run then.",
+		"actions." + o.Hooks.OnFailure.Action: "Not a name that Kasten calls by itself: the policy does, onFailure, since backupPosthook may not run then.",
 	}
 	o.restoreActions(actions, notes)
 	return object{blueprint.NewBlueprint(o.name(ResourceBound), o.KastenNamespace, actions), notes}

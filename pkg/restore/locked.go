@@ -22,5 +22,6 @@ func locked(locker ring.Locker, operation, backup string, steps ...flow.Step) []
 		}
 		return held.Release(ctx)
 	}
-	return slices.Concat([]flow.Step{{Name: "taking the lock", Do: take, Undo: giveBack}}, ring.UnderLock(func() ring.Held { return held }, steps...), []flow.Step{{Name: "giving the lock back", Do: giveBack}})
+	under := ring.UnderLock(func() ring.Held { return held }, steps...)
+	return slices.Concat([]flow.Step{{Name: "taking the lock", Do: take, Undo: giveBack}}, under, []flow.Step{{Name: "giving the lock back", Do: giveBack}})
 }

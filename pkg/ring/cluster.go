@@ -47,19 +47,19 @@ func (c *Cluster) ReadRing(ctx context.Context) error {
 	if err != nil { // no time heals that
 		return flow.Fail(flow.Precondition, err)
 	}
-	deadline := time.Now().Add(c.Target.SettleTimeout)
-	for {
-		err := c.readRing(ctx, credentials)
-		if err == nil || time.Now().After(deadline) {
-			return err
+	var last error
+	w := flow.Waiting{For: "the nodes to see each other", Limit: c.Target.SettleTimeout, Every: settlePoll}
+	err = flow.Wait(ctx, w, func(ctx context.Context) (string, error) {
+		if last = c.readRing(ctx, credentials); last == nil {
+			return "", nil
 		}
 		c.closeCQL()
-		select {
-		case <-time.After(settlePoll):
-		case <-ctx.Done():
-			return err
-		}
+		return last.Error(), nil
+	})
+	if errors.Is(err, flow.ErrLimit) {
+		return last // it has its own code
 	}
+	return err
 }
 
 // settlePoll is how often a ring is looked at that has not found itself.
@@ -109,27 +109,23 @@ const agreementPoll = 50 * time.Millisecond
 // Management API asks every node at once; without it gossip tells, a second or
 // two later.
 func (c *Cluster) WaitAgreement(ctx context.Context, patience time.Duration) error {
-	deadline := time.Now().Add(patience)
-	for {
+	gossip := false
+	w := flow.Waiting{For: "schema agreement", Limit: patience, Every: agreementPoll}
+	err := flow.Wait(ctx, w, func(ctx context.Context) (string, error) {
 		var versions wire.SchemaVersions
 		if err := c.Sessions[0].Call(ctx, wire.OpSchema, struct{}{}, &versions); err != nil {
-			return err
+			return "", err
 		}
-		switch {
-		case len(versions) == 1:
-			return nil
-		case len(versions) == 0:
-			_, err := c.CQL.WaitAgreement(ctx, time.Until(deadline))
-			return err
-		case time.Now().After(deadline):
-			return fmt.Errorf("after %s the nodes disagree on the schema: %v", patience, versions)
+		if gossip = len(versions) == 0; gossip || len(versions) == 1 {
+			return "", nil
 		}
-		select {
-		case <-time.After(agreementPoll):
-		case <-ctx.Done():
-			return context.Cause(ctx)
-		}
+		return fmt.Sprintf("the nodes disagree on the schema: %v", versions), nil
+	})
+	if err != nil || !gossip {
+		return err
 	}
+	_, err = c.CQL.WaitAgreement(ctx, patience)
+	return err
 }
 
 // Inspect reads what lies on every volume.
