@@ -65,20 +65,24 @@ func (a *app) printBackups(results []*backup.Result) error {
 	return a.outputs(backupOutputs(results))
 }
 
-// undoTimeout bounds the removal of backups when the command's own context may be gone.
+// undoTimeout bounds the removal of each backup, when the command's own context may be gone.
 const undoTimeout = 2 * time.Minute
 
 func (a *app) undoBefore(ctx context.Context, done []*subject) error {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), undoTimeout)
-	defer cancel()
 	var problems []error
 	for _, s := range done {
-		_, err := backup.After(ctx, s.Target, backup.AfterOptions{Operation: "on-failure"}, a.steps())
-		if err != nil {
+		if err := a.undoBackup(ctx, s); err != nil {
 			problems = append(problems, afterChange(fmt.Errorf("undo of the backup of ring %q: %w", s.name, err)))
 		}
 	}
 	return errors.Join(problems...)
+}
+
+func (a *app) undoBackup(ctx context.Context, s *subject) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), undoTimeout)
+	defer cancel()
+	_, err := backup.After(ctx, s.Target, backup.AfterOptions{Operation: "on-failure"}, a.steps())
+	return err
 }
 
 func writeBackup(w io.Writer, r *backup.Result) {
