@@ -59,7 +59,7 @@ func lineWidth(files []*file) []string {
 // tooMuch lists the functions of which something measures more than it may.
 func tooMuch(files []*file, most int, what string, measure func(*ast.FuncDecl) int) []string {
 	return eachFunction(files, func(f *file, fn *ast.FuncDecl) string {
-		if got := measure(fn); got > most && exceptions()[f.dir+" "+nameOf(fn)+": "+what] == "" {
+		if got := measure(fn); got > most && exceptions()[place(f, fn, what)] == "" {
 			return fmt.Sprintf("%s: %d %s", nameOf(fn), got, what)
 		}
 		return ""
