@@ -111,12 +111,12 @@ func medianLength(files []*file) []string {
 }
 
 func functionComplexity(files []*file) []string {
-	return tooMuch(files, maxComplexity, "ways", ways)
+	return tooMuch(files, maxComplexity, "ways", branches)
 }
 
-// ways counts how a function may go on: branches, loops, cases, && and ||. Those of
+// branches counts how a function may go on: branches, loops, cases, && and ||. Those of
 // function literals count where they stand.
-func ways(fn *ast.FuncDecl) int {
+func branches(fn *ast.FuncDecl) int {
 	count := 1
 	ast.Inspect(fn, func(n ast.Node) bool {
 		switch n := n.(type) {
