@@ -37,6 +37,7 @@ type Options struct {
 	StopLimit, JobStart time.Duration
 }
 
+// DefaultStop and defaultJobStart are the limits where none is given.
 const (
 	DefaultStop     = 10 * time.Minute
 	defaultJobStart = 5 * time.Minute
