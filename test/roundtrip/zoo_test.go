@@ -28,7 +28,7 @@ func TestZoo(t *testing.T) {
 	t.Parallel()
 	tests := []zooTest{
 		{"5.0 default", cassandra.Options{Version: "5.0.9"}, cassandra.InventorySocket, zoo.Small, ""},
-		{"5.0 latest, three nodes", cassandra.Options{Version: "5.0.9", Flavour: cassandra.Latest, Nodes: 3}, cassandra.InventoryTCP, zoo.Small, ""},
+		{"5.0 latest", cassandra.Options{Version: "5.0.9", Flavour: cassandra.Latest}, cassandra.InventoryTCP, zoo.Small, ""},
 		{"4.1", cassandra.Options{Version: "4.1.10"}, cassandra.InventorySocket, zoo.Small, ""},
 		{"4.0 by nodetool", cassandra.Options{Version: "4.0.19", MultipleDataDirs: 2}, cassandra.InventoryNodetool, zoo.Small, cassandra.InventorySocket},
 	}
