@@ -1,14 +1,11 @@
 package kanister
 
 import (
-	"encoding/json"
 	"fmt"
 	"maps"
 	"slices"
 	"strconv"
 	"strings"
-
-	"sigs.k8s.io/yaml"
 )
 
 func sortedKeys[V any](m map[string]V) []string { return slices.Sorted(maps.Keys(m)) }
@@ -89,15 +86,6 @@ func stringMap(args map[string]any, name string) (map[string]string, error) {
 		}
 	}
 	return out, nil
-}
-
-// decode turns an arg into a struct by way of JSON; unknown fields are refused.
-func decode(value any, into any) error {
-	content, err := json.Marshal(value)
-	if err != nil {
-		return err
-	}
-	return yaml.UnmarshalStrict(content, into)
 }
 
 // lastLines joins log lines for an error.
