@@ -15,26 +15,47 @@ import (
 // NodeStatus is what lies on one node's volume.
 type NodeStatus struct {
 	Name string `json:"name"`
+	// Problem says why the volume could not be read; the rest is empty then.
+	Problem string `json:"problem,omitempty"`
 	wire.Volume
 }
 
 // Status reads what lies on every volume. It needs no running Cassandra and
-// changes nothing.
+// changes nothing. Nodes that cannot be reached are listed with their problems;
+// where none can be, that is the error, beside the nodes.
 func Status(ctx context.Context, target ring.Target) ([]NodeStatus, error) {
-	c, err := ring.Connect(ctx, target)
+	c, unreachable, err := ring.ConnectVisible(ctx, target)
 	if err != nil {
 		return nil, err
 	}
 	defer c.Close()
-	volumes, err := c.Inspect(ctx)
-	if err != nil {
-		return nil, err
+	nodes, _ := ring.Each(c.Sessions, func(_ int, s *ring.Session) (NodeStatus, error) {
+		n := NodeStatus{Name: s.Node.Name}
+		if err := s.Call(ctx, wire.OpInspect, struct{}{}, &n.Volume); err != nil {
+			n.Problem = strings.TrimPrefix(err.Error(), "node "+n.Name+": ")
+		}
+		return n, nil
+	})
+	if ctx.Err() != nil {
+		return nil, context.Cause(ctx)
 	}
-	nodes := make([]NodeStatus, len(volumes))
-	for i, v := range volumes {
-		nodes[i] = NodeStatus{Name: c.Sessions[i].Node.Name, Volume: v}
+	for _, n := range unreachable {
+		nodes = append(nodes, NodeStatus{Name: n.Name, Problem: n.Problem})
 	}
-	return nodes, nil
+	sort.Slice(nodes, func(i, j int) bool { return nodes[i].Name < nodes[j].Name })
+	return nodes, nothingRead(nodes)
+}
+
+// nothingRead is the error of nodes of which none could be read.
+func nothingRead(nodes []NodeStatus) error {
+	var problems []error
+	for _, n := range nodes {
+		if n.Problem == "" {
+			return nil
+		}
+		problems = append(problems, fmt.Errorf("node %s: %s", n.Name, n.Problem))
+	}
+	return flow.Fail(flow.Precondition, errors.Join(problems...))
 }
 
 // Listed is a backup as all volumes together show it.
@@ -72,6 +93,11 @@ func List(nodes []NodeStatus) []Listed {
 	}
 	list := make([]Listed, 0, len(byID))
 	for id, l := range byID {
+		for _, n := range nodes {
+			if n.Problem != "" {
+				l.Problems = append(l.Problems, n.Name+": "+n.Problem)
+			}
+		}
 		l.Complete = complete[id] == len(nodes)
 		list = append(list, *l)
 	}
@@ -101,14 +127,18 @@ type Verified struct {
 }
 
 // Verify compares a backup's documents and files on all volumes with each other;
-// full reads every byte of data. It needs no running Cassandra. Without an id
+// full reads every byte of data. It needs no running Cassandra. What can be reached is
+// verified; nodes that cannot be are problems and, when there is no other, the error. Without an id
 // the newest backup is taken.
 func Verify(ctx context.Context, target ring.Target, id string, full bool, observer flow.Observer) (*Verified, error) {
-	c, err := ring.Connect(ctx, target)
+	c, unreachable, err := ring.ConnectVisible(ctx, target)
 	if err != nil {
 		return nil, err
 	}
 	defer c.Close()
+	if len(c.Sessions) == 0 {
+		return nil, ring.Unreachable(unreachable)
+	}
 	volumes, err := c.Inspect(ctx)
 	if err != nil {
 		return nil, err
@@ -128,7 +158,7 @@ func Verify(ctx context.Context, target ring.Target, id string, full bool, obser
 	if err != nil {
 		return nil, err
 	}
-	v.Problems = compareNodes(c.Sessions, opened)
+	v.Problems = compareNodes(c.Sessions, opened, len(unreachable) == 0)
 	args := wire.VerifyArgs{BackupID: id, Full: full}
 	results, err := ring.CallProgress[wire.VerifyResult](ctx, c.Sessions, wire.OpVerify, func(int) any { return args }, func(done, total int) {
 		observer.Progress(fmt.Sprintf("verified %d of %d tables", done, total))
@@ -143,15 +173,19 @@ func Verify(ctx context.Context, target ring.Target, id string, full bool, obser
 			v.Problems = append(v.Problems, "node "+name+": "+p)
 		}
 	}
-	if len(v.Problems) > 0 {
+	corrupt := len(v.Problems) > 0
+	for _, n := range unreachable {
+		v.Problems = append(v.Problems, "node "+n.Name+" is not verified: "+n.Problem)
+	}
+	if corrupt {
 		return v, flow.Fail(flow.Corrupt, errors.New(strings.Join(v.Problems, "\n")))
 	}
-	return v, nil
+	return v, ring.Unreachable(unreachable)
 }
 
 // compareNodes makes sure that all volumes hold one backup, and that all nodes
-// of it are there.
-func compareNodes(sessions []*ring.Session, opened []wire.OpenResult) []string {
+// of it are there where all could be reached.
+func compareNodes(sessions []*ring.Session, opened []wire.OpenResult, all bool) []string {
 	var problems []string
 	hosts := map[string]bool{}
 	for i, o := range opened {
@@ -161,7 +195,7 @@ func compareNodes(sessions []*ring.Session, opened []wire.OpenResult) []string {
 		hosts[o.Member.HostID] = true
 	}
 	for host := range opened[0].Complete.Nodes {
-		if !hosts[host] {
+		if all && !hosts[host] {
 			problems = append(problems, fmt.Sprintf("the backup has a node with host id %s, whose volume is not here", host))
 		}
 	}

@@ -14,7 +14,10 @@ func (a *app) list() *cobra.Command {
 	return &cobra.Command{
 		Use: "list", Short: "List the backups on the volumes", Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			return a.statuses(cmd, "list", func(nodes []backup.NodeStatus) error {
+			return a.statuses(cmd, "list", func(nodes []backup.NodeStatus, err error) error {
+				if err != nil {
+					return err
+				}
 				list := backup.List(nodes)
 				return a.print(list, func(w io.Writer) {
 					t := report.Table{Header: []string{"BACKUP", "COMPLETE", "NODES", "VOLUMES", "PROBLEMS"}}

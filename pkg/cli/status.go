@@ -18,27 +18,32 @@ func (a *app) status() *cobra.Command {
 	return &cobra.Command{
 		Use: "status", Short: "Show what lies on every volume: backups, restores, locks", Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			return a.statuses(cmd, "status", func(nodes []backup.NodeStatus) error {
-				return a.print(nodes, func(w io.Writer) { writeStatus(w, nodes) })
+			return a.statuses(cmd, "status", func(nodes []backup.NodeStatus, err error) error {
+				return a.printWith(err, nodes, func(w io.Writer) { writeStatus(w, nodes) })
 			})
 		},
 	}
 }
 
-// statuses reads what lies on the volumes of every ring.
-func (a *app) statuses(cmd *cobra.Command, operation string, show func([]backup.NodeStatus) error) error {
+// statuses reads what lies on the volumes of every ring. Where no node can be looked at,
+// show is told the error beside the nodes.
+func (a *app) statuses(cmd *cobra.Command, operation string, show func([]backup.NodeStatus, error) error) error {
 	return a.each(cmd, work{operation: operation, running: true, silent: true, do: func(ctx context.Context, s *subject, _ flow.Observer) (string, error) {
 		nodes, err := backup.Status(ctx, s.Target)
-		if err != nil {
+		if len(nodes) == 0 {
 			return "", err
 		}
-		return "", show(nodes)
+		return "", show(nodes, err)
 	}})
 }
 
 func writeStatus(w io.Writer, nodes []backup.NodeStatus) {
 	t := report.Table{Header: []string{"NODE", "WHAT", "ID", "STATE"}}
 	for _, n := range nodes {
+		if n.Problem != "" {
+			t.Add(n.Name, "node", "", n.Problem)
+			continue
+		}
 		t.Add(n.Name, "volume", n.Identity, fmt.Sprintf("%s of %s free", report.Bytes(int64(n.Free)), report.Bytes(int64(n.Total))))
 		if l := n.Lock; l != nil {
 			state := "held"

@@ -22,6 +22,8 @@ type Node struct {
 	Address string
 	// CQLPort is the port of the native protocol.
 	CQLPort int
+	// Problem says why the node cannot be reached; empty where it can.
+	Problem string
 }
 
 // Credentials are of a Cassandra superuser; both empty where the ring asks none.
@@ -94,6 +96,10 @@ type Target struct {
 	Login Login
 
 	// What follows is nil where the ring has no such thing.
+
+	// Visible lists all nodes whatever state they are in, those that cannot be reached
+	// with a Problem; without it, Nodes does.
+	Visible func(ctx context.Context) ([]Node, error)
 
 	VolumeSnapshots VolumeSnapshots
 	Passwords       Passwords

@@ -146,15 +146,23 @@ func (r *Ring) node(d *Datacenter, pod *corev1.Pod, claims map[string]corev1.Per
 	if v.Identity == "" {
 		s.Wait("pod %s: its volume claim %s is missing or not bound", pod.Name, v.Claim)
 	}
-	saw := sighting{UID: pod.UID, TLS: d.Config.ClientEncryption, claims: v.Claims}
-	if status := objects.ContainerStatus(pod); status != nil {
-		saw.ContainerID = status.ContainerID
-	}
+	return nodeOf(d, pod, v), seenAs(d, pod, v), nil
+}
+
+func nodeOf(d *Datacenter, pod *corev1.Pod, v Volumes) ring.Node {
 	return ring.Node{
 		Node: wire.Node{Name: pod.Name, Volume: v.mount, DataDirs: v.DataDirs, API: objects.ManagementSocket,
 			Nodetool: []string{objects.NodetoolCommand}, VolumeID: v.Identity},
 		Address: pod.Status.PodIP, CQLPort: d.Config.CQLPort,
-	}, saw, nil
+	}
+}
+
+func seenAs(d *Datacenter, pod *corev1.Pod, v Volumes) sighting {
+	saw := sighting{UID: pod.UID, TLS: d.Config.ClientEncryption, claims: v.Claims}
+	if status := objects.ContainerStatus(pod); status != nil {
+		saw.ContainerID = status.ContainerID
+	}
+	return saw
 }
 
 // PodProblem says why nothing can be done in a pod; "" when it can.
