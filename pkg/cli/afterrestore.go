@@ -35,6 +35,7 @@ func (a *app) afterRestore() *cobra.Command {
 	}
 	restoreFlags(cmd.Flags(), &opts)
 	a.offlineFlags(cmd.Flags(), &opts)
+	a.startFlag(cmd.Flags())
 	cmd.Flags().StringVar(&page, "report", "", "write a report in one HTML file")
 	cmd.Flags().BoolVar(&dryRun, "dry-run", false, "print the plan and change nothing")
 	return cmd

@@ -45,6 +45,7 @@ func (a *app) beforeRestore() *cobra.Command {
 	f.BoolVar(&keep, "delete-keep-volumes", false, "delete the datacenters and keep their volumes, of which VolumeSnapshots are taken first")
 	f.BoolVar(&yes, "yes", false, "do it: the ring will not answer until it is restored")
 	f.DurationVar(&timeout, "volume-snapshot-timeout", timeout, "how long the VolumeSnapshots may take")
+	a.stopFlag(f)
 	f.StringVar(&a.place.snapshotClass, "volume-snapshot-class", "", "class of the VolumeSnapshots; the default of the volumes' driver when left out")
 	return cmd
 }

@@ -29,9 +29,21 @@ func restoreFlags(f *pflag.FlagSet, opts *restore.Options) {
 func (a *app) offlineFlags(f *pflag.FlagSet, opts *restore.Options) {
 	f.StringVar(&a.place.image, "image", "", "image of casshook that the cleaner's Jobs run, where Cassandra is stopped")
 	f.StringSliceVar(&a.place.pullSecrets, "image-pull-secret", nil, "secret in the datacenter's namespace that the Jobs pull the image with; beside those of its pods")
+	f.Int64Var(&a.place.runAs, "run-as", 0, "user and group that the cleaner's Jobs run as; Cassandra's own when left out: what its pods say, else 999")
+	a.stopFlag(f)
 	f.BoolVar(&opts.Again, "again", false, "where the cleaner put the backup in place before, do it once more: what was written since is lost")
 	f.Var(&peers{&opts.Peers}, "peers", "what stopped nodes remember of the others: keep, forget, or auto, which forgets in another namespace than the backup's")
 	opts.Peers = restore.PeersAuto
+}
+
+// stopFlag is for what waits for a ring to stop.
+func (a *app) stopFlag(f *pflag.FlagSet) {
+	f.DurationVar(&a.place.stop, "stop-timeout", 10*time.Minute, "how long to wait until the last pod of a ring that stops, or is deleted, is gone")
+}
+
+// startFlag is for what starts a ring.
+func (a *app) startFlag(f *pflag.FlagSet) {
+	f.DurationVar(&a.place.start, "start-timeout", 0, "how long to wait until all nodes of a ring that was stopped are up; by their number when left out")
 }
 
 // peers is a flag of three words.

@@ -30,6 +30,8 @@ type place struct {
 	// image, pullSecrets and snapshotClass are of what only some commands do.
 	image, snapshotClass string
 	pullSecrets          []string
+	runAs                int64
+	stop, start          time.Duration
 }
 
 // defaultReady is for a ring that is all but up.
@@ -101,14 +103,15 @@ func (a *app) connect() (*kube.Client, error) {
 	if p.namespace == "" {
 		return nil, flow.Failf(flow.Usage, "no ring given: use --namespace NAMESPACE for Kubernetes, or --inventory FILE for hosts")
 	}
-	start := time.Duration(0) // by the number of nodes, which start one after the other
-	if p.wait != defaultReady {
+	start := p.start // 0: by the number of nodes, which start one after the other
+	if start == 0 && p.wait != defaultReady {
 		start = p.wait
 	}
 	return kube.Connect(kube.Options{
 		Kubeconfig: p.kubeconfig, Context: p.context, Namespace: p.namespace, Release: Release, AgentDir: p.agentDir, AgentPath: p.agentPath,
 		ClientTLSSecret: p.tlsSecret, Settle: p.settle, Notify: func(message string) { fmt.Fprintln(a.stderr, message) },
-		Image: p.image, PullSecrets: p.pullSecrets, SnapshotClass: p.snapshotClass, StartLimit: start,
+		Image: p.image, PullSecrets: p.pullSecrets, SnapshotClass: p.snapshotClass,
+		RunAs: p.runAs, StopLimit: p.stop, StartLimit: start,
 	})
 }
 

@@ -36,13 +36,15 @@ type Target struct {
 	*snapshot.Volumes
 	api    *api.Client
 	settle time.Duration
+	// clusterHash identifies the Kubernetes; empty when unknown.
+	clusterHash string
 }
 
 // Ring describes the ring to the flows, which need a Login beside it.
 func (t *Target) Ring() ring.Target {
 	return ring.Target{
-		ClusterName: t.ClusterName(), Place: ring.Place{Namespace: t.Namespace()}, SettleTimeout: t.settle,
-		Nodes: t.datacenters, Exec: t.Pods, Dialer: t.Pods, Locker: t.Locker,
+		ClusterName: t.ClusterName(), Place: ring.Place{Namespace: t.Namespace(), ClusterHash: t.clusterHash}, SettleTimeout: t.settle,
+		Nodes: t.datacenters, Visible: t.Visible, Exec: t.Pods, Dialer: t.Pods, Locker: t.Locker,
 		VolumeSnapshots: t.Volumes, Passwords: passwords{t.operatedRing}, Stopped: t, Datacenters: t,
 	}
 }
@@ -71,9 +73,15 @@ func (c *Client) Rings(ctx context.Context, sel Selection) ([]*Target, error) {
 	if err != nil {
 		return nil, err
 	}
+	hash, err := c.api.ClusterHash(ctx, found[0].Namespace())
+	if err != nil {
+		return nil, flow.Fail(flow.Precondition, err)
+	}
 	var targets []*Target
 	for _, r := range found {
-		targets = append(targets, c.target(r))
+		t := c.target(r)
+		t.clusterHash = hash
+		targets = append(targets, t)
 	}
 	return targets, nil
 }

@@ -2,8 +2,11 @@ package api
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 
 	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
 
@@ -44,4 +47,27 @@ func (c *Client) Claims(ctx context.Context, namespace string) ([]corev1.Persist
 		return err
 	})
 	return claims, err
+}
+
+// ClusterHash tells one Kubernetes from another: the first 16 hex digits of the SHA-256
+// of the root certificate that every namespace has (kube-root-ca.crt, published by
+// kube-controller-manager). It is empty where there is none, or it may not be read.
+func (c *Client) ClusterHash(ctx context.Context, namespace string) (string, error) {
+	const name, key = "kube-root-ca.crt", "ca.crt"
+	certificate := ""
+	err := c.Do(ctx, NewRequest("get", "configmaps", namespace, name), func(ctx context.Context) error {
+		m, err := c.Typed.CoreV1().ConfigMaps(namespace).Get(ctx, name, metav1.GetOptions{})
+		if err == nil {
+			certificate = m.Data[key]
+		}
+		return err
+	})
+	if Absent(err) || apierrors.IsForbidden(err) || err == nil && certificate == "" {
+		return "", nil
+	}
+	if err != nil {
+		return "", err
+	}
+	sum := sha256.Sum256([]byte(certificate))
+	return hex.EncodeToString(sum[:])[:16], nil
 }

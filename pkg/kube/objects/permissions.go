@@ -27,7 +27,7 @@ func Rules() []Rule {
 		{"", "pods/portforward", []string{"create", "get"}, "speak CQL with Cassandra"},
 		{"", "persistentvolumeclaims", []string{"list"}, "tell a restored volume from the original"},
 		{"", "secrets", []string{"get", "patch"}, "log in as the superuser; TLS and configuration where secrets hold them; have the operator set passwords again"},
-		{"", "configmaps", []string{"create", "get", "update"}, "show how an operation goes"},
+		{"", "configmaps", []string{"create", "get", "update"}, "show how an operation goes; tell this Kubernetes from another (kube-root-ca.crt)"},
 		{"", "events", []string{"create"}, "tell the story on the datacenters"},
 		{"coordination.k8s.io", "leases", []string{"create", "delete", "get", "update"}, "lock the ring"},
 		{"snapshot.storage.k8s.io", "volumesnapshots", []string{"create", "list"}, "wait until volume snapshots are cut; save what a restore replaces"},
