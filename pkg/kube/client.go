@@ -18,7 +18,7 @@ type Options struct {
 	Kubeconfig, Context, Namespace string
 	// Release is the version that the User-Agent names.
 	Release string
-	// AgentDir holds casshook-agent-linux-<architecture>; see newAgents for
+	// AgentDir holds casshook-agent-linux-<architecture>; see stream.NewAgents for
 	// where they are looked for without it.
 	AgentDir string
 	// AgentPath is where an image or an init container put the agent in the

@@ -16,9 +16,9 @@ import (
 	"github.com/casshook/casshook/pkg/ring"
 )
 
-// sighting is what is remembered of a pod: by which a restart is told from a cut
+// Sighting is what is remembered of a pod: by which a restart is told from a cut
 // stream, and what later steps need.
-type sighting struct {
+type Sighting struct {
 	UID         types.UID
 	ContainerID string
 	TLS         bool
@@ -59,7 +59,7 @@ func (r *Ring) survey(ctx context.Context) (*Survey, error) {
 		}
 	}
 	members := o.Assign(ds, s)
-	seen := map[string]sighting{}
+	seen := map[string]Sighting{}
 	for _, d := range ds {
 		s.Size += int(d.Size)
 		o.Count(d, members[d], s)
@@ -133,7 +133,7 @@ func (o *Objects) missing(d *Datacenter, pods []*corev1.Pod) []string {
 }
 
 // node makes the node of a pod, and says what is not yet right with it.
-func (r *Ring) node(d *Datacenter, pod *corev1.Pod, claims map[string]corev1.PersistentVolumeClaim, s *Survey) (ring.Node, sighting, error) {
+func (r *Ring) node(d *Datacenter, pod *corev1.Pod, claims map[string]corev1.PersistentVolumeClaim, s *Survey) (ring.Node, Sighting, error) {
 	if problem := PodProblem(pod, r.Demand); problem != "" {
 		s.Wait("pod %s %s", pod.Name, problem)
 	} else {
@@ -141,7 +141,7 @@ func (r *Ring) node(d *Datacenter, pod *corev1.Pod, claims map[string]corev1.Per
 	}
 	v, err := VolumesOf(d, pod, claims)
 	if err != nil {
-		return ring.Node{}, sighting{}, err
+		return ring.Node{}, Sighting{}, err
 	}
 	if v.Identity == "" {
 		s.Wait("pod %s: its volume claim %s is missing or not bound", pod.Name, v.Claim)
@@ -157,8 +157,8 @@ func nodeOf(d *Datacenter, pod *corev1.Pod, v Volumes) ring.Node {
 	}
 }
 
-func seenAs(d *Datacenter, pod *corev1.Pod, v Volumes) sighting {
-	saw := sighting{UID: pod.UID, TLS: d.Config.ClientEncryption, claims: v.Claims}
+func seenAs(d *Datacenter, pod *corev1.Pod, v Volumes) Sighting {
+	saw := Sighting{UID: pod.UID, TLS: d.Config.ClientEncryption, claims: v.Claims}
 	if status := objects.ContainerStatus(pod); status != nil {
 		saw.ContainerID = status.ContainerID
 	}

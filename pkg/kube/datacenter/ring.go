@@ -27,7 +27,7 @@ type Ring struct {
 	mu          sync.Mutex
 	datacenters []*Datacenter
 	// pods are as Nodes saw them last, by name.
-	pods map[string]sighting
+	pods map[string]Sighting
 }
 
 var _ ring.Nodes = (*Ring)(nil)
@@ -52,7 +52,7 @@ func (r *Ring) Datacenters() []*Datacenter {
 func (r *Ring) Claims(pod string) []objects.Claim { return r.Seen(pod).claims }
 
 // Seen is what Nodes saw of a pod last.
-func (r *Ring) Seen(pod string) sighting {
+func (r *Ring) Seen(pod string) Sighting {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return r.pods[pod]

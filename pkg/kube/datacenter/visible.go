@@ -26,7 +26,7 @@ func (r *Ring) Visible(ctx context.Context) ([]ring.Node, error) {
 		return nil, err
 	}
 	members := o.Assign(ds, &Survey{})
-	nodes, seen := foreign(o, members), map[string]sighting{}
+	nodes, seen := foreign(o, members), map[string]Sighting{}
 	for _, d := range ds {
 		for _, pod := range members[d] {
 			v, err := VolumesOf(d, pod, o.Claims)

@@ -73,8 +73,8 @@ type volumes struct {
 	look func(ctx context.Context, progress func(string)) ([]node, error)
 }
 
-// StoppedNodes implements ring.Cleaner. It waits, up to Options.StopLimit, until the nodes
-// of a ring that is to stop are gone; what for is told to Options.Notify.
+// StoppedNodes implements ring.Cleaner. It waits, up to its options' StopLimit, until the nodes
+// of a ring that is to stop are gone; what for is told as a notice.
 func (r *Ring) StoppedNodes(ctx context.Context) ([]ring.StoppedNode, error) {
 	return r.volumes().stoppedNodes(ctx)
 }
