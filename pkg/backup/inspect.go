@@ -1,6 +1,7 @@
 package backup
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -143,14 +144,7 @@ func Verify(ctx context.Context, target ring.Target, id string, full bool, obser
 	if err != nil {
 		return nil, err
 	}
-	if id == "" {
-		for _, v := range volumes {
-			for _, b := range v.Backups {
-				id = max(id, b.ID) // ids begin with their time
-			}
-		}
-	}
-	if id == "" {
+	if id = cmp.Or(id, newest(volumes)); id == "" {
 		return nil, flow.Failf(flow.Corrupt, "no backup on the volumes")
 	}
 	v := &Verified{BackupID: id, Full: full}
@@ -181,6 +175,17 @@ func Verify(ctx context.Context, target ring.Target, id string, full bool, obser
 		return v, flow.Fail(flow.Corrupt, errors.New(strings.Join(v.Problems, "\n")))
 	}
 	return v, ring.Unreachable(unreachable)
+}
+
+// newest is the id of the newest backup on volumes; empty where there is none.
+func newest(volumes []wire.Volume) string {
+	id := ""
+	for _, v := range volumes {
+		for _, b := range v.Backups {
+			id = max(id, b.ID) // ids begin with their time
+		}
+	}
+	return id
 }
 
 // compareNodes makes sure that all volumes hold one backup, and that all nodes
