@@ -71,21 +71,29 @@ func (l *volumeLock) call(ctx context.Context, s *Session, action string) error 
 	}, nil)
 }
 
-func (l *volumeLock) all(ctx context.Context, action string) error {
+// Park implements Held.
+func (l *volumeLock) Park(ctx context.Context) error {
+	l.unheld()
 	_, err := Each(l.sessions, func(_ int, s *Session) (struct{}, error) {
-		return struct{}{}, l.call(ctx, s, action)
+		return struct{}{}, l.call(ctx, s, wire.LockPark)
 	})
 	return err
 }
 
-// Park implements Held.
-func (l *volumeLock) Park(ctx context.Context) error {
-	l.unheld()
-	return l.all(ctx, wire.LockPark)
-}
-
-// Release implements Held.
+// Release implements Held. What is given back is not asked for again: it may be
+// another's by then.
 func (l *volumeLock) Release(ctx context.Context) error {
 	l.unheld()
-	return l.all(ctx, wire.LockRelease)
+	given, err := Each(l.sessions, func(_ int, s *Session) (bool, error) {
+		err := l.call(ctx, s, wire.LockRelease)
+		return err == nil, err
+	})
+	var left []*Session
+	for i, s := range l.sessions {
+		if !given[i] {
+			left = append(left, s)
+		}
+	}
+	l.sessions = left
+	return err
 }

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"os/exec"
 	"slices"
 	"sync"
 	"time"
@@ -66,8 +67,16 @@ func (s seams) Credentials(context.Context) (ring.Credentials, error) {
 	return ring.Credentials{Username: "cassandra", Password: "x"}, s.do(Target, "", "credentials", func() error { return nil })
 }
 
-// DialCQL implements ring.Dialer: the coordinator needs no connection.
-func (s seams) DialCQL(context.Context, ring.Node) (net.Conn, error) { return nil, net.ErrClosed }
+// DialCQL implements ring.Dialer. The coordinator needs no connection: what is written
+// comes back.
+func (s seams) DialCQL(ctx context.Context, node ring.Node) (net.Conn, error) {
+	conn, server := net.Pipe()
+	go func() {
+		_, _ = io.Copy(server, server)
+		_ = server.Close()
+	}()
+	return conn, s.do(CQL, node.Name, "dial", ctx.Err)
+}
 
 // WaitVolumeSnapshots implements ring.VolumeSnapshots: none is under way.
 func (s seams) WaitVolumeSnapshots(context.Context, time.Time, time.Duration, func(string)) error {
@@ -86,15 +95,22 @@ func (p passwords) Renew(context.Context, func(string)) error {
 	})
 }
 
+// agentName begins the command that is not run as a process.
+const agentName = "casshook-agent"
+
 // AgentArgv implements ring.Exec.
 func (s seams) AgentArgv(_ context.Context, node ring.Node) ([]string, error) {
-	return []string{"casshook-agent", "serve"}, s.do(Exec, node.Name, "agent argv", func() error { return nil })
+	return []string{agentName, "serve"}, s.do(Exec, node.Name, "agent argv", func() error { return nil })
 }
 
-// Exec implements ring.Exec: the agent runs in this process.
+// Exec implements ring.Exec: the agent runs in this process, what else is asked for as
+// a process of its own.
 func (s seams) Exec(ctx context.Context, node ring.Node, cmd ring.Command) error {
 	if s.note(Exec, node.Name, "run") != None {
 		return &ring.ExecError{Node: node.Name, Argv: cmd.Argv, Code: 1, Err: ErrFault}
+	}
+	if cmd.Argv[0] != agentName {
+		return run(ctx, node, cmd)
 	}
 	ctx, die := context.WithCancel(ctx)
 	defer die()
@@ -112,6 +128,32 @@ func (s seams) Exec(ctx context.Context, node ring.Node, cmd ring.Command) error
 		return &ring.ExecError{Node: node.Name, Argv: cmd.Argv, Code: 1, Err: err}
 	}
 	return nil
+}
+
+// run runs a command on this machine. Its stdin is not waited for.
+func run(ctx context.Context, node ring.Node, cmd ring.Command) error {
+	var tail bytes.Buffer
+	c := exec.CommandContext(ctx, cmd.Argv[0], cmd.Argv[1:]...)
+	c.Stdout, c.Stderr = cmd.Stdout, &tail
+	stdin, err := c.StdinPipe()
+	if err != nil {
+		return err
+	}
+	go func() {
+		if cmd.Stdin != nil {
+			_, _ = io.Copy(stdin, cmd.Stdin)
+		}
+		_ = stdin.Close()
+	}()
+	if err = c.Run(); err == nil {
+		return nil
+	}
+	failed := &ring.ExecError{Node: node.Name, Argv: cmd.Argv, Code: -1, Tail: tail.String(), Err: err}
+	var exit *exec.ExitError
+	if errors.As(err, &exit) {
+		failed.Code = exit.ExitCode()
+	}
+	return failed
 }
 
 // line is between an executor and its agent, and loses what it is told to.

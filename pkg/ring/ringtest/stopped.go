@@ -40,14 +40,22 @@ func (s seams) Stopped(context.Context) (stopped bool, err error) {
 	return stopped, err
 }
 
+// isStopped is an error where nodes run, or are gone.
+func (r *Ring) isStopped() error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if !r.stopped || r.gone {
+		return errors.New("the ring is not stopped")
+	}
+	return nil
+}
+
 // StoppedNodes implements ring.Cleaner.
 func (s seams) StoppedNodes(context.Context) ([]ring.StoppedNode, error) {
 	var found []ring.StoppedNode
 	err := s.do(Stopped, "", "nodes", func() error {
-		s.mu.Lock()
-		defer s.mu.Unlock()
-		if !s.stopped || s.gone {
-			return errors.New("the ring is not stopped")
+		if err := s.isStopped(); err != nil {
+			return err
 		}
 		for i, n := range s.nodes {
 			found = append(found, ring.StoppedNode{Name: n.Name, Datacenter: "dc1", Rack: fmt.Sprintf("r%d", i+1), Volume: "data-" + n.Name, Identity: n.VolumeID})
@@ -60,7 +68,7 @@ func (s seams) StoppedNodes(context.Context) ([]ring.StoppedNode, error) {
 // Clean implements ring.Cleaner: the cleaner runs in this process.
 func (s seams) Clean(ctx context.Context, tasks []ring.CleanTask, progress func(node, message string)) ([]ring.CleanOutcome, error) {
 	outcomes := make([]ring.CleanOutcome, len(tasks))
-	if err := s.do(Stopped, "", "clean", func() error { return nil }); err != nil {
+	if err := s.do(Stopped, "", "clean", s.isStopped); err != nil {
 		return nil, err
 	}
 	var all sync.WaitGroup

@@ -188,3 +188,15 @@ func copyVolume(from, to string) error {
 		return os.WriteFile(target, content, 0o600)
 	})
 }
+
+// Root is the root of a node's volume.
+func (r *Ring) Root(node string) string {
+	r.t.Helper()
+	for _, n := range r.nodes {
+		if n.Name == node {
+			return n.Volume
+		}
+	}
+	r.t.Fatalf("no node %s", node)
+	return ""
+}
