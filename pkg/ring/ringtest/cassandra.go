@@ -125,13 +125,11 @@ func (r *Ring) apply(statement string) error {
 	}
 	r.version++
 	kind := strings.ToLower(strings.ReplaceAll(m[2], " ", "_"))
-	if m[1] != "CREATE" {
-		if err := r.drop(kind, keyspace, name); err != nil {
-			return err
-		}
-	}
-	if m[1] == "DROP" {
-		return nil
+	switch m[1] {
+	case "DROP":
+		return r.drop(kind, keyspace, name)
+	case "ALTER":
+		return r.alter(kind, keyspace, name, statement)
 	}
 	return r.create(schema.Row{Keyspace: keyspace, Type: kind, Name: name, Statement: strings.TrimSuffix(statement, ";") + ";"})
 }
@@ -178,6 +176,19 @@ func (r *Ring) create(row schema.Row) error {
 		r.makeDirs()
 	}
 	return nil
+}
+
+// alter gives an object other options, all of them at once.
+func (r *Ring) alter(kind, keyspace, name, statement string) error {
+	for i, row := range r.schema.Rows {
+		if row.Type == kind && row.Keyspace == keyspace && row.Name == name {
+			body, _, _ := strings.Cut(row.Statement, " WITH ")
+			_, options, _ := strings.Cut(strings.TrimSuffix(statement, ";"), " WITH ")
+			r.schema.Rows[i].Statement = body + " WITH " + options + ";"
+			return nil
+		}
+	}
+	return fmt.Errorf("%s %s.%s does not exist", kind, keyspace, name)
 }
 
 func (r *Ring) drop(kind, keyspace, name string) error {
