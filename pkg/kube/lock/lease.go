@@ -124,8 +124,9 @@ func (l *lease) end() {
 
 // renewOrTell renews once. It returns for how long that has failed by now, and
 // less than 0 when the Lease is lost. Failures are tolerated for the duration; after
-// it another run may take the Lease, and is kept off by the locks on the volumes.
+// it another run may take the Lease, so that the work ends as if one had.
 func (l *lease) renewOrTell(ctx context.Context, failing time.Duration) time.Duration {
+	started := l.client.Clock.Now()
 	err := l.renew(ctx)
 	switch {
 	case err == nil:
@@ -133,12 +134,16 @@ func (l *lease) renewOrTell(ctx context.Context, failing time.Duration) time.Dur
 	case ctx.Err() != nil:
 		return failing
 	case l.isLost():
+		l.hold.Lose(l.lost())
 		l.client.Notify("%v", l.lost())
 		return -1
 	}
-	failing += renewEvery
-	if failing == leaseDuration {
-		l.client.Notify("the lock of the ring could not be renewed for %s: %v", failing, err)
+	before := failing
+	failing += renewEvery + max(0, l.client.Clock.Now().Sub(started))
+	if before < leaseDuration && failing >= leaseDuration {
+		err = fmt.Errorf("the lock of the ring (lease %s/%s) could not be renewed for %s: %w", l.namespace, l.name, failing, err)
+		l.hold.Lose(err)
+		l.client.Notify("%v", err)
 	}
 	return failing
 }
@@ -164,7 +169,7 @@ func (l *lease) renew(ctx context.Context) error {
 				o.Spec.RenewTime = &now
 				written, err = leases.Update(ctx, o, metav1.UpdateOptions{})
 			} else if err == nil {
-				l.last = nil
+				l.last, l.taker = nil, holderOf(o)
 				return l.lost()
 			}
 		}
@@ -176,4 +181,12 @@ func (l *lease) renew(ctx context.Context) error {
 		}
 		return err
 	})
+}
+
+// holderOf names who holds a Lease, and for what; "" for none, or nobody.
+func holderOf(o *coordinationv1.Lease) string {
+	if o == nil || o.Spec.HolderIdentity == nil || *o.Spec.HolderIdentity == "" {
+		return ""
+	}
+	return fmt.Sprintf("%s for %s", *o.Spec.HolderIdentity, o.Annotations[objects.OperationAnnotation])
 }

@@ -93,7 +93,12 @@ type held struct {
 
 // Context implements ring.Held.
 func (h *held) Context(parent context.Context) (context.Context, context.CancelFunc) {
-	return h.volumes.Context(parent)
+	ctx, ofVolumes := h.volumes.Context(parent)
+	ctx, ofLease := h.lease.hold.Context(ctx)
+	return ctx, func() {
+		ofLease()
+		ofVolumes()
+	}
 }
 
 // Park implements ring.Held.
@@ -117,10 +122,14 @@ type lease struct {
 
 	stop    context.CancelFunc
 	stopped chan struct{}
+	// hold ends when the Lease is another's, or may be.
+	hold *ring.Hold
 
 	mu sync.Mutex
 	// last is the object as this run wrote it last; nil when it is not ours.
 	last *coordinationv1.Lease
+	// taker is who has it instead; empty where it was removed.
+	taker string
 }
 
 func (l *Locker) lease(claim ring.Claim) *lease {
@@ -137,6 +146,7 @@ func closed() chan struct{} {
 // take takes the lease, or fails with code Locked. Whoever holds it is watched for
 // the lease's duration: one that renews it lives. No clocks are compared for that.
 func (l *lease) take(ctx context.Context) error {
+	l.hold = ring.NewHold(ctx)
 	var w watch
 	for {
 		now, err := l.read(ctx)
@@ -248,6 +258,7 @@ func (l *lease) park(ctx context.Context) error {
 			return nil
 		}
 		if !l.holds(now) {
+			l.taker = holderOf(now)
 			return l.lost()
 		}
 		if err = l.write(ctx, o); !apierrors.IsConflict(err) {
@@ -257,7 +268,10 @@ func (l *lease) park(ctx context.Context) error {
 }
 
 func (l *lease) lost() error {
-	return fmt.Errorf("the lock of the ring (lease %s/%s) was taken by another or removed", l.namespace, l.name)
+	if l.taker == "" {
+		return fmt.Errorf("the lock of the ring (lease %s/%s) was taken by another or removed", l.namespace, l.name)
+	}
+	return fmt.Errorf("the lock of the ring (lease %s/%s) was taken by %s", l.namespace, l.name, l.taker)
 }
 
 // release deletes the Lease if this run has it; else it is no error.

@@ -279,11 +279,56 @@ func TestRenewalFails(t *testing.T) {
 	require.Zero(t, l.renewOrTell(t.Context(), failing))
 }
 
+// TestUnrenewedLockEndsTheWork: after the lease's duration another run may take it.
+func TestUnrenewedLockEndsTheWork(t *testing.T) {
+	t.Parallel()
+	w := kubetest.NewWorld(t)
+	w.PutDatacenter("prod", "dc1", 1)
+	held, err := lockerOf(w).Acquire(t.Context(), nil, mine())
+	require.NoError(t, err)
+	ctx, cancel := held.Context(t.Context())
+	defer cancel()
+	w.Refuse = kubetest.Forbid("update coordination.k8s.io/leases")
+	clock := kubetest.ClockOf(w.Client)
+	for range leaseDuration/renewEvery - 1 {
+		clock.Renew <- struct{}{}
+	}
+	require.NoError(t, ctx.Err(), "what fails for a while is tolerated")
+	clock.Renew <- struct{}{}
+	<-ctx.Done()
+	require.ErrorContains(t, context.Cause(ctx), "could not be renewed for 45s")
+	w.Refuse = nil
+	require.NoError(t, held.Release(t.Context()))
+	require.Nil(t, leaseIn(w))
+}
+
+// TestSlowRenewalsCount: an attempt that hangs is time in which nothing was renewed.
+func TestSlowRenewalsCount(t *testing.T) {
+	t.Parallel()
+	w := kubetest.NewWorld(t)
+	w.PutDatacenter("prod", "dc1", 1)
+	l := lockerOf(w).lease(mine())
+	require.NoError(t, l.take(t.Context()))
+	ctx, cancel := l.hold.Context(t.Context())
+	defer cancel()
+	w.Refuse = func(kubetest.Asked) *metav1.Status {
+		kubetest.ClockOf(w.Client).Pass(20 * time.Second)
+		return kubetest.Status(http.StatusGatewayTimeout, metav1.StatusReasonTimeout, "slow")
+	}
+	failing := l.renewOrTell(t.Context(), 0)
+	require.NoError(t, ctx.Err())
+	l.renewOrTell(t.Context(), failing)
+	<-ctx.Done()
+}
+
 func TestLostLock(t *testing.T) {
 	t.Parallel()
-	for name, lose := range map[string]func(*kubetest.World){
-		"taken":   func(w *kubetest.World) { putLease(w, func(*coordinationv1.Lease) {}) },
-		"removed": func(w *kubetest.World) { w.Remove(leases, "leases", "casshook-prod") },
+	for name, tt := range map[string]struct {
+		lose func(*kubetest.World)
+		want string
+	}{
+		"taken":   {func(w *kubetest.World) { putLease(w, func(*coordinationv1.Lease) {}) }, "was taken by other-1 for before-backup"},
+		"removed": {func(w *kubetest.World) { w.Remove(leases, "leases", "casshook-prod") }, "was taken by another or removed"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -291,18 +336,25 @@ func TestLostLock(t *testing.T) {
 			w.PutDatacenter("prod", "dc1", 1)
 			held, err := lockerOf(w).Acquire(t.Context(), nil, mine())
 			require.NoError(t, err)
-			lose(w)
+			ctx, cancel := held.Context(t.Context())
+			defer cancel()
+			tt.lose(w)
+			require.NoError(t, ctx.Err())
+			kubetest.ClockOf(w.Client).Renew <- struct{}{}
+			<-ctx.Done()
+			require.ErrorContains(t, context.Cause(ctx), tt.want, "the work ends")
 			there := leaseIn(w)
-			require.ErrorContains(t, held.Park(t.Context()), "was taken by another or removed")
+			require.ErrorContains(t, held.Park(t.Context()), tt.want)
 			require.NoError(t, held.Release(t.Context()))
 			require.Equal(t, there, leaseIn(w), "another's lock is left alone")
 
 			lost := lockerOf(w).lease(mine())
 			w.Remove(leases, "leases", "casshook-prod")
 			require.NoError(t, lost.take(t.Context()))
-			lose(w)
+			tt.lose(w)
+			require.ErrorContains(t, lost.park(t.Context()), tt.want)
 			require.Negative(t, lost.renewOrTell(t.Context(), 0))
-			require.Contains(t, w.Noticed()[0], "was taken by another or removed")
+			require.Contains(t, w.Noticed()[0], tt.want)
 		})
 	}
 }
