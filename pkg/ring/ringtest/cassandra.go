@@ -171,8 +171,8 @@ func (r *Ring) create(row schema.Row) error {
 		return fmt.Errorf("%s %s.%s exists", row.Type, row.Keyspace, row.Name)
 	}
 	r.schema.Rows = append(r.schema.Rows, row)
-	if row.Type == "table" {
-		r.schema.Tables = append(r.schema.Tables, document.TableRef{Keyspace: row.Keyspace, Name: row.Name, ID: r.newID(), GCGraceSeconds: 864000})
+	if view := row.Type == "materialized_view"; view || row.Type == "table" {
+		r.schema.Tables = append(r.schema.Tables, document.TableRef{Keyspace: row.Keyspace, Name: row.Name, ID: r.newID(), GCGraceSeconds: 864000, View: view})
 		r.makeDirs()
 	}
 	return nil
@@ -196,7 +196,7 @@ func (r *Ring) drop(kind, keyspace, name string) error {
 		return o.Keyspace == keyspace && (kind == "keyspace" || o.Type == kind && o.Name == name)
 	})
 	gone := func(t document.TableRef) bool {
-		return t.Keyspace == keyspace && (kind == "keyspace" || kind == "table" && t.Name == name)
+		return t.Keyspace == keyspace && (kind == "keyspace" || t.Name == name)
 	}
 	for _, t := range r.schema.Tables {
 		if gone(t) {

@@ -191,14 +191,17 @@ func (r *Ring) Content() []string {
 }
 
 // Image is a volume snapshot of all volumes: a restore point.
-type Image struct{ dirs []string }
+type Image struct {
+	dirs []string
+	next int
+}
 
 // Snapshot copies all volumes, as the storage does between before- and after-backup.
 func (r *Ring) Snapshot() Image {
 	r.t.Helper()
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	var i Image
+	i := Image{next: r.next}
 	for _, n := range r.nodes {
 		dir := tempDir(r.t)
 		require.NoError(r.t, copyVolume(n.Volume, dir))
@@ -214,6 +217,7 @@ func (r *Ring) Return(i Image, stopped bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.stopped, r.gone, r.lease = stopped, false, nil
+	r.next = max(r.next, i.next)
 	for k, n := range r.nodes {
 		entries, err := os.ReadDir(n.Volume)
 		require.NoError(r.t, err)
