@@ -67,26 +67,40 @@ func (h *Hold) Context(parent context.Context) (context.Context, context.CancelF
 }
 
 // UnderLock has each step run under a context that ends with the lock, which held
-// names when the step begins. A step that this ends fails with code Locked, unless
-// it gives another.
+// names when the step begins. A step in which the lock is lost fails, with code Locked
+// unless it gives another.
 func UnderLock(held func() Held, steps ...flow.Step) []flow.Step {
 	guarded := slices.Clone(steps)
 	for i, step := range steps {
 		guarded[i].Do = func(ctx context.Context) error {
-			under, cancel := held().Context(ctx)
+			lock := held()
+			under, cancel := lock.Context(ctx)
 			defer cancel()
 			err := context.Cause(under)
 			if err == nil {
 				err = step.Do(under)
 			}
-			if err == nil || under.Err() == nil || ctx.Err() != nil {
+			now, cancel := lock.Context(ctx) // under may not know yet
+			defer cancel()
+			if now.Err() == nil || ctx.Err() != nil {
 				return err
 			}
-			if cause := context.Cause(under); !errors.Is(err, cause) {
-				err = fmt.Errorf("%w: %w", cause, err)
-			}
-			return flow.Fail(flow.Locked, err)
+			return lostIn(err, context.Cause(now))
 		}
 	}
 	return guarded
+}
+
+// lostIn is the error of a step in which the lock was lost.
+func lostIn(err, cause error) error {
+	switch {
+	case err == nil:
+		err = cause
+	case !errors.Is(err, cause):
+		err = fmt.Errorf("%w: %w", cause, err)
+	}
+	if flow.CodeOf(err) == flow.Interrupted { // by the lock's end, and by nobody
+		return flow.Recode(flow.Locked, err)
+	}
+	return flow.Fail(flow.Locked, err)
 }

@@ -71,7 +71,10 @@ func TestUnderLock(t *testing.T) {
 		{name: "lost, and said so", lose: true, do: caused, code: flow.Locked, want: "the lock was taken by other-1"},
 		{name: "lost, after something was done", lose: true, do: func(ctx context.Context) error { return flow.Fail(flow.HalfWay, waiting(ctx)) },
 			code: flow.HalfWay, want: "the lock was taken by other-1: context canceled"},
-		{name: "lost, and ended all the same", lose: true, do: func(ctx context.Context) error { <-ctx.Done(); return nil }},
+		{name: "lost, and called an interruption", lose: true, do: func(ctx context.Context) error { return flow.Fail(flow.Interrupted, waiting(ctx)) },
+			code: flow.Locked, want: "the lock was taken by other-1: context canceled"},
+		{name: "lost, and ended all the same", lose: true, do: func(ctx context.Context) error { <-ctx.Done(); return nil },
+			code: flow.Locked, want: "the lock was taken by other-1"},
 		{name: "lost before", before: true, do: func(context.Context) error { return errors.New("it was begun") }, code: flow.Locked, want: "the lock was taken by other-1"},
 		{name: "interrupted", interrupt: true, do: waiting, code: flow.Interrupted, want: "working: interrupted: context canceled"},
 	} {
