@@ -18,7 +18,25 @@ type Waiting struct {
 	Code Code
 	// Progress is told what is still missing, whenever that changes; may be nil.
 	Progress func(message string)
+	// Clock that counts; that of this machine when nil.
+	Clock Clock
 }
+
+// Clock is time as a wait needs it.
+type Clock interface {
+	Now() time.Time
+	// Wait lets a duration pass, or returns the cause of the context's end.
+	Wait(ctx context.Context, d time.Duration) error
+}
+
+// machine is the clock of this machine.
+type machine struct{}
+
+// Now implements Clock.
+func (machine) Now() time.Time { return time.Now() }
+
+// Wait implements Clock.
+func (machine) Wait(ctx context.Context, d time.Duration) error { return Sleep(ctx, d) }
 
 // ErrLimit tells the error of a wait that reached its limit from others.
 var ErrLimit = errors.New("the limit of a wait")
@@ -36,13 +54,17 @@ func (e *limitError) Is(target error) bool { return target == ErrLimit } //nolin
 //
 // The limit is no deadline for a look: one that may hang needs its own.
 func Wait(ctx context.Context, w Waiting, look func(context.Context) (missing string, err error)) error {
-	started, told := time.Now(), ""
+	clock := w.Clock
+	if clock == nil {
+		clock = machine{}
+	}
+	started, told := clock.Now(), ""
 	for {
 		missing, err := look(ctx)
 		if err != nil || missing == "" {
 			return err
 		}
-		left := w.Limit - time.Since(started)
+		left := w.Limit - clock.Now().Sub(started)
 		if left <= 0 {
 			return Fail(max(w.Code, Failed), &limitError{fmt.Sprintf("waited %s for %s: %s", w.Limit, w.For, missing)})
 		}
@@ -50,7 +72,7 @@ func Wait(ctx context.Context, w Waiting, look func(context.Context) (missing st
 			w.Progress("waiting for " + w.For + ": " + missing)
 			told = missing
 		}
-		if err := Sleep(ctx, min(w.Every, left)); err != nil {
+		if err := clock.Wait(ctx, min(w.Every, left)); err != nil {
 			return fmt.Errorf("waiting for %s: %w: %s", w.For, err, missing)
 		}
 	}

@@ -92,3 +92,26 @@ func TestWaitEndsWithAnErrorOfTheLook(t *testing.T) {
 	require.NotErrorIs(t, err, ErrLimit)
 	require.Equal(t, 1, count)
 }
+
+// serverClock is a minute ahead, and passes only when it is waited for.
+type serverClock struct {
+	now   time.Time
+	waits []time.Duration
+}
+
+var _ Clock = (*serverClock)(nil)
+
+func (c *serverClock) Now() time.Time { return c.now }
+
+func (c *serverClock) Wait(_ context.Context, d time.Duration) error {
+	c.now, c.waits = c.now.Add(d), append(c.waits, d)
+	return nil
+}
+
+func TestWaitByAnotherClock(t *testing.T) {
+	t.Parallel()
+	c := &serverClock{now: time.Now().Add(time.Minute)}
+	err := Wait(t.Context(), Waiting{For: "all nodes", Limit: time.Hour, Every: 25 * time.Minute, Clock: c}, func(context.Context) (string, error) { return "a", nil })
+	require.EqualError(t, err, "waited 1h0m0s for all nodes: a")
+	require.Equal(t, []time.Duration{25 * time.Minute, 25 * time.Minute, 10 * time.Minute}, c.waits)
+}

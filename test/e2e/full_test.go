@@ -112,7 +112,7 @@ func (w *world) podLost(t *testing.T, d site.Datacenter) {
 		err = w.Core.CoreV1().Pods(d.Namespace).Delete(t.Context(), pods[0], metav1.DeleteOptions{GracePeriodSeconds: &none})
 	}}, pods[0])
 	require.NoError(t, err)
-	w.refused(t, 3, run{args: []string{"before-backup", "--ready-timeout=1s"}}, "not ready after 1s", pods[0])
+	w.refused(t, 3, run{args: []string{"before-backup", "--ready-timeout=1s"}}, "waited 1s for the ring to be ready", pods[0])
 	w.must(t, "before-backup", "--ready-timeout=5m")
 	w.must(t, "after-backup")
 }

@@ -100,7 +100,7 @@ func TestOfflineDamaged(t *testing.T) {
 	require.NoError(t, err)
 	w.failsToStart(t, d)
 	image := "--image=" + image()
-	w.refused(t, 3, run{args: []string{"after-restore", image, "--ready-timeout=1s"}}, "not ready after 1s")
+	w.refused(t, 3, run{args: []string{"after-restore", image, "--ready-timeout=1s"}}, "waited 1s for the ring to be ready")
 	w.refused(t, 2, run{args: []string{"before-restore", "--stop"}}, "say --yes")
 	w.must(t, "before-restore", "--stop", "--yes")
 

@@ -36,7 +36,7 @@ type Client struct {
 	Dynamic dynamic.Interface
 	// Config is what the clients were made of, for streams.
 	Config *rest.Config
-	Clock  clock
+	Clock  flow.Clock
 	// Namespace is that of the options, of the kubeconfig, or of the pod.
 	Namespace string
 	tell      func(message string)

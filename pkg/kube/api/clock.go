@@ -5,15 +5,9 @@ import (
 	"net/http"
 	"sync/atomic"
 	"time"
-)
 
-// clock is time where it decides something: by whose clock, and how it passes.
-type clock interface {
-	// Now is the time by the API server's clock.
-	Now() time.Time
-	// Wait lets a duration pass, or returns the cause of the context's end.
-	Wait(ctx context.Context, d time.Duration) error
-}
+	"github.com/casshook/casshook/pkg/flow"
+)
 
 // serverTime knows the API server's clock by the Date header of its answers, to a
 // second: the clocks of laptops and nodes may be minutes apart.
@@ -21,13 +15,13 @@ type serverTime struct {
 	ahead atomic.Int64
 }
 
-var _ clock = (*serverTime)(nil)
+var _ flow.Clock = (*serverTime)(nil)
 
-// Now implements clock.
+// Now implements flow.Clock: the time by the API server's clock.
 func (s *serverTime) Now() time.Time { return time.Now().Add(time.Duration(s.ahead.Load())) }
 
-// Wait implements clock.
-func (s *serverTime) Wait(ctx context.Context, d time.Duration) error { return Pause(ctx, d) }
+// Wait implements flow.Clock.
+func (s *serverTime) Wait(ctx context.Context, d time.Duration) error { return flow.Sleep(ctx, d) }
 
 // precision of a Date header: what is below tells nothing of the clocks.
 const precision = 2 * time.Second
@@ -59,15 +53,3 @@ type roundTripper func(*http.Request) (*http.Response, error)
 
 // RoundTrip implements http.RoundTripper.
 func (f roundTripper) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
-
-// Pause waits, or returns the cause of the context's end.
-func Pause(ctx context.Context, d time.Duration) error {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return nil
-	case <-ctx.Done():
-		return context.Cause(ctx)
-	}
-}

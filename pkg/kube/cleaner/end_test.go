@@ -287,9 +287,9 @@ func TestCleanDoesNotStart(t *testing.T) {
 			w, f := cleanerWorld(t)
 			f.Pod = c.pod
 			o, told := cleanOne(t, w, false)
-			require.EqualError(t, o.Err, "volume "+kubetest.FirstClaim+" of node "+kubetest.FirstNode+": waited 3s until the cleaner runs: "+c.want)
+			require.EqualError(t, o.Err, "volume "+kubetest.FirstClaim+" of node "+kubetest.FirstNode+": waited 3s for the cleaner to run: "+c.want)
 			require.Equal(t, flow.Precondition, flow.CodeOf(o.Err), "nothing was touched")
-			require.Equal(t, []string{"waiting until the cleaner runs: " + c.want}, told)
+			require.Equal(t, []string{"waiting for the cleaner to run: " + c.want}, told)
 		})
 	}
 }

@@ -120,8 +120,8 @@ func (r *Run) request(verb string) api.Request {
 // start waits until the cleaner's container has run, whether or not it runs still.
 func (r *Run) start(ctx context.Context, job *batchv1.Job) (*corev1.Pod, error) {
 	var pod *corev1.Pod
-	wait := api.Await{Limit: r.StartLimit, Every: cleanPoll, What: "the cleaner runs", Progress: r.Tell}
-	err := r.Client.Until(ctx, wait, func(ctx context.Context) (waiting []string, err error) {
+	wait := flow.Waiting{Limit: r.StartLimit, Every: cleanPoll, For: "the cleaner to run", Progress: r.Tell}
+	err := r.Client.Wait(ctx, wait, func(ctx context.Context) (waiting []string, err error) {
 		if pod, err = podOfJob(ctx, r.Client, job); err != nil {
 			return nil, err
 		}
@@ -183,8 +183,8 @@ type removal struct {
 // gone, too.
 func removeJob(ctx context.Context, c *api.Client, namespace, name string, r removal) error {
 	jobs := c.Typed.BatchV1().Jobs(namespace)
-	wait := api.Await{Limit: removeLimit, Every: cleanPoll, What: "the Job " + name + " is gone", Code: flow.Failed, Progress: r.progress}
-	return c.Until(ctx, wait, func(ctx context.Context) (waiting []string, err error) {
+	wait := flow.Waiting{Limit: removeLimit, Every: cleanPoll, For: "the Job " + name + " to be gone", Code: flow.Failed, Progress: r.progress}
+	return c.Wait(ctx, wait, func(ctx context.Context) (waiting []string, err error) {
 		var job *batchv1.Job
 		err = c.Do(ctx, api.NewRequest("get", "jobs", namespace, name), func(ctx context.Context) (err error) {
 			job, err = jobs.Get(ctx, name, metav1.GetOptions{})

@@ -107,28 +107,14 @@ func (r *Ring) WaitReady(ctx context.Context, limit time.Duration, progress func
 
 // AwaitReady is WaitReady with all that is known at each change.
 func (r *Ring) AwaitReady(ctx context.Context, limit time.Duration, tell func(*Survey)) error {
-	deadline := r.client.Clock.Now().Add(limit)
-	told := ""
-	for {
-		s, err := r.survey(ctx)
-		if err != nil {
-			return flow.Fail(flow.Precondition, err)
+	var s *Survey
+	w := flow.Waiting{For: "the ring to be ready", Limit: limit, Every: Poll, Code: flow.Precondition, Clock: r.client.Clock, Progress: func(string) { tell(s) }}
+	return flow.Wait(ctx, w, func(ctx context.Context) (_ string, err error) {
+		if s, err = r.survey(ctx); err != nil || len(s.Waiting) == 0 {
+			return "", flow.Fail(flow.Precondition, err)
 		}
-		if len(s.Waiting) == 0 {
-			return nil
-		}
-		reason := s.Reason()
-		if !r.client.Clock.Now().Before(deadline) {
-			return flow.Failf(flow.Precondition, "not ready after %s: %s", limit, reason)
-		}
-		if reason != told {
-			tell(s)
-			told = reason
-		}
-		if err := r.client.Clock.Wait(ctx, Poll); err != nil {
-			return fmt.Errorf("waiting until the ring is ready: %w: %s", err, reason)
-		}
-	}
+		return s.Reason(), nil
+	})
 }
 
 // Credentials implements ring.Nodes: the superuser's secret of the datacenter

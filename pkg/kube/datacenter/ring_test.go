@@ -269,6 +269,6 @@ func TestWaitReadyEnds(t *testing.T) {
 	w := kubetest.NewWorld(t)
 	w.PutDatacenter("prod", "dc1", 1, func(o map[string]any) { kubetest.In(o, "spec")["stopped"] = true })
 	err := ringOf(w).WaitReady(t.Context(), time.Minute, func(string) {})
-	require.ErrorContains(t, err, "not ready after 1m0s: datacenter db/dc1 is stopped")
+	require.ErrorContains(t, err, "waited 1m0s for the ring to be ready: datacenter db/dc1 is stopped")
 	require.Equal(t, flow.Precondition, flow.CodeOf(err))
 }

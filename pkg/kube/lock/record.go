@@ -91,7 +91,7 @@ func (r *Record) follow(ctx context.Context) {
 			return
 		}
 		r.write(ctx)
-		if api.Pause(ctx, recordEvery) != nil {
+		if flow.Sleep(ctx, recordEvery) != nil {
 			return
 		}
 	}

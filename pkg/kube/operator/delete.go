@@ -61,8 +61,8 @@ func (o *Ring) Delete(ctx context.Context, keepVolumes bool, progress func(strin
 	if err := errors.Join(problems...); err != nil {
 		return err
 	}
-	wait := api.Await{Limit: o.limits.Stop, Every: datacenter.Poll, What: "the ring is gone", Code: flow.HalfWay, Progress: progress}
-	return o.client.Until(ctx, wait, gone.left)
+	wait := flow.Waiting{Limit: o.limits.Stop, Every: datacenter.Poll, For: "the ring to be gone", Code: flow.HalfWay, Progress: progress}
+	return o.client.Wait(ctx, wait, gone.left)
 }
 
 func deleteDatacenter(ctx context.Context, c *api.Client, d *datacenter.Datacenter, keepVolumes bool) error {

@@ -58,15 +58,15 @@ func TestDelete(t *testing.T) {
 		require.Equal(t, []string{"cassandradatacenters/d"}, w.AskedOf("delete"))
 		if keep {
 			require.Equal(t, map[string]any{"cassandra.datastax.com/delete-pvc": "false"}, annotations)
-			require.Equal(t, []string{"waiting until the ring is gone: pod set-d-0 is still there"}, told)
+			require.Equal(t, []string{"waiting for the ring to be gone: pod set-d-0 is still there"}, told)
 			require.Equal(t, []string{"cassandradatacenters/d"}, w.AskedOf("patch"))
 			continue
 		}
 		require.Empty(t, w.AskedOf("patch"))
 		require.Equal(t, []string{
-			"waiting until the ring is gone: pod set-d-0 is still there; the volume claim more is still there; the volume claim server-data-d-r-sts-0 is still there; the volume claim server-data-d-r-sts-1 is still there",
-			"waiting until the ring is gone: the volume claim more is still there; the volume claim server-data-d-r-sts-0 is still there; the volume claim server-data-d-r-sts-1 is still there",
-			"waiting until the ring is gone: the volume claim server-data-d-r-sts-1 is still there",
+			"waiting for the ring to be gone: pod set-d-0 is still there; the volume claim more is still there; the volume claim server-data-d-r-sts-0 is still there; the volume claim server-data-d-r-sts-1 is still there",
+			"waiting for the ring to be gone: the volume claim more is still there; the volume claim server-data-d-r-sts-0 is still there; the volume claim server-data-d-r-sts-1 is still there",
+			"waiting for the ring to be gone: the volume claim server-data-d-r-sts-1 is still there",
 		}, told)
 	}
 }
@@ -90,7 +90,7 @@ func TestDeleteRefuses(t *testing.T) {
 		{"may not delete", func(w *kubetest.World) {
 			w.Refuse = kubetest.Forbid("delete cassandra.datastax.com/cassandradatacenters")
 		}, flow.Failed, "may not delete cassandradatacenters", true},
-		{"does not go", func(w *kubetest.World) { w.Put("", "pods", kubetest.Pod("prod", "dc1", 0)) }, flow.HalfWay, "waited 10s until the ring is gone: pod set-dc1-0 is still there", true},
+		{"does not go", func(w *kubetest.World) { w.Put("", "pods", kubetest.Pod("prod", "dc1", 0)) }, flow.HalfWay, "waited 10s for the ring to be gone: pod set-dc1-0 is still there", true},
 		{"made again", func(w *kubetest.World) {
 			w.After = func(a kubetest.Asked) {
 				if a.Verb == "delete" {

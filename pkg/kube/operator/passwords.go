@@ -88,8 +88,8 @@ func (o *Ring) annotateSecrets(ctx context.Context, d *datacenter.Datacenter, at
 // awaitUpsert waits until the time of the datacenter is another than it was.
 func (o *Ring) awaitUpsert(ctx context.Context, before *datacenter.Datacenter, progress func(string)) (*datacenter.Datacenter, error) {
 	var now *datacenter.Datacenter
-	wait := api.Await{Limit: o.limits.Passwords, Every: datacenter.Poll, What: "cass-operator has set the passwords again", Code: flow.HalfWay, Progress: progress}
-	err := o.client.Until(ctx, wait, func(ctx context.Context) ([]string, error) {
+	wait := flow.Waiting{Limit: o.limits.Passwords, Every: datacenter.Poll, For: "cass-operator to set the passwords again", Code: flow.HalfWay, Progress: progress}
+	err := o.client.Wait(ctx, wait, func(ctx context.Context) ([]string, error) {
 		ds, err := o.ring.Refresh(ctx)
 		if err != nil {
 			return nil, err

@@ -52,7 +52,7 @@ func TestRenewPasswords(t *testing.T) {
 		kubetest.OnWait(w, map[int]func(){3: func() { upsert(w, "dc1", 0, fields...) }})
 		var told []string
 		require.NoError(t, operatorOf(w, Limits{}).RenewPasswords(t.Context(), func(m string) { told = append(told, m) }))
-		require.Equal(t, []string{"waiting until cass-operator has set the passwords again: datacenter db/dc1: status.usersUpserted is still 2026-11-21T09:00:00Z: see that the operator runs"}, told)
+		require.Equal(t, []string{"waiting for cass-operator to set the passwords again: datacenter db/dc1: status.usersUpserted is still 2026-11-21T09:00:00Z: see that the operator runs"}, told)
 		require.Equal(t, []string{"secrets/app", "secrets/prod-superuser"}, w.AskedOf("patch"))
 		require.Equal(t, "2026-11-21T10:00:01Z", refreshed(t, w, "app"))
 		require.Equal(t, "2026-11-21T10:00:01Z", refreshed(t, w, "prod-superuser"))
@@ -96,7 +96,7 @@ func TestRenewPasswordsEnds(t *testing.T) {
 		code flow.Code
 		want string
 	}{
-		{"nothing happens", func(*kubetest.World) {}, flow.HalfWay, "datacenter db/dc1: renew the passwords of roles: waited 2m0s until cass-operator has set the passwords again: datacenter db/dc1: status.usersUpserted is still 2026-11-21T09:00:00Z"},
+		{"nothing happens", func(*kubetest.World) {}, flow.HalfWay, "datacenter db/dc1: renew the passwords of roles: waited 2m0s for cass-operator to set the passwords again: datacenter db/dc1: status.usersUpserted is still 2026-11-21T09:00:00Z"},
 		{"never done", func(w *kubetest.World) {
 			kubetest.EditDatacenter(w, func(o map[string]any) {
 				delete(kubetest.In(o, "status"), "usersUpserted")

@@ -116,8 +116,8 @@ func (o *Ring) setStopped(ctx context.Context, stopped bool, progress func(strin
 	if len(problems) > 0 {
 		return errors.Join(problems...)
 	}
-	wait := api.Await{Limit: carryLimit, Every: datacenter.Poll, What: fmt.Sprintf("spec.stopped is %t", stopped), Code: flow.HalfWay, Progress: progress}
-	return o.client.Until(ctx, wait, func(ctx context.Context) ([]string, error) {
+	wait := flow.Waiting{Limit: carryLimit, Every: datacenter.Poll, For: fmt.Sprintf("spec.stopped to be %t", stopped), Code: flow.HalfWay, Progress: progress}
+	return o.client.Wait(ctx, wait, func(ctx context.Context) ([]string, error) {
 		ds, err := o.ring.Refresh(ctx)
 		return carried(ds, owners, stopped), err
 	})

@@ -74,7 +74,7 @@ func TestStartEnds(t *testing.T) {
 		target := operatorOf(w, Limits{Start: c.given})
 		kubetest.ClockOf(w.Client).OnWait = func() { kubetest.ClockOf(w.Client).Pass(c.want/4 - datacenter.Poll) }
 		err := target.Start(t.Context(), func(string) {})
-		require.ErrorContains(t, err, "not ready after "+c.want.String()+": datacenter db/dc1 is stopped still")
+		require.ErrorContains(t, err, "waited "+c.want.String()+" for the ring to be ready: datacenter db/dc1 is stopped still")
 		require.Equal(t, flow.HalfWay, flow.CodeOf(err))
 	}
 }
@@ -98,8 +98,8 @@ func TestStop(t *testing.T) {
 	w.Put("", "pods", kubetest.Pod("prod", "dc2", 0))
 	require.Equal(t, flow.HalfWay, flow.CodeOf(target.Stop(t.Context(), func(string) {})))
 	require.Equal(t, []string{
-		"waiting until the ring is stopped: pod set-dc1-0 is still there; pod set-dc2-0 is still there",
-		"waiting until the ring is stopped: pod set-dc2-0 is still there",
+		"waiting for the ring to be stopped: pod set-dc1-0 is still there; pod set-dc2-0 is still there",
+		"waiting for the ring to be stopped: pod set-dc2-0 is still there",
 	}, told)
 	require.Equal(t, true, specOf(t, w, "dc1"))
 	require.Equal(t, true, specOf(t, w, "dc2"))
@@ -120,7 +120,7 @@ func TestSetStoppedRefuses(t *testing.T) {
 		}
 	}
 	err = target.Start(t.Context(), func(string) {})
-	require.ErrorContains(t, err, "waited 2m0s until spec.stopped is false: datacenter db/dc1 says the contrary again: somebody else writes its spec")
+	require.ErrorContains(t, err, "waited 2m0s for spec.stopped to be false: datacenter db/dc1 says the contrary again: somebody else writes its spec")
 	kubetest.EditDatacenter(w, func(o map[string]any) { kubetest.In(o, "metadata")["deletionTimestamp"] = "2026-11-21T10:00:00Z" })
 	err = target.Start(t.Context(), func(string) {})
 	require.ErrorContains(t, err, "datacenter db/dc1 is being deleted")
@@ -165,7 +165,7 @@ func TestStopThroughK8ssandra(t *testing.T) {
 	target := operatorOf(w, Limits{})
 	var told []string
 	require.NoError(t, target.Stop(t.Context(), func(m string) { told = append(told, m) }))
-	require.Equal(t, []string{"waiting until spec.stopped is true: k8ssandra-operator has not written it into datacenter db/dc1, though K8ssandraCluster ops/kc says so: see that it runs"}, told)
+	require.Equal(t, []string{"waiting for spec.stopped to be true: k8ssandra-operator has not written it into datacenter db/dc1, though K8ssandraCluster ops/kc says so: see that it runs"}, told)
 	require.Equal(t, []any{false, false, true}, []any{memberStopped(w, 0), memberStopped(w, 1), memberStopped(w, 2)})
 	require.Equal(t, []string{"k8ssandraclusters/kc"}, w.AskedOf("patch"), "the datacenter's spec is the operator's")
 
@@ -187,7 +187,7 @@ func TestStopThroughK8ssandraEnds(t *testing.T) {
 	target := operatorOf(w, Limits{})
 	started := w.Client.Now()
 	err := target.Stop(t.Context(), func(string) {})
-	require.ErrorContains(t, err, "waited 2m0s until spec.stopped is true: k8ssandra-operator has not written it")
+	require.ErrorContains(t, err, "waited 2m0s for spec.stopped to be true: k8ssandra-operator has not written it")
 	require.Equal(t, flow.HalfWay, flow.CodeOf(err))
 	require.Equal(t, 2*time.Minute, w.Client.Now().Sub(started))
 

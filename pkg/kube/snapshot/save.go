@@ -90,8 +90,8 @@ func createSnapshot(ctx context.Context, c *api.Client, o *unstructured.Unstruct
 
 func (v *Volumes) awaitSnapshots(ctx context.Context, names []string, limit time.Duration, progress func(string)) error {
 	failing := map[string]time.Time{}
-	wait := api.Await{Limit: limit, Every: snapshotPoll, What: "the volume snapshots are ready to use", Progress: progress}
-	return v.client.Until(ctx, wait, func(ctx context.Context) (waiting []string, err error) {
+	wait := flow.Waiting{Limit: limit, Every: snapshotPoll, For: "the volume snapshots to be ready to use", Progress: progress}
+	return v.client.Wait(ctx, wait, func(ctx context.Context) (waiting []string, err error) {
 		list, err := v.snapshots(ctx)
 		if err != nil {
 			return nil, err

@@ -59,9 +59,9 @@ func TestSnapshotVolumes(t *testing.T) {
 		require.Equal(t, []string{more, data}, made)
 		require.Equal(t, []string{
 			"the volume claim server-data-d-r-sts-1 is not bound: there is nothing to save",
-			"waiting until the volume snapshots are ready to use: " + more + "; " + data,
-			"waiting until the volume snapshots are ready to use: " + more + " the object has been modified; " + data,
-			"waiting until the volume snapshots are ready to use: " + data,
+			"waiting for the volume snapshots to be ready to use: " + more + "; " + data,
+			"waiting for the volume snapshots to be ready to use: " + more + " the object has been modified; " + data,
+			"waiting for the volume snapshots to be ready to use: " + data,
 		}, told)
 		all := w.List(snapshotGroup, "volumesnapshots")
 		require.Len(t, all, 2)
@@ -87,7 +87,7 @@ func TestSnapshotVolumesFails(t *testing.T) {
 		code flow.Code
 		want string
 	}{
-		{"never ready", func(*kubetest.World) {}, 3, flow.Precondition, "waited 30s until the volume snapshots are ready to use: " + one + "; " + two},
+		{"never ready", func(*kubetest.World) {}, 3, flow.Precondition, "waited 30s for the volume snapshots to be ready to use: " + one + "; " + two},
 		{"an error that stays", func(w *kubetest.World) {
 			kubetest.OnWait(w, map[int]func(){1: func() { putSaved(w, "more", map[string]any{"error": map[string]any{"message": "no space"}}) }})
 		}, 3, flow.Failed, "the volume snapshot " + one + " failed: no space"},

@@ -4,9 +4,9 @@ package snapshot
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
-	"strings"
 	"time"
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
@@ -42,26 +42,12 @@ const snapshotPoll = time.Second
 // failed are passed over: they are no restore point. Where there are none, or
 // Kubernetes does not know them, there is nothing to wait for.
 func (v *Volumes) WaitVolumeSnapshots(ctx context.Context, since time.Time, limit time.Duration, progress func(string)) error {
-	clock := v.client.Clock
-	deadline := clock.Now().Add(limit)
-	told := ""
-	for {
-		uncut, err := v.uncutSnapshots(ctx, since)
-		if err != nil || len(uncut) == 0 {
-			return err
-		}
-		text := "volume snapshots that are not cut yet: " + strings.Join(uncut, ", ")
-		if !clock.Now().Before(deadline) {
-			return flow.Failf(flow.Precondition, "after %s there are %s: see the events of these objects, and delete them if nobody wants them", limit, text)
-		}
-		if text != told {
-			progress("waiting for " + text)
-			told = text
-		}
-		if err := clock.Wait(ctx, snapshotPoll); err != nil {
-			return fmt.Errorf("waiting for %s: %w", text, err)
-		}
+	w := flow.Waiting{For: "volume snapshots to be cut", Limit: limit, Every: snapshotPoll, Progress: progress}
+	err := v.client.Wait(ctx, w, func(ctx context.Context) ([]string, error) { return v.uncutSnapshots(ctx, since) })
+	if errors.Is(err, flow.ErrLimit) {
+		return fmt.Errorf("%w: see the events of these objects, and delete them if nobody wants them", err)
 	}
+	return err
 }
 
 func (v *Volumes) uncutSnapshots(ctx context.Context, since time.Time) ([]string, error) {

@@ -289,8 +289,8 @@ func TestCleanRemovesEarlierJobs(t *testing.T) {
 	require.NoError(t, err)
 	require.NoError(t, outcomes[0].Err)
 	require.Equal(t, []string{
-		"waiting until the Job " + kubetest.FirstJob + " is gone: it is being deleted; pod " + kubetest.FirstPod + " is still there on the machine m1",
-		"waiting until the Job " + kubetest.FirstJob + " is gone: pod " + kubetest.FirstPod + " is still there on the machine m1",
+		"waiting for the Job " + kubetest.FirstJob + " to be gone: it is being deleted; pod " + kubetest.FirstPod + " is still there on the machine m1",
+		"waiting for the Job " + kubetest.FirstJob + " to be gone: pod " + kubetest.FirstPod + " is still there on the machine m1",
 		"verifying",
 	}, told.Of(kubetest.FirstNode))
 	require.Len(t, f.Made, 1)

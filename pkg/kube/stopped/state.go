@@ -9,7 +9,6 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/casshook/casshook/pkg/flow"
-	"github.com/casshook/casshook/pkg/kube/api"
 	"github.com/casshook/casshook/pkg/kube/datacenter"
 	"github.com/casshook/casshook/pkg/kube/objects"
 )
@@ -88,8 +87,8 @@ type State struct {
 // an error at once.
 func (r *Ring) Await(ctx context.Context, progress func(string)) (*State, error) {
 	var found *State
-	wait := api.Await{Limit: r.options.StopLimit, Every: datacenter.Poll, What: "the ring is stopped", Progress: progress}
-	err := r.client.Until(ctx, wait, func(ctx context.Context) (waiting []string, err error) {
+	wait := flow.Waiting{Limit: r.options.StopLimit, Every: datacenter.Poll, For: "the ring to be stopped", Progress: progress}
+	err := r.client.Wait(ctx, wait, func(ctx context.Context) (waiting []string, err error) {
 		if found, err = r.look(ctx); err != nil {
 			return nil, err
 		}

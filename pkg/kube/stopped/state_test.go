@@ -91,11 +91,11 @@ func TestStoppedNodesWaits(t *testing.T) {
 	require.NoError(t, err)
 	require.Len(t, nodes, 1)
 	require.Equal(t, []string{
-		"waiting until the ring is stopped: datacenter db/dc1 is not stopped yet: see that cass-operator runs; datacenter db/dc1 has no StatefulSet of the rack r1 yet",
-		"waiting until the ring is stopped: datacenter db/dc1 is not stopped yet: see that cass-operator runs; StatefulSet dc1-r1-sts is not at 0 replicas; pod set-dc1-1 is still there; pod set-gone-0 is still there",
-		"waiting until the ring is stopped: StatefulSet dc1-r1-sts is not at 0 replicas; pod set-dc1-1 is still there; pod set-gone-0 is still there",
-		"waiting until the ring is stopped: pod set-dc1-1 is still there; pod set-gone-0 is still there",
-		"waiting until the ring is stopped: pod set-dc1-1 is still there",
+		"waiting for the ring to be stopped: datacenter db/dc1 is not stopped yet: see that cass-operator runs; datacenter db/dc1 has no StatefulSet of the rack r1 yet",
+		"waiting for the ring to be stopped: datacenter db/dc1 is not stopped yet: see that cass-operator runs; StatefulSet dc1-r1-sts is not at 0 replicas; pod set-dc1-1 is still there; pod set-gone-0 is still there",
+		"waiting for the ring to be stopped: StatefulSet dc1-r1-sts is not at 0 replicas; pod set-dc1-1 is still there; pod set-gone-0 is still there",
+		"waiting for the ring to be stopped: pod set-dc1-1 is still there; pod set-gone-0 is still there",
+		"waiting for the ring to be stopped: pod set-dc1-1 is still there",
 	}, w.Noticed())
 }
 
@@ -115,7 +115,7 @@ func TestStoppedNodesEnds(t *testing.T) {
 	w.Put("", "pods", kubetest.Pod("prod", "dc1", 0))
 	started := w.Client.Now()
 	_, err := stoppedOf(w, Options{StopLimit: 10 * time.Second}).StoppedNodes(t.Context())
-	require.EqualError(t, err, "waited 10s until the ring is stopped: pod set-dc1-0 is still there")
+	require.EqualError(t, err, "waited 10s for the ring to be stopped: pod set-dc1-0 is still there")
 	require.Equal(t, flow.Precondition, flow.CodeOf(err))
 	require.Equal(t, 10*time.Second, w.Client.Now().Sub(started))
 	require.Equal(t, 10*time.Minute, Options{}.filled().StopLimit)

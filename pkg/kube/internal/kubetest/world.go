@@ -39,7 +39,7 @@ func NewClock() *Clock {
 	return &Clock{now: time.Date(2026, 11, 21, 10, 0, 0, 0, time.UTC), Renew: make(chan struct{})}
 }
 
-// Now implements clock.
+// Now implements flow.Clock.
 func (c *Clock) Now() time.Time {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -53,7 +53,7 @@ func (c *Clock) Pass(d time.Duration) {
 	c.now = c.now.Add(d)
 }
 
-// Wait implements clock.
+// Wait implements flow.Clock.
 func (c *Clock) Wait(ctx context.Context, d time.Duration) error {
 	if d == c.RenewEvery {
 		select {
