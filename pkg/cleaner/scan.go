@@ -54,28 +54,34 @@ func (p *cleanPlan) tableDir(path string, w wanted, known bool) error {
 	own := p.dir(path, w)
 	removed := 0
 	for _, e := range entries {
-		sub := filepath.Join(path, e.Name())
-		switch {
-		case e.IsDir() && (e.Name() == sstable.SnapshotsDir || e.Name() == backupsDir):
-		case e.IsDir() && isUnfinished(e.Name()):
-			own.remove = append(own.remove, e.Name())
-		case e.IsDir() && storage.IndexDir.MatchString(e.Name()):
-			n, err := p.indexDir(sub, w)
-			if err != nil {
-				return err
-			}
-			removed += n
-		default:
-			if err := p.file(own, e); err != nil {
-				return err
-			}
+		n, err := p.entry(own, e, w)
+		if err != nil {
+			return err
 		}
+		removed += n
 	}
 	own.complete()
 	if removed += len(own.remove); !known && removed > 0 {
 		p.emptied = append(p.emptied, wire.Emptied{Path: path, Files: removed})
 	}
 	return nil
+}
+
+// entry plans one entry of a table's directory, and says how many files are removed
+// below it.
+func (p *cleanPlan) entry(own *dirPlan, e fs.DirEntry, w wanted) (removed int, err error) {
+	name := e.Name()
+	switch {
+	case !e.IsDir():
+	case name == sstable.SnapshotsDir, name == backupsDir:
+		return 0, nil
+	case isUnfinished(name):
+		own.remove = append(own.remove, name)
+		return 0, nil
+	case storage.IndexDir.MatchString(name):
+		return p.indexDir(filepath.Join(own.path, name), w)
+	}
+	return 0, p.file(own, e)
 }
 
 // indexDir plans a legacy index's directory, which goes when the backup does not

@@ -34,7 +34,6 @@ func exceptions() map[string]string {
 		"pkg/agent node.finish: ways":                     "the order of the removals is the point, so they stand under each other",
 		"pkg/agent checkNames: ways":                      table,
 		"pkg/cleaner cleaner.checkEarlier: ways":          table,
-		"pkg/cleaner cleanPlan.tableDir: ways":            table,
 		"pkg/cli generateFlags.apply: ways":               table,
 		"pkg/doctor exam.selects: ways":                   table,
 		"pkg/doctor exam.hooks: ways":                     table,
