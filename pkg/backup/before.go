@@ -161,25 +161,24 @@ func (b *before) snapshot(ctx context.Context) error {
 	}
 }
 
-// trySnapshot returns as changed what says that the schema moved.
+// trySnapshot returns as changed what says that the schema moved. A table without a
+// snapshot is a consequence of that, or an error of its own.
 func (b *before) trySnapshot(ctx context.Context) (changed, err error) {
 	if b.described, err = describe(ctx, b.CQL); err != nil {
 		return nil, err
 	}
-	if err := b.barrier(ctx); err != nil {
-		if ring.IsMissing(err) {
-			return err, nil
-		}
-		return nil, err
+	missing := b.barrier(ctx)
+	if missing != nil && !ring.IsMissing(missing) {
+		return nil, missing
 	}
 	version, err := b.CQL.WaitAgreement(ctx, agreementPatience)
 	if err != nil {
-		return nil, err
+		return nil, errors.Join(missing, err)
 	}
 	if version != b.described.version {
 		return fmt.Errorf("version %s before, %s after", b.described.version, version), nil
 	}
-	return nil, nil
+	return nil, missing
 }
 
 const agreementPatience = time.Minute

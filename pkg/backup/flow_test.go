@@ -2,14 +2,17 @@ package backup_test
 
 import (
 	"context"
+	"fmt"
 	"slices"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/casshook/casshook/pkg/agent/wire"
 	"github.com/casshook/casshook/pkg/backup"
 	"github.com/casshook/casshook/pkg/flow"
+	"github.com/casshook/casshook/pkg/ring"
 	"github.com/casshook/casshook/pkg/ring/ringtest"
 )
 
@@ -119,5 +122,64 @@ func TestAfterBackupFailsAnywhere(t *testing.T) {
 				},
 			})
 		})
+	}
+}
+
+type inventory = ring.Nodes
+
+// otherDirs has a node of the inventory name data directories that are not Cassandra's.
+type otherDirs struct {
+	inventory
+	dirs []string
+}
+
+func (o otherDirs) Nodes(ctx context.Context) ([]ring.Node, error) {
+	nodes, err := o.inventory.Nodes(ctx)
+	if err == nil {
+		nodes[1].DataDirs = o.dirs
+	}
+	return nodes, err
+}
+
+// TestATableWithoutASnapshotIsNoChangeOfTheSchema: the error says which node lacks what,
+// and where it was looked for.
+func TestATableWithoutASnapshotIsNoChangeOfTheSchema(t *testing.T) {
+	t.Parallel()
+	r := plainRing(t)
+	target := r.Target()
+	dir := t.TempDir()
+	target.Nodes = otherDirs{target.Nodes, []string{dir}}
+	var steps ringtest.Steps
+	_, err := backup.Before(t.Context(), target, backup.Options{Wait: time.Minute}, &steps)
+	require.ErrorContains(t, err, "node n2: snapshot casshook-")
+	require.ErrorContains(t, err, "4 of 4 tables lack it: ")
+	require.ErrorContains(t, err, " in "+dir)
+	require.NotContains(t, err.Error(), "schema changed")
+	require.NotContains(t, err.Error(), "n1")
+	require.Equal(t, flow.Failed, flow.CodeOf(err))
+	require.Empty(t, r.Backups())
+}
+
+func TestTheSchemaChangesUnderTheSnapshot(t *testing.T) {
+	t.Parallel()
+	for _, times := range []int{1, 3} {
+		r := plainRing(t)
+		changes := 0
+		r.OnCall(func(c ringtest.Call) ringtest.Fault {
+			if c.Kind == ringtest.Agent && c.Node == "n1" && c.What == wire.OpSnapshot && changes < times {
+				changes++
+				r.Execute(fmt.Sprintf("CREATE TABLE shop.more%d (\n    k int PRIMARY KEY\n) WITH gc_grace_seconds = 864000;", changes))
+			}
+			return ringtest.None
+		})
+		err := before(t.Context(), r, &ringtest.Steps{})
+		require.Equal(t, times, changes)
+		if times == 1 {
+			require.NoError(t, err)
+			require.Len(t, r.Backups(), 1)
+			continue
+		}
+		require.ErrorContains(t, err, "the schema changed during each of 3 snapshots: make the backup when nobody changes it: version ")
+		require.Empty(t, r.Backups())
 	}
 }
