@@ -21,7 +21,7 @@ func (s *steps) Wait(ctx context.Context, d time.Duration) error {
 	return context.Cause(ctx)
 }
 
-func TestUntil(t *testing.T) {
+func TestWait(t *testing.T) {
 	t.Parallel()
 	gone := errors.New("gone")
 	for _, c := range []struct {
@@ -33,14 +33,14 @@ func TestUntil(t *testing.T) {
 		told  []string
 	}{
 		{"at once", [][]string{nil}, nil, 0, "", nil},
-		{"later", [][]string{{"a"}, {"a"}, {"b"}, nil}, nil, 0, "", []string{"waiting until it is over: a", "waiting until it is over: b"}},
-		{"never", [][]string{{"a"}}, nil, flow.Precondition, "waited 3s until it is over: a", []string{"waiting until it is over: a"}},
+		{"later", [][]string{{"a"}, {"a"}, {"b"}, nil}, nil, 0, "", []string{"waiting for the end: a", "waiting for the end: b"}},
+		{"never", [][]string{{"a"}}, nil, flow.Precondition, "waited 3s for the end: a", []string{"waiting for the end: a"}},
 		{"an error", nil, gone, flow.Failed, "gone", nil},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
 			client, looked, told := &Client{Clock: &steps{}}, 0, []string(nil)
-			err := client.Until(t.Context(), Await{Limit: 3 * time.Second, Every: time.Second, What: "it is over", Progress: func(m string) { told = append(told, m) }},
+			err := client.Wait(t.Context(), flow.Waiting{Limit: 3 * time.Second, Every: time.Second, For: "the end", Progress: func(m string) { told = append(told, m) }},
 				func(context.Context) ([]string, error) {
 					if c.err != nil {
 						return nil, c.err
@@ -60,13 +60,13 @@ func TestUntil(t *testing.T) {
 	}
 }
 
-func TestUntilEndsWithTheContext(t *testing.T) {
+func TestWaitEndsWithTheContext(t *testing.T) {
 	t.Parallel()
 	ctx, cancel := context.WithCancelCause(t.Context())
 	cancel(errors.New("stopped"))
 	client := &Client{Clock: &steps{}}
-	err := client.Until(ctx, Await{Limit: time.Hour, Every: time.Second, What: "it is over", Code: flow.HalfWay}, func(context.Context) ([]string, error) { return []string{"a"}, nil })
-	require.EqualError(t, err, "waiting until it is over: stopped: a")
+	err := client.Wait(ctx, flow.Waiting{Limit: time.Hour, Every: time.Second, For: "the end", Code: flow.HalfWay}, func(context.Context) ([]string, error) { return []string{"a"}, nil })
+	require.EqualError(t, err, "waiting for the end: stopped: a")
 }
 
 func TestFew(t *testing.T) {
