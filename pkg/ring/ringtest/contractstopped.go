@@ -34,8 +34,7 @@ func CleanerContract(t *testing.T, open func(t *testing.T) (cleaner ring.Cleaner
 		for _, n := range nodes {
 			tasks = append(tasks, ring.CleanTask{Node: n, DryRun: true})
 		}
-		told := map[string]bool{}
-		outcomes, err := cleaner.Clean(t.Context(), tasks, func(node, _ string) { told[node] = true })
+		outcomes, err := cleaner.Clean(t.Context(), tasks, func(string, string) {})
 		require.NoError(t, err, "that a volume is broken is an outcome")
 		require.Len(t, outcomes, len(tasks))
 		for i, o := range outcomes {

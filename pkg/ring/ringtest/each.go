@@ -108,8 +108,7 @@ func FailEach(t *testing.T, s Scenario) {
 		t.Run(call.name(), func(t *testing.T) {
 			t.Parallel()
 			s.fail(t, Failure{Call: call, Fault: Refuse})
-			s.fail(t, Failure{Call: call, Fault: Refuse, Killed: true})
-			if !call.reads() {
+			if !call.reads() { // between these it does not matter when it is killed
 				s.fail(t, Failure{Call: call, Fault: Lose})
 				s.fail(t, Failure{Call: call, Fault: Lose, Killed: true})
 			}
