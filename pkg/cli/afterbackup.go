@@ -11,16 +11,17 @@ import (
 
 	"github.com/casshook/casshook/pkg/backup"
 	"github.com/casshook/casshook/pkg/flow"
+	"github.com/casshook/casshook/pkg/report"
 )
 
 func (a *app) afterBackup() *cobra.Command {
 	opts := backup.AfterOptions{Operation: "after-backup"}
 	cmd := &cobra.Command{
-		Use: opts.Operation, Short: "Remove what before-backup left, once the volume snapshots are cut", Args: cobra.NoArgs,
+		Use: opts.Operation, Short: "Remove the backup from the volumes once the volume snapshots are taken", Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return a.runAfter(cmd, opts) },
 	}
 	cmd.Flags().DurationVar(&opts.SnapshotTimeout, "volume-snapshot-timeout", 15*time.Minute,
-		"how long VolumeSnapshots are waited for that are not cut yet (Kubernetes)")
+		"how long to wait for VolumeSnapshots to be taken (Kubernetes)")
 	return cmd
 }
 
@@ -40,5 +41,5 @@ func writeRemoved(w io.Writer, removed *backup.Removed) {
 		fmt.Fprintln(w, "nothing to remove")
 		return
 	}
-	fmt.Fprintf(w, "removed %s: %d snapshot directories\n", strings.Join(removed.Backups, ", "), removed.Snapshots)
+	fmt.Fprintf(w, "removed %s: %s\n", strings.Join(removed.Backups, ", "), report.Count(removed.Snapshots, "snapshot"))
 }

@@ -19,12 +19,12 @@ func (a *app) afterRestore() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:     "after-restore",
 		Aliases: []string{"restore"},
-		Short:   "Bring the ring back to the backup on its restored volumes",
-		Long: "after-restore compares the running ring with the backup on its volumes, verifies\n" +
-			"every file, then truncates and loads what is the same and recreates what\n" +
-			"differs. In Kubernetes, where the ring is stopped, it puts the backup in place on all\n" +
-			"volumes by a Job for each, starts the nodes, and verifies the result.\n" +
-			"Kill it and run it again: it goes on where it stopped.",
+		Short:   "Restore the ring from the backup on its restored volumes",
+		Long: "after-restore compares the running ring with the backup on its volumes and verifies\n" +
+			"every file. Tables whose schema is unchanged are truncated and reloaded; tables\n" +
+			"whose schema changed are dropped and recreated first. In Kubernetes it restores a\n" +
+			"stopped ring offline: one Job per volume, then it starts the nodes and verifies\n" +
+			"the result. If it is interrupted, run it again to resume.",
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if dryRun {
@@ -36,7 +36,7 @@ func (a *app) afterRestore() *cobra.Command {
 	restoreFlags(cmd.Flags(), &opts)
 	a.offlineFlags(cmd.Flags(), &opts)
 	a.startFlag(cmd.Flags())
-	cmd.Flags().StringVar(&page, "report", "", "write a report in one HTML file")
+	cmd.Flags().StringVar(&page, "report", "", "write a report to this HTML file")
 	cmd.Flags().BoolVar(&dryRun, "dry-run", false, "print the plan and change nothing")
 	return cmd
 }
@@ -63,7 +63,7 @@ func (a *app) runRestore(cmd *cobra.Command, opts restore.Options, page string) 
 			return end(restore.Online(ctx, s.Target, opts, observer))
 		}})
 	if noDatacenter(err) {
-		err = fmt.Errorf("%w; where volumes came back before the datacenter, casshook clean puts the backup in place on them", err)
+		err = fmt.Errorf("%w; if the volumes were restored before the datacenter, run casshook clean", err)
 	}
 	return joinLate(err, a.outputs(restoreOutputs(results)))
 }

@@ -18,19 +18,19 @@ func (a *app) beforeBackup() *cobra.Command {
 	opts := backup.Options{CreatedBy: "casshook " + Release}
 	cmd := &cobra.Command{
 		Use:   "before-backup",
-		Short: "Freeze the whole ring under one tag and describe it on every volume",
-		Long: "before-backup snapshots all nodes at once, writes the schema, the grants and a\n" +
-			"description of every SSTable on every volume, and keeps them there until\n" +
-			"after-backup. Whatever copies the volumes in between is a restore point.",
+		Short: "Snapshot all nodes at the same moment and describe the backup on every volume",
+		Long: "before-backup snapshots all nodes at the same moment. It writes the schema, the\n" +
+			"grants and a description of every SSTable to every volume. Until after-backup\n" +
+			"removes them, any copy of the volumes is a restore point.",
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return a.runBefore(cmd, opts)
 		},
 	}
 	f := cmd.Flags()
-	f.Float64Var(&opts.MinFree, "min-free", 0.05, "fraction of every volume that must be free")
-	f.DurationVar(&opts.Wait, "snapshot-timeout", 10*time.Minute, "how long a snapshot is waited for that gives no answer")
-	f.DurationVar(&opts.ParkedFor, "keep-earlier", 0, "do not replace a backup younger than this, whose volume snapshots may be under way")
+	f.Float64Var(&opts.MinFree, "min-free", 0.05, "minimum free fraction of every volume")
+	f.DurationVar(&opts.Wait, "snapshot-timeout", 10*time.Minute, "how long to wait for a snapshot whose call timed out")
+	f.DurationVar(&opts.ParkedFor, "keep-earlier", 0, "keep an earlier backup for this long, since its volume snapshots may still be running")
 	return cmd
 }
 
@@ -91,6 +91,6 @@ func writeBackup(w io.Writer, r *backup.Result) {
 		t.Add(n.Name, n.HostID, n.SSTables, report.Bytes(n.Bytes), n.Via)
 	}
 	t.Write(w)
-	fmt.Fprintf(w, "backup %s: %d tables, skew %.2f ms between the nodes' starts, %.2f ms from the first start to the last end\n",
-		r.BackupID, r.Tables, r.Skew.StartMS, r.Skew.TotalMS)
+	fmt.Fprintf(w, "backup %s: %s; skew %.2f ms between node starts, %.2f ms from first start to last end\n",
+		r.BackupID, report.Count(r.Tables, "table"), r.Skew.StartMS, r.Skew.TotalMS)
 }

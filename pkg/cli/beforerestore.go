@@ -10,6 +10,7 @@ import (
 
 	"github.com/casshook/casshook/pkg/flow"
 	"github.com/casshook/casshook/pkg/kube"
+	"github.com/casshook/casshook/pkg/report"
 	"github.com/casshook/casshook/pkg/restore"
 )
 
@@ -21,10 +22,10 @@ func (a *app) beforeRestore() *cobra.Command {
 	timeout := 10 * time.Minute
 	cmd := &cobra.Command{
 		Use:   "before-restore",
-		Short: "Make room for a restore: stop the datacenters of a namespace, or delete them",
-		Long: "before-restore prepares a restore over datacenters that are there. It stops all nodes;\n" +
-			"to delete a datacenter it then takes a VolumeSnapshot of each of its volumes first,\n" +
-			"and names them: they are the undo. Where there is no datacenter nothing is done.",
+		Short: "Prepare a restore: stop or delete the datacenters of a namespace",
+		Long: "before-restore prepares a restore over existing datacenters. It stops all nodes.\n" +
+			"Before it deletes a datacenter it takes a VolumeSnapshot of each volume and prints\n" +
+			"its name: these snapshots are the way back. Without a datacenter it does nothing.",
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			var ways []restore.Way
@@ -34,28 +35,28 @@ func (a *app) beforeRestore() *cobra.Command {
 				}
 			}
 			if len(ways) != 1 {
-				return flow.Failf(flow.Usage, "say one of --stop, --delete and --delete-keep-volumes")
+				return flow.Failf(flow.Usage, "pass one of --stop, --delete and --delete-keep-volumes")
 			}
 			return a.runBeforeRestore(cmd, ways[0], yes, timeout)
 		},
 	}
 	f := cmd.Flags()
 	f.BoolVar(&stop, "stop", false, "stop the datacenters")
-	f.BoolVar(&remove, "delete", false, "delete the datacenters with their volumes, of which VolumeSnapshots are taken first")
-	f.BoolVar(&keep, "delete-keep-volumes", false, "delete the datacenters and keep their volumes, of which VolumeSnapshots are taken first")
-	f.BoolVar(&yes, "yes", false, "do it: the ring will not answer until it is restored")
-	f.DurationVar(&timeout, "volume-snapshot-timeout", timeout, "how long the VolumeSnapshots may take")
+	f.BoolVar(&remove, "delete", false, "snapshot the volumes, then delete the datacenters and their volumes")
+	f.BoolVar(&keep, "delete-keep-volumes", false, "snapshot the volumes, then delete the datacenters and keep their volumes")
+	f.BoolVar(&yes, "yes", false, "confirm; the ring is down until it is restored")
+	f.DurationVar(&timeout, "volume-snapshot-timeout", timeout, "how long to wait for the VolumeSnapshots")
 	a.stopFlag(f)
-	f.StringVar(&a.place.snapshotClass, "volume-snapshot-class", "", "class of the VolumeSnapshots; the default of the volumes' driver when left out")
+	f.StringVar(&a.place.snapshotClass, "volume-snapshot-class", "", "class of the VolumeSnapshots (default: that of the volumes' driver)")
 	return cmd
 }
 
 func (a *app) runBeforeRestore(cmd *cobra.Command, way restore.Way, yes bool, timeout time.Duration) error {
 	if a.place.inventory != "" {
-		return flow.Failf(flow.Usage, "before-restore is for Kubernetes; on hosts stop Cassandra on every node")
+		return flow.Failf(flow.Usage, "before-restore is for Kubernetes only; on hosts, stop Cassandra on every node")
 	}
 	if !yes {
-		return flow.Failf(flow.Usage, "the ring will not answer until it is restored: say --yes to go on")
+		return flow.Failf(flow.Usage, "the ring will be down until it is restored: pass --yes to confirm")
 	}
 	var rooms []*restore.Room
 	err := a.each(cmd, work{operation: "before-restore", any: true, stop: true, do: func(ctx context.Context, s *subject, observer flow.Observer) (string, error) {
@@ -67,7 +68,7 @@ func (a *app) runBeforeRestore(cmd *cobra.Command, way restore.Way, yes bool, ti
 		return "", a.printChange(nil, room, func(w io.Writer) { writeRoom(w, s.name, room) })
 	}})
 	if noDatacenter(err) {
-		fmt.Fprintf(a.stderr, "no CassandraDatacenter in namespace %s: there is nothing to make room of\n", a.place.namespace)
+		fmt.Fprintf(a.stderr, "no CassandraDatacenter in namespace %s: nothing to do\n", a.place.namespace)
 		err = nil
 	}
 	if len(rooms) > 0 {
@@ -84,9 +85,9 @@ func writeRoom(w io.Writer, ring string, room *restore.Room) {
 	case restore.WayStop:
 		fmt.Fprintf(w, "ring %q is stopped\n", ring)
 	case restore.WayDelete:
-		fmt.Fprintf(w, "ring %q and its volumes are deleted; the volumes can be made anew from the VolumeSnapshots\n", ring)
+		fmt.Fprintf(w, "ring %q and its volumes are deleted; recreate the volumes from the VolumeSnapshots if needed\n", ring)
 	case restore.WayDeleteKeepVolumes:
-		fmt.Fprintf(w, "ring %q is deleted, its volumes are kept\n", ring)
+		fmt.Fprintf(w, "ring %q is deleted; its volumes are kept\n", ring)
 	}
 }
 
@@ -95,6 +96,6 @@ func roomOutputs(rooms []*restore.Room) []output {
 		return nil
 	}
 	return []output{column("verdict", rooms, func(r *restore.Room) string {
-		return fmt.Sprintf("%s, %d volume snapshots as an undo", r.Way, len(r.Undo))
+		return fmt.Sprintf("%s, %s to undo it", r.Way, report.Count(len(r.Undo), "volume snapshot"))
 	})}
 }

@@ -20,19 +20,19 @@ func (a *app) clean() *cobra.Command {
 	dryRun := false
 	cmd := &cobra.Command{
 		Use:   "clean [PVC...]",
-		Short: "Put the backup in place on volumes whose Cassandra is stopped, by a Job for each",
-		Long: "clean puts the snapshot of a backup in place on the volumes of a datacenter that is\n" +
-			"stopped or does not exist yet, by a Job for each volume that it follows and removes.\n" +
-			"Without names it takes all volumes of all rings of the namespace; all volumes of a\n" +
-			"ring must be cleaned before any of its nodes starts. after-restore does this by\n" +
-			"itself where the datacenter is stopped, starts it, and verifies the result.",
+		Short: "Restore stopped nodes offline: one Job per volume",
+		Long: "clean restores the volumes of a datacenter that is stopped or does not exist yet. It\n" +
+			"runs one Job per volume and removes it afterwards. Without names it cleans all\n" +
+			"volumes of all rings in the namespace. Clean all volumes of a ring before any of its\n" +
+			"nodes starts. For a stopped datacenter, after-restore does all of this, then starts\n" +
+			"the datacenter and verifies the result.",
 		Args: cobra.ArbitraryArgs,
 		RunE: func(cmd *cobra.Command, claims []string) error { return a.runClean(cmd, claims, opts, dryRun) },
 	}
 	f := cmd.Flags()
-	f.StringVar(&opts.Backup, "backup", "", "id of the backup; the newest that is complete on every volume when left out")
-	f.BoolVar(&opts.InPlace, "in-place", false, "allow the volumes that the backup was made on: what was written since is lost")
-	f.BoolVar(&opts.Full, "full", false, "read and verify every byte of data before anything is touched")
+	f.StringVar(&opts.Backup, "backup", "", "id of the backup (default: the newest that is complete on every volume)")
+	f.BoolVar(&opts.InPlace, "in-place", false, "roll back the original volumes, not restored ones; all writes since the backup are lost")
+	f.BoolVar(&opts.Full, "full", false, "read and verify every byte of data before changing anything")
 	f.BoolVar(&dryRun, "dry-run", false, "check and verify everything, change nothing")
 	a.offlineFlags(f, &opts)
 	return cmd
@@ -40,7 +40,7 @@ func (a *app) clean() *cobra.Command {
 
 func (a *app) runClean(cmd *cobra.Command, claims []string, opts restore.Options, dryRun bool) error {
 	if a.place.inventory != "" {
-		return flow.Failf(flow.Usage, "clean makes Jobs in Kubernetes; on a host run casshook-agent clean at each node (docs/cleaner.md)")
+		return flow.Failf(flow.Usage, "clean is for Kubernetes only; on hosts, run casshook-agent clean on each node (docs/cleaner.md)")
 	}
 	if len(claims) > 0 {
 		return a.cleanLoose(cmd.Context(), claims, opts, dryRun)
@@ -104,21 +104,21 @@ func writeCleaned(w io.Writer, c *restore.Cleaned) {
 		writeOdd(w, c.Volumes[i], r)
 	}
 	if len(c.Others) > 0 {
-		fmt.Fprintf(w, "warning: the backup is also of %s: clean their volumes, too, before any node starts\n", strings.Join(c.Others, ", "))
+		fmt.Fprintf(w, "warning: the backup also includes %s: clean their volumes before any node starts\n", strings.Join(c.Others, ", "))
 	}
 	if c.DryRun {
-		fmt.Fprintf(w, "backup %s is whole on %d volumes; nothing was changed\n", c.BackupID, len(c.Results))
+		fmt.Fprintf(w, "backup %s is complete on %s; nothing was changed\n", c.BackupID, report.Count(len(c.Results), "volume"))
 		return
 	}
-	fmt.Fprintf(w, "backup %s is in place on %d volumes: start the datacenter, and run after-restore, which verifies it\n", c.BackupID, len(c.Results))
+	fmt.Fprintf(w, "backup %s is in place on %s: start the datacenter, then run after-restore to verify it\n", c.BackupID, report.Count(len(c.Results), "volume"))
 }
 
 // writeOdd names what was found on a volume that the backup does not know.
 func writeOdd(w io.Writer, volume string, r *wire.CleanResult) {
 	for _, e := range r.TablesEmptied {
-		fmt.Fprintf(w, "%s: not in the backup, emptied: %s (%d files)\n", volume, e.Path, e.Files)
+		fmt.Fprintf(w, "%s: not in the backup, emptied: %s (%s)\n", volume, e.Path, report.Count(e.Files, "file"))
 	}
 	for _, path := range r.Foreign {
-		fmt.Fprintf(w, "%s: foreign, kept: %s\n", volume, path)
+		fmt.Fprintf(w, "%s: unknown, kept: %s\n", volume, path)
 	}
 }

@@ -16,14 +16,14 @@ func TestOfflineUsage(t *testing.T) {
 		args   []string
 		reason string
 	}{
-		"clean on hosts":          {[]string{"clean", "--inventory=ring.yaml"}, "run casshook-agent clean at each node"},
+		"clean on hosts":          {[]string{"clean", "--inventory=ring.yaml"}, "run casshook-agent clean on each node"},
 		"clean nowhere":           {[]string{"clean"}, "use --namespace"},
-		"peers":                   {[]string{"clean", "-n", "db", "--peers=lose"}, `"lose": auto, keep or forget`},
+		"peers":                   {[]string{"clean", "-n", "db", "--peers=lose"}, `"lose" is not auto, keep or forget`},
 		"peers of a restore":      {[]string{"after-restore", "-n", "db", "--peers=lose"}, "auto, keep or forget"},
-		"before-restore on hosts": {[]string{"before-restore", "--stop", "--yes", "--inventory=ring.yaml"}, "on hosts stop Cassandra"},
-		"no way":                  {[]string{"before-restore", "-n", "db", "--yes"}, "say one of --stop"},
-		"two ways":                {[]string{"before-restore", "-n", "db", "--yes", "--stop", "--delete"}, "say one of --stop"},
-		"not meant":               {[]string{"before-restore", "-n", "db", "--delete"}, "say --yes to go on"},
+		"before-restore on hosts": {[]string{"before-restore", "--stop", "--yes", "--inventory=ring.yaml"}, "on hosts, stop Cassandra"},
+		"no way":                  {[]string{"before-restore", "-n", "db", "--yes"}, "pass one of --stop"},
+		"two ways":                {[]string{"before-restore", "-n", "db", "--yes", "--stop", "--delete"}, "pass one of --stop"},
+		"not meant":               {[]string{"before-restore", "-n", "db", "--delete"}, "pass --yes to confirm"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			code, stdout, reason := run(t, tt.args...)
@@ -41,8 +41,8 @@ func TestWriteCleaned(t *testing.T) {
 	var out bytes.Buffer
 	writeCleaned(&out, c)
 	for _, text := range []string{
-		"data-1: not in the backup, emptied: /v/data/ks/late-1 (2 files)", "data-1: foreign, kept: /v/data/notes.txt", "forgotten",
-		"warning: the backup is also of n2", "backup b is in place on 1 volumes",
+		"data-1: not in the backup, emptied: /v/data/ks/late-1 (2 files)", "data-1: unknown, kept: /v/data/notes.txt", "forgotten",
+		"warning: the backup also includes n2", "backup b is in place on 1 volume:",
 	} {
 		require.Contains(t, out.String(), text)
 	}

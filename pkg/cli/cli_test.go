@@ -79,7 +79,7 @@ func TestWrongUsage(t *testing.T) {
 		{"flag without its value", []string{"list", "--inventory"}, "casshook: flag needs an argument: --inventory"},
 		{"bad value", []string{"plan", "--workers", "many"}, `casshook: invalid argument "many" for "--workers" flag`},
 		{"argument", []string{"list", "ring"}, `casshook: unknown command "ring" for "casshook list"`},
-		{"unknown format", []string{"list", "-o", "xml"}, `casshook: output format "xml" is none of table, json, yaml`},
+		{"unknown format", []string{"list", "-o", "xml"}, `casshook: unknown output format "xml": use table, json, yaml or kanister`},
 		{"several problems on one line", []string{"list", "--inventory", broken}, "must be casshook.io/v1 and Inventory; no nodes"},
 	}
 	for _, name := range needTarget() {
@@ -87,7 +87,7 @@ func TestWrongUsage(t *testing.T) {
 			name   string
 			args   []string
 			reason string
-		}{name + " without inventory", []string{name}, "casshook: no ring given: use --namespace NAMESPACE for Kubernetes, or --inventory FILE for hosts"}, struct {
+		}{name + " without inventory", []string{name}, "casshook: no ring selected: use --namespace NAMESPACE for Kubernetes, or --inventory FILE for hosts"}, struct {
 			name   string
 			args   []string
 			reason string
@@ -220,7 +220,7 @@ func TestStatus(t *testing.T) {
 	for _, want := range []string{
 		"v1                              1.0 GiB of 2.0 GiB free", "parked by h-1 since 2026-11-21T10:15:30Z", "4f2a  complete\n",
 		"not complete, of another volume, torn", "begun, of another volume (backup b2)", "stopped at: loading, of another volume (backup b2)", "loaded, not verified, of", "done, of another volume",
-		"put in place by the cleaner at 2026-11-21T10:15:30Z (backup b2)", "half cleaned: start no node, clean again (backup b2)",
+		"put in place by the cleaner at 2026-11-21T10:15:30Z (backup b2)", "partly cleaned: do not start the node, run clean again (backup b2)",
 	} {
 		require.Contains(t, out.String(), want)
 	}
@@ -370,7 +370,7 @@ func TestWriteReport(t *testing.T) {
 	var out strings.Builder
 	writeReport(&out, r)
 	require.Equal(t, "   TABLE  VERDICT  SSTABLES  TAKEN\n✓  ks.t   keep     1/2       1/2\n✗  ks.u   create   1/2       1/0\n"+
-		"warning: look\nwarning: the backup is 1h0m0s old, older than the smallest gc_grace_seconds (60): run a full repair\ndifference: ks.u\n"+
+		"warning: look\nwarning: the backup is 1h0m0s old, more than the smallest gc_grace_seconds (60): run a full repair\ndifference: ks.u\n"+
 		"backup b restored, with differences: 2 tables on 2 nodes, 5 calls to agents, 7 statements\n", out.String())
 }
 
@@ -383,7 +383,7 @@ func TestWritePlan(t *testing.T) {
 	}
 	var out strings.Builder
 	writePlan(&out, p)
-	require.Equal(t, "backup b of 1970-01-01T00:00:00Z\nan earlier run loaded all data: it will be verified, and not loaded again\n"+
+	require.Equal(t, "backup b of 1970-01-01T00:00:00Z\nan earlier run loaded all data: it will be verified, not loaded again\n"+
 		"VERDICT   KIND   NAME    SSTABLES  REASON\nrecreate  table  ks.\"T\"  3/0       columns differ\nkeep      index  ks.\"T\"\n"+
-		"warning: look\nSSTABLES are those of nodes n1/n2\n", out.String())
+		"warning: look\nSSTABLES are listed for nodes n1/n2\n", out.String())
 }

@@ -16,11 +16,11 @@ func (a *app) doctor() *cobra.Command {
 	var asked doctor.Asked
 	cmd := &cobra.Command{
 		Use:   "doctor",
-		Short: "Say what will go wrong with backups and restores by Kasten, and how to mend it",
-		Long: "doctor reads what is in Kubernetes about the CassandraDatacenters of a namespace,\n" +
-			"and changes nothing. Exit 0 when nothing would fail, 3 when something will;\n" +
-			"warnings, and what could not be looked at, do not change the code. docs/doctor.md\n" +
-			"tells about each check, and what permissions doctor needs beside those of hooks.",
+		Short: "Check the cluster for problems with Kasten backups and restores, and suggest fixes",
+		Long: "doctor inspects the CassandraDatacenters of a namespace and Kasten's configuration.\n" +
+			"It changes nothing. It exits with 3 if backups or restores would fail, else with 0;\n" +
+			"warnings and checks that could not run do not change the exit code. docs/doctor.md\n" +
+			"describes each check and the permissions that doctor needs.",
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if !cmd.Flags().Changed("hook-timeout") {
@@ -32,21 +32,21 @@ func (a *app) doctor() *cobra.Command {
 	f := cmd.Flags()
 	f.StringVar(&asked.KastenNamespace, "kasten-namespace", "kasten-io", "namespace of Kasten")
 	f.StringVar(&asked.ServiceAccount, "service-account", "casshook", "service account of the hook pods")
-	f.StringVar(&asked.Image, "image", "", "image of casshook; that of the Blueprints in use when left out")
-	f.DurationVar(&asked.HookTimeout, "hook-timeout", 20*time.Minute, "how long Kasten lets a hook run; what Kasten's configuration says when left out, if it can be read")
+	f.StringVar(&asked.Image, "image", "", "casshook image (default: that of the Blueprints in use)")
+	f.DurationVar(&asked.HookTimeout, "hook-timeout", 20*time.Minute, "time limit for hooks in Kasten (default: from Kasten's configuration, if readable)")
 	return cmd
 }
 
 func (a *app) examine(cmd *cobra.Command, asked doctor.Asked) error {
 	switch {
 	case a.place.inventory != "":
-		return flow.Failf(flow.Usage, "doctor is for Kubernetes: give --namespace, not --inventory")
+		return flow.Failf(flow.Usage, "doctor is for Kubernetes only: use --namespace, not --inventory")
 	case a.place.namespace == "":
-		return flow.Failf(flow.Usage, "no namespace given: use --namespace NAMESPACE")
+		return flow.Failf(flow.Usage, "no namespace selected: use --namespace NAMESPACE")
 	case asked.KastenNamespace == "" || asked.ServiceAccount == "":
-		return flow.Failf(flow.Usage, "--kasten-namespace and --service-account need a name")
+		return flow.Failf(flow.Usage, "--kasten-namespace and --service-account must not be empty")
 	case cmd.Flags().Changed("hook-timeout") && asked.HookTimeout <= 0:
-		return flow.Failf(flow.Usage, "--hook-timeout must be more than nothing")
+		return flow.Failf(flow.Usage, "--hook-timeout must be greater than 0")
 	}
 	p := a.place
 	client, err := kube.Connect(kube.Options{
@@ -63,7 +63,7 @@ func (a *app) examine(cmd *cobra.Command, asked doctor.Asked) error {
 	}
 	diagnosis := doctor.Examine(facts)
 	if failing := diagnosis.Failing(); len(failing) > 0 {
-		err = flow.Failf(flow.Precondition, "backups or restores of namespace %s would fail: mend %s", asked.Namespace, strings.Join(failing, ", "))
+		err = flow.Failf(flow.Precondition, "backups or restores of namespace %s would fail: fix %s", asked.Namespace, strings.Join(failing, ", "))
 	}
 	return a.printWith(err, diagnosis, diagnosis.Write)
 }

@@ -38,7 +38,7 @@ func TestDoctor(t *testing.T) {
 	config := answering(t, http.StatusNotFound, "NotFound")
 	code, stdout, reason := run(t, "doctor", "--namespace=db", "--kubeconfig="+config)
 	require.Equal(t, 3, code)
-	require.Equal(t, "casshook: backups or restores of namespace db would fail: mend datacenter", reason)
+	require.Equal(t, "casshook: backups or restores of namespace db would fail: fix datacenter", reason)
 	require.Contains(t, stdout, "→ install cass-operator")
 
 	for format, decode := range map[string]func([]byte, any) error{
@@ -86,10 +86,10 @@ func TestDoctorDocs(t *testing.T) {
 func TestDoctorUsage(t *testing.T) {
 	t.Parallel()
 	for want, args := range map[string][]string{
-		"no namespace given":          {},
+		"no namespace selected":          {},
 		"doctor is for Kubernetes":    {"--inventory=x"},
 		"--kasten-namespace and":      {"--namespace=db", "--service-account="},
-		"--hook-timeout must be more": {"--namespace=db", "--hook-timeout=0s"},
+		"--hook-timeout must be greater": {"--namespace=db", "--hook-timeout=0s"},
 		"kubeconfig":                  {"--namespace=db", "--kubeconfig=/nowhere/at/all"},
 		"unknown command \"x\"":       {"x"},
 	} {

@@ -27,15 +27,15 @@ func (a *app) generate() *cobra.Command {
 	kinds := generate.Kinds()
 	cmd := &cobra.Command{
 		Use:   "generate " + strings.Join(kinds, "|"),
-		Short: "Write the YAML files and scripts that protect datacenters with Kasten",
+		Short: "Generate the YAML files and scripts to protect datacenters with Kasten",
 		Long: "generate writes Blueprints, bindings, policies, restores, roles, cleaner Jobs and\n" +
-			"scripts. It needs no cluster. With --out it writes a tree of files with a\n" +
-			"kustomization in each directory, without it one stream for kubectl apply -f -\n" +
-			"(run, restore and clone: kubectl create -f -). --check compares instead, for files\n" +
-			"that are kept.\n\n" +
-			"A config file (apiVersion " + generate.APIVersion + ", kind " + generate.Kind + ") can set what has no\n" +
-			"flag here: retention, restore, clone, hooks, podOverride and cleaner. Flags win\n" +
-			"over it.",
+			"scripts. It does not need a cluster. With --out it writes a tree of files with a\n" +
+			"kustomization in each directory. Without --out it writes one stream for\n" +
+			"kubectl apply -f - (run, restore and clone: kubectl create -f -). --check compares\n" +
+			"existing files and writes nothing.\n\n" +
+			"A config file (apiVersion " + generate.APIVersion + ", kind " + generate.Kind + ") also sets options\n" +
+			"without a flag: retention, restore, clone, hooks, podOverride and cleaner. Flags\n" +
+			"override it.",
 		ValidArgs: kinds,
 		Args:      cobra.MatchAll(cobra.ExactArgs(1), cobra.OnlyValidArgs),
 		RunE:      func(cmd *cobra.Command, args []string) error { return a.runGenerate(cmd, g, args[0]) },
@@ -46,29 +46,29 @@ func (a *app) generate() *cobra.Command {
 
 func (g *generateFlags) flags(f *pflag.FlagSet) {
 	o := &g.given
-	f.StringVar(&g.out, "out", "", "directory to write files below, instead of one stream; overwrites what it wrote before, and nothing else")
-	f.StringVar(&g.check, "check", "", "directory to compare with: exit 1 and a diff when a file there differs")
+	f.StringVar(&g.out, "out", "", "write files below this directory instead of one stream; only files generated earlier are overwritten")
+	f.StringVar(&g.check, "check", "", "compare with the files in this directory; print a diff and exit 1 if any differs")
 	f.StringVar(&g.config, "config", "", "config file")
 	f.StringSliceVarP(&o.Namespaces, "namespace", "n", o.Namespaces, "namespaces to protect")
-	f.StringVar(&o.Datacenter, "datacenter", o.Datacenter, "only the CassandraDatacenter of this name in each namespace")
-	f.StringVar((*string)(&o.Strategy), "strategy", string(o.Strategy), "policy-hooks, or resource-bound; the files of both when left out")
-	f.StringVar(&o.Image, "image", o.Image, "image of casshook, with a tag or a digest")
+	f.StringVar(&o.Datacenter, "datacenter", o.Datacenter, "name of the only CassandraDatacenter to protect in each namespace (default: all)")
+	f.StringVar((*string)(&o.Strategy), "strategy", string(o.Strategy), "policy-hooks or resource-bound (default: the files of both)")
+	f.StringVar(&o.Image, "image", o.Image, "casshook image, with a tag or a digest")
 	f.StringSliceVar(&o.ImagePullSecrets, "image-pull-secret", o.ImagePullSecrets, "secrets in Kasten's namespace to pull the image with")
 	f.StringVar(&o.KastenNamespace, "kasten-namespace", o.KastenNamespace, "namespace of Kasten")
 	f.StringVar(&o.ServiceAccount, "service-account", o.ServiceAccount, "service account of the hook pods, and name of its roles")
-	f.StringVar(&o.Prefix, "prefix", o.Prefix, "begins the names of the objects in Kasten's namespace")
+	f.StringVar(&o.Prefix, "prefix", o.Prefix, "name prefix of the objects in Kasten's namespace")
 	f.StringVar(&o.Profile, "profile", o.Profile, "location profile in Kasten's namespace")
 	f.StringVar(&o.Frequency, "frequency", o.Frequency, "how often the policy runs: @onDemand, @hourly, @daily, @weekly, @monthly, @yearly")
-	f.StringSliceVar(&o.Cleaner.Claims, "claim", o.Cleaner.Claims, "claims of the data volumes that cleaner Jobs are for, those of all nodes; an example's when left out")
-	f.StringVar(&o.RestorePoint, "restore-point", o.RestorePoint, "what a RestoreAction restores; a placeholder when left out")
+	f.StringSliceVar(&o.Cleaner.Claims, "claim", o.Cleaner.Claims, "claims of the data volumes of all nodes, for cleaner Jobs (default: those of an example)")
+	f.StringVar(&o.RestorePoint, "restore-point", o.RestorePoint, "restore point for RestoreActions (default: a placeholder)")
 }
 
 func (a *app) runGenerate(cmd *cobra.Command, g *generateFlags, kind string) error {
 	if cmd.Flags().Changed("ready-timeout") {
-		return flow.Failf(flow.Usage, "--ready-timeout and its variable are for hooks that run: set hooks.<hook>.flags.ready-timeout in a --config file")
+		return flow.Failf(flow.Usage, "generate does not use --ready-timeout or its variable: to set it for a hook, use hooks.<hook>.flags.ready-timeout in a --config file")
 	}
 	if g.out != "" && g.check != "" {
-		return flow.Failf(flow.Usage, "--out writes and --check compares: give one of them")
+		return flow.Failf(flow.Usage, "--out writes and --check compares: use one or the other")
 	}
 	o, err := g.options(cmd.Flags())
 	if err != nil {
@@ -172,10 +172,10 @@ func checkArguments(o generate.Options) error {
 // remind says on stderr what the files still lack.
 func (a *app) remind(o generate.Options, kind string) {
 	if o.Image == generate.PlaceholderImage && slices.Contains([]string{generate.KindAll, generate.KindBlueprint, generate.KindOverride, generate.KindCleaner, generate.KindScripts}, kind) {
-		fmt.Fprintf(a.stderr, "the image is a placeholder, %s: give --image\n", o.Image)
+		fmt.Fprintf(a.stderr, "the image is a placeholder (%s): set --image\n", o.Image)
 	}
 	if kind == generate.KindCleaner && slices.Equal(o.Cleaner.Claims, generate.Default().Cleaner.Claims) {
-		fmt.Fprintln(a.stderr, "the claims are those of an example: give --claim for each data volume")
+		fmt.Fprintln(a.stderr, "the claims are those of an example: set --claim for each data volume")
 	}
 }
 
@@ -190,7 +190,7 @@ func (a *app) checkFiles(dir string, files []generate.File, kind string) error {
 	if _, err := fmt.Fprint(a.stdout, diff); err != nil {
 		return err
 	}
-	return fmt.Errorf("files below %s are not what casshook generate %s makes", dir, kind)
+	return fmt.Errorf("files below %s differ from the output of casshook generate %s", dir, kind)
 }
 
 func (a *app) writeFiles(dir string, files []generate.File) error {

@@ -18,7 +18,7 @@ func (a *app) planCommand() *cobra.Command {
 	var opts restore.Options
 	cmd := &cobra.Command{
 		Use:   "plan",
-		Short: "Show what after-restore would do, table by table, and change nothing",
+		Short: "Show what after-restore would do to each table; change nothing",
 		Args:  cobra.NoArgs,
 		RunE:  func(cmd *cobra.Command, _ []string) error { return a.runPlan(cmd, opts) },
 	}
@@ -47,10 +47,10 @@ func (a *app) runPlan(cmd *cobra.Command, opts restore.Options) error {
 func writePlan(w io.Writer, p *restore.Plan) {
 	fmt.Fprintf(w, "backup %s of %s\n", p.BackupID, p.Created.Format(time.RFC3339))
 	if p.Cleaned {
-		fmt.Fprintln(w, "the cleaner put all data in place while the ring was stopped: it will be verified, and not loaded")
+		fmt.Fprintln(w, "the data was restored offline: it will be verified, not loaded")
 	}
 	if p.Resumes {
-		fmt.Fprintln(w, "an earlier run loaded all data: it will be verified, and not loaded again")
+		fmt.Fprintln(w, "an earlier run loaded all data: it will be verified, not loaded again")
 	}
 	loads := map[string]restore.TablePlan{}
 	for _, t := range p.Tables {
@@ -66,7 +66,7 @@ func writePlan(w io.Writer, p *restore.Plan) {
 	}
 	t.Write(w)
 	writeWarnings(w, p.Warnings)
-	fmt.Fprintf(w, "SSTABLES are those of nodes %s\n", strings.Join(p.Nodes, "/"))
+	fmt.Fprintf(w, "SSTABLES are listed for nodes %s\n", strings.Join(p.Nodes, "/"))
 }
 
 func writeWarnings(w io.Writer, warnings []string) {

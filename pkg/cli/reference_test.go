@@ -30,7 +30,7 @@ func TestReferenceIsWhole(t *testing.T) {
 	text := Reference()
 	require.Contains(t, text, flow.Codes)
 	require.Equal(t, 1, strings.Count(text, flow.Codes))
-	require.Contains(t, text, "| `-o, --output string` | `table` | `CASSHOOK_OUTPUT` | format of results: table, json, yaml, or kanister for the outputs of a Kanister phase; one document per ring |\n")
+	require.Contains(t, text, "| `-o, --output string` | `table` | `CASSHOOK_OUTPUT` | output format: table, json, yaml, or kanister (adds the outputs of a Kanister phase); one document per ring |\n")
 	for _, cmd := range everyCommand(testApp().root()) {
 		if !cmd.HasParent() || cmd.Name() == "help" || cmd.Parent().Name() == "completion" {
 			continue

@@ -23,14 +23,15 @@ func verdictOf(r *restore.Report) string {
 	if len(r.Differences) > 0 {
 		verdict = "restored, with differences"
 	}
-	return fmt.Sprintf("backup %s %s: %d tables on %d nodes, %d calls to agents, %d statements", r.BackupID, verdict, len(r.Tables), len(r.Nodes), r.Calls, r.Statements)
+	return fmt.Sprintf("backup %s %s: %s on %s, %s to agents, %s", r.BackupID, verdict, report.Count(len(r.Tables), "table"), report.Count(len(r.Nodes), "node"),
+		report.Count(r.Calls, "call"), report.Count(int(r.Statements), "statement"))
 }
 
 // warningsOf are the warnings of a restore, the advice to repair included.
 func warningsOf(r *restore.Report) []string {
 	warnings := slices.Clone(r.Warnings)
 	if r.RepairAdvised {
-		warnings = append(warnings, fmt.Sprintf("the backup is %s old, older than the smallest gc_grace_seconds (%d): run a full repair",
+		warnings = append(warnings, fmt.Sprintf("the backup is %s old, more than the smallest gc_grace_seconds (%d): run a full repair",
 			report.Duration(time.Duration(r.AgeSeconds)*time.Second), r.SmallestGCGrace))
 	}
 	return warnings
@@ -90,7 +91,7 @@ func writePage(path string, r *restore.Report) error {
 	facts := &report.Table{Header: []string{"WHAT", ""}}
 	facts.Add("backup made", r.Created.Format(time.RFC3339))
 	facts.Add("restore ended", r.Finished.Format(time.RFC3339))
-	facts.Add("nodes, in the order of the columns below", strings.Join(r.Nodes, ", "))
+	facts.Add("nodes, in column order", strings.Join(r.Nodes, ", "))
 	for _, warning := range warningsOf(r) {
 		facts.Add("warning", warning)
 	}

@@ -10,29 +10,29 @@ import (
 )
 
 func restoreFlags(f *pflag.FlagSet, opts *restore.Options) {
-	f.StringVar(&opts.Backup, "backup", "", "id of the backup; the newest that is complete on every volume when left out")
-	f.BoolVar(&opts.InPlace, "in-place", false, "allow the volumes that the backup was made on: what was written since is lost")
-	f.StringSliceVar(&opts.Include, "include", nil, "globs of keyspace.table to restore; nothing else is touched")
-	f.StringSliceVar(&opts.Exclude, "exclude", nil, "globs of keyspace.table to leave alone")
-	f.BoolVar(&opts.RebuildViews, "rebuild-views", false, "build all views anew instead of loading their snapshots")
-	f.BoolVar(&opts.KeepBackup, "keep-backup", false, "leave snapshot and documents on the volumes afterwards, as a restore of a part always does")
-	f.BoolVar(&opts.Full, "full", false, "read and verify every byte of data before anything is touched")
-	f.BoolVar(&opts.AcceptDifferences, "accept-differences", false, "end the restore although schema or permissions differ from the backup, which is reported; missing data is never accepted")
-	f.Float64Var(&opts.MinFree, "min-free", 0.02, "fraction of every volume that must be free")
-	f.IntVar(&opts.Workers, "workers", 4, "tables that a node loads at once")
-	f.DurationVar(&opts.LoadTimeout, "load-timeout", 30*time.Minute, "how long the load of a table is waited for that gives no answer")
-	f.DurationVar(&opts.AgreementTimeout, "agreement-timeout", 2*time.Minute, "how long the nodes have to agree on the schema")
-	f.DurationVar(&opts.ViewTimeout, "view-timeout", 30*time.Minute, "how long views have to be built")
+	f.StringVar(&opts.Backup, "backup", "", "id of the backup (default: the newest that is complete on every volume)")
+	f.BoolVar(&opts.InPlace, "in-place", false, "roll back the original volumes, not restored ones; all writes since the backup are lost")
+	f.StringSliceVar(&opts.Include, "include", nil, "restore only tables that match these globs of keyspace.table")
+	f.StringSliceVar(&opts.Exclude, "exclude", nil, "do not restore tables that match these globs of keyspace.table")
+	f.BoolVar(&opts.RebuildViews, "rebuild-views", false, "rebuild all views instead of loading their snapshots")
+	f.BoolVar(&opts.KeepBackup, "keep-backup", false, "keep the backup on the volumes after the restore; a partial restore always keeps it")
+	f.BoolVar(&opts.Full, "full", false, "read and verify every byte of data before changing anything")
+	f.BoolVar(&opts.AcceptDifferences, "accept-differences", false, "finish even if schema or permissions differ from the backup; differences are reported, missing data always fails")
+	f.Float64Var(&opts.MinFree, "min-free", 0.02, "minimum free fraction of every volume")
+	f.IntVar(&opts.Workers, "workers", 4, "number of tables that each node loads at the same time")
+	f.DurationVar(&opts.LoadTimeout, "load-timeout", 30*time.Minute, "how long to wait for the load of a table whose call timed out")
+	f.DurationVar(&opts.AgreementTimeout, "agreement-timeout", 2*time.Minute, "how long to wait for the nodes to agree on the schema")
+	f.DurationVar(&opts.ViewTimeout, "view-timeout", 30*time.Minute, "how long to wait for views to be built")
 }
 
 // offlineFlags are for what puts a backup in place while Cassandra is stopped.
 func (a *app) offlineFlags(f *pflag.FlagSet, opts *restore.Options) {
-	f.StringVar(&a.place.image, "image", "", "image of casshook that the cleaner's Jobs run, where Cassandra is stopped")
-	f.StringSliceVar(&a.place.pullSecrets, "image-pull-secret", nil, "secret in the datacenter's namespace that the Jobs pull the image with; beside those of its pods")
+	f.StringVar(&a.place.image, "image", "", "casshook image for the cleaner Jobs of an offline restore")
+	f.StringSliceVar(&a.place.pullSecrets, "image-pull-secret", nil, "additional pull secret for that image, in the datacenter's namespace")
 	f.Int64Var(&a.place.runAs, "run-as", 0, "user and group that the cleaner's Jobs run as; Cassandra's own when left out: what its pods say, else 999")
 	a.stopFlag(f)
 	f.BoolVar(&opts.Again, "again", false, "where the cleaner put the backup in place before, do it once more: what was written since is lost")
-	f.Var(&peers{&opts.Peers}, "peers", "what stopped nodes remember of the others: keep, forget, or auto, which forgets in another namespace than the backup's")
+	f.Var(&peers{&opts.Peers}, "peers", "whether stopped nodes keep or forget their peers: keep, forget or auto (forget if the namespace is not the backup's)")
 	opts.Peers = restore.PeersAuto
 }
 
@@ -64,5 +64,5 @@ func (p *peers) Set(word string) error {
 		*p.value = w
 		return nil
 	}
-	return fmt.Errorf("%q: auto, keep or forget", word)
+	return fmt.Errorf("%q is not auto, keep or forget", word)
 }

@@ -38,17 +38,17 @@ type place struct {
 const defaultReady = 15 * time.Minute
 
 func (p *place) flags(f *pflag.FlagSet) {
-	f.StringVar(&p.inventory, "inventory", "", "inventory file of the ring's hosts, for Cassandra outside Kubernetes")
-	f.StringVar(&p.agent, "agent", "", "path of casshook-agent on this machine, instead of the one beside casshook")
+	f.StringVar(&p.inventory, "inventory", "", "inventory file of the ring's hosts, for Cassandra outside of Kubernetes")
+	f.StringVar(&p.agent, "agent", "", "path of casshook-agent on this machine (default: beside casshook)")
 	f.StringVarP(&p.namespace, "namespace", "n", "", "namespace of the CassandraDatacenters, for Cassandra in Kubernetes")
-	f.StringVar(&p.datacenter, "datacenter", "", "only the ring of this CassandraDatacenter, which must be the ring's only one; all rings of the namespace when left out")
-	f.StringVar(&p.kubeconfig, "kubeconfig", "", "kubeconfig file; else $KUBECONFIG, ~/.kube/config, or the service account of the pod")
-	f.StringVar(&p.context, "context", "", "context of the kubeconfig file")
-	f.StringVar(&p.agentDir, "agent-dir", "", "directory with casshook-agent-linux-amd64 and -arm64, instead of agents/ beside casshook")
-	f.StringVar(&p.agentPath, "agent-path", "", "path of casshook-agent in the containers, where an image or init container put it")
-	f.StringVar(&p.tlsSecret, "cql-tls-secret", "", "secret with ca.crt, and tls.crt and tls.key where clients need a certificate, for CQL with client encryption")
-	f.DurationVar(&p.wait, "ready-timeout", defaultReady, "how long a datacenter is waited for that is not ready")
-	f.DurationVar(&p.settle, "settle-timeout", 30*time.Second, "how long the nodes of a datacenter that is ready have to see one another")
+	f.StringVar(&p.datacenter, "datacenter", "", "work on this single-datacenter ring only (default: all rings in the namespace)")
+	f.StringVar(&p.kubeconfig, "kubeconfig", "", "kubeconfig file (default: $KUBECONFIG, ~/.kube/config, or the pod's service account)")
+	f.StringVar(&p.context, "context", "", "kubeconfig context to use")
+	f.StringVar(&p.agentDir, "agent-dir", "", "directory with casshook-agent-linux-amd64 and -arm64 (default: agents/ beside casshook)")
+	f.StringVar(&p.agentPath, "agent-path", "", "path of casshook-agent in the containers, if an image or init container provides it")
+	f.StringVar(&p.tlsSecret, "cql-tls-secret", "", "secret for CQL with client encryption: ca.crt, and tls.crt and tls.key if clients need a certificate")
+	f.DurationVar(&p.wait, "ready-timeout", defaultReady, "how long to wait for a datacenter to become ready")
+	f.DurationVar(&p.settle, "settle-timeout", 30*time.Second, "how long ready nodes may take to see each other")
 }
 
 // subject is one ring that a command works on.
@@ -65,7 +65,7 @@ func (a *app) subjects(ctx context.Context) ([]*subject, error) {
 	inKubernetes := p.namespace != "" || p.datacenter != ""
 	switch {
 	case p.inventory != "" && inKubernetes:
-		return nil, flow.Failf(flow.Usage, "--inventory is for hosts, --namespace and --datacenter are for Kubernetes: give one of them")
+		return nil, flow.Failf(flow.Usage, "--inventory is for hosts, --namespace and --datacenter are for Kubernetes: use one or the other")
 	case p.inventory != "":
 		t, err := hosts.Load(p.inventory)
 		if err != nil {
@@ -101,7 +101,7 @@ func loggingIn(target ring.Target) ring.Target {
 func (a *app) connect() (*kube.Client, error) {
 	p := a.place
 	if p.namespace == "" {
-		return nil, flow.Failf(flow.Usage, "no ring given: use --namespace NAMESPACE for Kubernetes, or --inventory FILE for hosts")
+		return nil, flow.Failf(flow.Usage, "no ring selected: use --namespace NAMESPACE for Kubernetes, or --inventory FILE for hosts")
 	}
 	start := p.start // 0: by the number of nodes, which start one after the other
 	if start == 0 && p.wait != defaultReady {
@@ -205,7 +205,7 @@ func (w work) way(ctx context.Context, s *subject) (do func(context.Context, *su
 
 // ready waits as a step of its own, so that people see what for.
 func (a *app) ready(ctx context.Context, s *subject, observer flow.Observer) error {
-	return flow.Run(ctx, []flow.Step{{Name: "waiting for the datacenters", Do: func(ctx context.Context) error {
+	return flow.Run(ctx, []flow.Step{{Name: "waiting for the datacenters to become ready", Do: func(ctx context.Context) error {
 		return s.kube.WaitReady(ctx, a.place.wait, observer.Progress)
 	}}}, observer)
 }

@@ -66,8 +66,8 @@ func oneLine(err error) string {
 func (a *app) root() *cobra.Command {
 	root := &cobra.Command{
 		Use:           "casshook",
-		Short:         "Exact backups of Apache Cassandra around volume snapshots, and their restore",
-		Long:          "casshook makes a volume snapshot of a Cassandra ring exact, and brings it back\nfast and provably.",
+		Short:         "Consistent volume-snapshot backups for Apache Cassandra, with verified restores",
+		Long:          "casshook makes volume snapshots of an Apache Cassandra ring consistent, and verifies\nevery restore.",
 		SilenceUsage:  true,
 		SilenceErrors: true,
 		Args:          cobra.NoArgs,
@@ -83,7 +83,7 @@ func (a *app) root() *cobra.Command {
 	root.SetHelpTemplate(root.HelpTemplate() + "\n" + flow.Codes + "\n")
 	f := root.PersistentFlags()
 	a.place.flags(f)
-	f.StringVarP(&a.output, "output", "o", report.FormatTable, "format of results: table, json, yaml, or kanister for the outputs of a Kanister phase; one document per ring")
+	f.StringVarP(&a.output, "output", "o", report.FormatTable, "output format: table, json, yaml, or kanister (adds the outputs of a Kanister phase); one document per ring")
 	root.AddCommand(a.beforeBackup(), a.afterBackup(), a.onFailure(), a.beforeRestore(), a.afterRestore(), a.planCommand(), a.clean(),
 		a.verify(), a.status(), a.list(), a.doctor(), a.generate(), a.version())
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return flow.Fail(flow.Usage, err) })

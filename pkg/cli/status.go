@@ -16,7 +16,7 @@ import (
 
 func (a *app) status() *cobra.Command {
 	return &cobra.Command{
-		Use: "status", Short: "Show what lies on every volume: backups, restores, locks", Args: cobra.NoArgs,
+		Use: "status", Short: "Show the backups, restores and locks on every volume", Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return a.statuses(cmd, "status", func(nodes []backup.NodeStatus, err error) error {
 				return a.printWith(err, nodes, func(w io.Writer) { writeStatus(w, nodes) })
@@ -84,7 +84,7 @@ func restoreState(r wire.RestoreSummary) string {
 	case r.Cleaned != nil:
 		return "put in place by the cleaner at " + r.Cleaned.Time.UTC().Format(time.RFC3339)
 	case r.Offline && len(r.Steps) > 0:
-		return "half cleaned: start no node, clean again"
+		return "partly cleaned: do not start the node, run clean again"
 	case r.Loaded:
 		return "loaded, not verified"
 	case len(r.Steps) > 0:

@@ -9,15 +9,16 @@ import (
 
 	"github.com/casshook/casshook/pkg/backup"
 	"github.com/casshook/casshook/pkg/flow"
+	"github.com/casshook/casshook/pkg/report"
 )
 
 func (a *app) verify() *cobra.Command {
 	id, full := "", false
 	cmd := &cobra.Command{
 		Use:   "verify",
-		Short: "Verify a backup on its volumes: documents, files, checksums",
-		Long: "verify needs no running Cassandra. Without --full it compares names, sizes, digest\nfiles and the checksums of small files; --full reads every byte of data and is\n" +
-			"what finds a flipped bit.",
+		Short: "Verify the documents, files and checksums of a backup on its volumes",
+		Long: "verify does not need a running Cassandra. Without --full it compares names, sizes,\n" +
+			"digest files and the checksums of small files. Only --full reads every byte of data\nand finds flipped bits.",
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return a.each(cmd, work{operation: "verify", running: true, silent: true, do: func(ctx context.Context, s *subject, observer flow.Observer) (string, error) {
@@ -29,14 +30,14 @@ func (a *app) verify() *cobra.Command {
 			}})
 		},
 	}
-	cmd.Flags().StringVar(&id, "backup", "", "id of the backup; the newest when left out")
-	cmd.Flags().BoolVar(&full, "full", false, "read every Data.db and compare it with its digest")
+	cmd.Flags().StringVar(&id, "backup", "", "id of the backup (default: the newest)")
+	cmd.Flags().BoolVar(&full, "full", false, "read every Data.db file and compare it with its digest")
 	return cmd
 }
 
 func writeVerified(w io.Writer, v *backup.Verified) {
 	for i, name := range v.Nodes {
-		fmt.Fprintf(w, "node %s: %d tables verified\n", name, v.Tables[i])
+		fmt.Fprintf(w, "node %s: %s verified\n", name, report.Count(v.Tables[i], "table"))
 	}
 	for _, p := range v.Problems {
 		fmt.Fprintf(w, "problem: %s\n", p)
@@ -46,6 +47,6 @@ func writeVerified(w io.Writer, v *backup.Verified) {
 		if v.Full {
 			how = "documents and every byte"
 		}
-		fmt.Fprintf(w, "backup %s is whole: %s agree\n", v.BackupID, how)
+		fmt.Fprintf(w, "backup %s is intact: %s match\n", v.BackupID, how)
 	}
 }

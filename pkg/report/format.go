@@ -54,7 +54,7 @@ func CheckFormat(format string) error {
 	if slices.Contains([]string{FormatTable, FormatJSON, FormatYAML, FormatKanister}, format) {
 		return nil
 	}
-	return fmt.Errorf("output format %q is none of table, json, yaml, kanister", format)
+	return fmt.Errorf("unknown output format %q: use table, json, yaml or kanister", format)
 }
 
 // Table is a table of text for people.
@@ -130,4 +130,12 @@ func Bytes(n int64) string {
 		prefix++
 	}
 	return fmt.Sprintf("%.1f %ciB", value, "KMGTP"[prefix])
+}
+
+// Count is a number of things, with the noun in the plural unless there is one.
+func Count(n int, noun string) string {
+	if n == 1 {
+		return "1 " + noun
+	}
+	return fmt.Sprintf("%d %ss", n, noun)
 }

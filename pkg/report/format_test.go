@@ -90,7 +90,7 @@ func TestUnknownFormat(t *testing.T) {
 	for _, format := range []string{"xml", "", "JSON"} {
 		var out bytes.Buffer
 		err := Print(&out, format, nil, func(w io.Writer) { fmt.Fprintln(w, "text") })
-		require.ErrorContains(t, err, "is none of table, json, yaml")
+		require.ErrorContains(t, err, "use table, json, yaml or kanister")
 		require.Equal(t, err, CheckFormat(format))
 		require.Empty(t, out.String())
 	}
@@ -106,4 +106,9 @@ func TestPrintThatIsLost(t *testing.T) {
 		err := Print(brokenWriter{}, format, sample{}, func(w io.Writer) { fmt.Fprintln(w, "text") })
 		require.ErrorContains(t, err, "no space left", format)
 	}
+}
+
+func TestCount(t *testing.T) {
+	t.Parallel()
+	require.Equal(t, []string{"0 nodes", "1 node", "2 nodes"}, []string{Count(0, "node"), Count(1, "node"), Count(2, "node")})
 }

@@ -83,7 +83,7 @@ func (w *world) ill(t *testing.T, checks ...string) {
 		code := 0
 		if len(checks) > 0 {
 			code = 3
-			require.Contains(t, r.reason(), "mend "+strings.Join(checks, ", "))
+			require.Contains(t, r.reason(), "fix "+strings.Join(checks, ", "))
 		}
 		require.Equal(t, code, r.code)
 		return nil

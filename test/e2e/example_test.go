@@ -129,7 +129,7 @@ func (e *example) followed(t *testing.T, s shell, story [][]string) {
 		}
 		r := s.run(t, words...)
 		require.Equal(t, 3, r.code, r.stderr)
-		require.Contains(t, r.reason(), "mend account, rbac")
+		require.Contains(t, r.reason(), "fix account, rbac")
 	}
 	s.must(t, e.fill([]string{"casshook", "doctor", "--namespace", "NAMESPACE"})...)
 }

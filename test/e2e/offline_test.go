@@ -105,7 +105,7 @@ func TestOfflineDamaged(t *testing.T) {
 	w.failsToStart(t, d)
 	image := "--image=" + image()
 	w.refused(t, 3, run{args: []string{"after-restore", image, "--ready-timeout=1s"}}, "waited 1s for the ring to be ready")
-	w.refused(t, 2, run{args: []string{"before-restore", "--stop"}}, "say --yes")
+	w.refused(t, 2, run{args: []string{"before-restore", "--stop"}}, "pass --yes")
 	w.must(t, "before-restore", "--stop", "--yes")
 
 	planned := w.must(t, "after-restore", "--dry-run", image)

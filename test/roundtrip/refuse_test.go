@@ -38,7 +38,7 @@ func TestRefusals(t *testing.T) {
 			require.Equal(t, 3, r.code, r.stderr)
 			require.Contains(t, r.reason(), "every node must be up: node n1")
 		}
-		require.Contains(t, w.must(t, "verify", "--full").stdout, id+" is whole", "verify needs no Cassandra")
+		require.Contains(t, w.must(t, "verify", "--full").stdout, id+" is intact", "verify needs no Cassandra")
 		require.Contains(t, w.must(t, "list").stdout, id)
 		require.NoError(t, w.ring.StartAll(t.Context()))
 		w.connect(t)
