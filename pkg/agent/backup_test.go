@@ -106,7 +106,7 @@ func TestCompleteOfDocumentsThatDoNotVerify(t *testing.T) {
 		damage func(dir, digest string) string
 		want   string
 	}{
-		{"another digest", func(_, digest string) string { return digest[1:] }, "differs from what COMPLETE recorded for host h1"},
+		{"another digest", func(_, digest string) string { return digest[1:] }, "does not match COMPLETE for host h1"},
 		{"a changed schema", func(dir, digest string) string {
 			if err := os.WriteFile(filepath.Join(dir, document.SchemaFile), []byte("{ }\n"), 0o600); err != nil {
 				return err.Error()
@@ -210,7 +210,7 @@ func TestInspectTellsWhatIsWrongWithABackup(t *testing.T) {
 	require.NoError(t, err)
 	require.Len(t, got.Backups, 2)
 	require.True(t, got.Backups[0].Complete, "it claims to be")
-	require.Contains(t, got.Backups[0].Problem, "differs from what COMPLETE recorded")
+	require.Contains(t, got.Backups[0].Problem, "does not match COMPLETE")
 	require.Contains(t, got.Backups[1].Problem, "no such file")
 }
 

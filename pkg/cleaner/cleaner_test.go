@@ -72,15 +72,15 @@ func TestCleanRefuses(t *testing.T) {
 		"not this backup":   {func(_ *wreck, o *Options) { o.Backup = otherID }, flow.Precondition, "which has " + testID},
 		"not complete": {func(w *wreck, _ *Options) {
 			require.NoError(w.t, os.Remove(w.path("casshook", testID, "COMPLETE")))
-		}, flow.Corrupt, "no COMPLETE"},
+		}, flow.Corrupt, "COMPLETE is missing"},
 		"not complete, named": {func(w *wreck, o *Options) {
 			o.Backup = testID
 			require.NoError(w.t, os.Remove(w.path("casshook", testID, "COMPLETE")))
-		}, flow.Corrupt, "no COMPLETE"},
+		}, flow.Corrupt, "COMPLETE is missing"},
 		"changed document": {func(w *wreck, _ *Options) {
 			content, _ := os.ReadFile(node(w))
 			replace(w, node(w), string(content)+"\n")
-		}, flow.Corrupt, "differs from what COMPLETE recorded"},
+		}, flow.Corrupt, "does not match COMPLETE"},
 		"another node's":       {func(_ *wreck, o *Options) { o.HostID = "h2" }, flow.Precondition, "it is another node's"},
 		"too few directories":  {func(_ *wreck, o *Options) { o.Data = o.Data[:1] }, flow.Precondition, "1 are given: say --data DIR for each"},
 		"the original volume":  {func(_ *wreck, o *Options) { o.VolumeID = "" }, flow.Precondition, "say --in-place"},
@@ -96,7 +96,7 @@ func TestCleanRefuses(t *testing.T) {
 			keepOpen(w, filepath.Join(w.data[0], "ks", "b-"+id32(5), ".created_since", "nb-4-big-Data.db"))
 		}, flow.Precondition, "Cassandra runs on this volume"},
 		"snapshot file gone":  {func(w *wreck, _ *Options) { require.NoError(w.t, os.Remove(w.snapshotFile("Index.db"))) }, flow.Corrupt, "lacks Index.db"},
-		"snapshot file short": {func(w *wreck, _ *Options) { replace(w, w.snapshotFile("Data.db"), "x") }, flow.Corrupt, "the backup recorded"},
+		"snapshot file short": {func(w *wreck, _ *Options) { replace(w, w.snapshotFile("Data.db"), "x") }, flow.Corrupt, "has 1 bytes, expected"},
 		"snapshot file a link": {func(w *wreck, _ *Options) {
 			f := w.snapshotFile("Filter.db")
 			require.NoError(w.t, errors.Join(os.Remove(f), os.Symlink("x", f)))

@@ -51,7 +51,7 @@ func TestDoctor(t *testing.T) {
 		require.Equal(t, "k", d.KastenNamespace)
 		require.Equal(t, 1, d.Errors)
 		require.Equal(t, doctor.Finding{Check: "datacenter", Severity: doctor.Error, About: "Namespace db",
-			What: "this Kubernetes knows no CassandraDatacenters", Remedy: "install cass-operator"}, d.Findings[0])
+			What: "the CassandraDatacenter resource definition is missing in this cluster", Remedy: "install cass-operator"}, d.Findings[0])
 	}
 }
 
@@ -87,11 +87,11 @@ func TestDoctorUsage(t *testing.T) {
 	t.Parallel()
 	for want, args := range map[string][]string{
 		"no namespace selected":          {},
-		"doctor is for Kubernetes":    {"--inventory=x"},
-		"--kasten-namespace and":      {"--namespace=db", "--service-account="},
+		"doctor is for Kubernetes":       {"--inventory=x"},
+		"--kasten-namespace and":         {"--namespace=db", "--service-account="},
 		"--hook-timeout must be greater": {"--namespace=db", "--hook-timeout=0s"},
-		"kubeconfig":                  {"--namespace=db", "--kubeconfig=/nowhere/at/all"},
-		"unknown command \"x\"":       {"x"},
+		"kubeconfig":                     {"--namespace=db", "--kubeconfig=/nowhere/at/all"},
+		"unknown command \"x\"":          {"x"},
 	} {
 		code, _, reason := run(t, append([]string{"doctor"}, args...)...)
 		require.Equal(t, 2, code, reason)

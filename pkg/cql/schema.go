@@ -130,7 +130,7 @@ func (s *Session) Count(ctx context.Context, query string) (int64, error) {
 	rows := 0
 	err := s.rowsAt(ctx, gocql.All, query, []any{&n}, func() { rows++ })
 	if err == nil && rows != 1 {
-		err = fmt.Errorf("node %s: %s: %d rows in place of one", s.Node, brief(query), rows)
+		err = fmt.Errorf("node %s: %s: expected 1 row, got %d", s.Node, brief(query), rows)
 	}
 	return n, err
 }

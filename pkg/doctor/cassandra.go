@@ -10,8 +10,8 @@ import (
 
 func (e *exam) kasten() {
 	if e.Bindings.Absent || e.Policies.Absent || e.Blueprints.Absent {
-		e.warn("Namespace "+e.KastenNamespace, "this Kubernetes lacks objects of Kasten or Kanister, so what they would do was not looked at",
-			"install Kasten; or run the hooks by hand, for which nothing of it is needed")
+		e.warn("Namespace "+e.KastenNamespace, "Kasten's or Kanister's resource definitions are missing in this cluster; their configuration was not checked",
+			"install Kasten, or run the hooks by hand, which does not need Kasten")
 		return
 	}
 	unread := slices.DeleteFunc([]string{e.Bindings.Unread, e.Policies.Unread, e.Blueprints.Unread}, func(s string) bool { return s == "" })
@@ -25,15 +25,15 @@ func (e *exam) datacenter() {
 	case e.Datacenters.Unread != "":
 		e.unknown(e.inNamespace(), e.Datacenters.Unread, askForPermission)
 	case e.Datacenters.Absent:
-		e.fail(e.inNamespace(), "this Kubernetes knows no CassandraDatacenters", "install cass-operator")
+		e.fail(e.inNamespace(), "the CassandraDatacenter resource definition is missing in this cluster", "install cass-operator")
 	case len(e.Datacenters.Items) == 0:
-		e.fail(e.inNamespace(), "there is no CassandraDatacenter", "give the namespace of the datacenters with --namespace")
+		e.fail(e.inNamespace(), "no CassandraDatacenter found", "pass the namespace of the datacenters with --namespace")
 	case len(e.chosen) == 0:
-		e.fail(e.inNamespace(), "there is no CassandraDatacenter "+e.Datacenter, "the namespace has "+e.names(e.Datacenters.Items))
+		e.fail(e.inNamespace(), "CassandraDatacenter "+e.Datacenter+" not found", "the namespace has "+e.names(e.Datacenters.Items))
 	}
 	for _, d := range e.Datacenters.Items {
 		if d.Unreadable != "" {
-			e.fail(d.about(), d.Unreadable, "correct the object: no hook works in the namespace until then")
+			e.fail(d.about(), d.Unreadable, "correct the object; hooks fail in this namespace until then")
 		}
 	}
 }
@@ -56,7 +56,7 @@ func (e *exam) ready() {
 	}
 	for _, unread := range []string{e.Nodes.Unread, e.Workloads.Unread} {
 		if unread != "" {
-			e.unknown(e.inNamespace(), "whether all pods are up: "+unread, askForPermission)
+			e.unknown(e.inNamespace(), "cannot check whether all pods are up: "+unread, askForPermission)
 			return
 		}
 	}
@@ -81,7 +81,7 @@ func (e *exam) version() {
 		case d.ServerType != "cassandra" && d.ServerType != "":
 			e.fail(d.about(), fmt.Sprintf("its serverType is %q", d.ServerType), "casshook is for Apache Cassandra only")
 		case d.Version == "":
-			e.unknown(d.about(), "spec.serverVersion is missing", "see that it is one of "+strings.Join(releases(), ", "))
+			e.unknown(d.about(), "spec.serverVersion is missing", "check that it is one of "+strings.Join(releases(), ", "))
 		case !slices.Contains(releases(), release(d.Version)):
 			e.fail(d.about(), "its Cassandra is "+d.Version, "upgrade to one of "+strings.Join(releases(), ", "))
 		}
@@ -90,16 +90,16 @@ func (e *exam) version() {
 
 func (e *exam) operator() {
 	if len(e.Operators.Items) == 0 {
-		e.warn(e.inNamespace(), "no Deployment runs an image of cass-operator", "see that it runs: without it nothing starts after a restore")
+		e.warn(e.inNamespace(), "no Deployment runs an image of cass-operator", "check that it runs; nothing starts after a restore without it")
 		return
 	}
 	for _, o := range e.Operators.Items {
 		at := about("Deployment", o.Namespace, o.Name)
 		if o.Available == 0 {
-			e.fail(at, "cass-operator does not run: nothing starts after a restore", "see the events of its pods")
+			e.fail(at, "cass-operator is not running: nothing starts after a restore", "check the events of its pods")
 			continue
 		}
-		e.ok(at, "cass-operator runs: "+o.Image)
+		e.ok(at, "cass-operator is running: "+o.Image)
 	}
 }
 
@@ -108,12 +108,12 @@ func (e *exam) owner() {
 		if d.Owner == "" {
 			continue
 		}
-		what := "the K8ssandraCluster " + d.Owner + " writes it: changes of the datacenter are undone by the next change of the cluster, " +
-			"and a deleted datacenter is made again at once, with empty volumes"
-		remedy := "set spec.stopped and others there; before a restore take care that the volumes come first"
+		what := "it is managed by K8ssandraCluster " + d.Owner + ": the next change of the cluster reverts changes of the datacenter, " +
+			"and a deleted datacenter is recreated immediately with empty volumes"
+		remedy := "change spec.stopped and other fields in the K8ssandraCluster; make sure a restore creates the volumes first"
 		if d.OwnerReference {
-			what += "; Kasten may look for a Blueprint at the cluster, which owns the datacenter"
-			remedy += "; after the first backup look whether the hook ran"
+			what += "; Kasten may look for a Blueprint bound to the cluster, which owns the datacenter"
+			remedy += "; check after the first backup that the hook ran"
 		}
 		e.warn(d.about(), what, remedy)
 	}
@@ -132,11 +132,11 @@ func (e *exam) ring() {
 			continue
 		}
 		if e.Datacenter != "" {
-			e.fail(d.about(), fmt.Sprintf("it is one of the ring %q, together with %s: alone it is refused", d.Cluster, e.names(others)),
-				"back the namespace up with hooks of the policy, which work on whole rings")
+			e.fail(d.about(), fmt.Sprintf("it belongs to ring %q together with %s: a backup of one datacenter is refused", d.Cluster, e.names(others)),
+				"back up the namespace with policy hooks, which work on whole rings")
 		} else if e.bound(&d).blueprint.runs(preHookAction, beforeBackup) {
-			e.fail(d.about(), fmt.Sprintf("a hook is bound to it, but it is one of the ring %q, together with %s: hooks of one datacenter are refused", d.Cluster, e.names(others)),
-				"use hooks of the policy (casshook generate --strategy policy-hooks), and remove the binding")
+			e.fail(d.about(), fmt.Sprintf("a hook is bound to it, but it belongs to ring %q together with %s: hooks for one datacenter are refused", d.Cluster, e.names(others)),
+				"use policy hooks (casshook generate --strategy policy-hooks) and remove the binding")
 		}
 	}
 }
@@ -149,12 +149,12 @@ func (e *exam) elsewhere() {
 			}
 			other := about("CassandraDatacenter", m.Namespace, m.Name)
 			if d.Owner != "" && d.Owner == m.Owner {
-				e.fail(d.about(), fmt.Sprintf("it is one ring with %s, of the K8ssandraCluster %s: a ring over several namespaces is refused", other, d.Owner),
-					"bring the datacenters into one namespace")
+				e.fail(d.about(), fmt.Sprintf("it forms one ring with %s (K8ssandraCluster %s): a ring across namespaces is refused", other, d.Owner),
+					"move the datacenters into one namespace")
 				continue
 			}
 			e.warn(d.about(), fmt.Sprintf("%s has the same clusterName, %q", other, d.Cluster),
-				"if they are one ring, bring them into one namespace, since its backup is refused; if not, see that they cannot reach each other")
+				"if they form one ring, move them into one namespace, since its backup is refused; if not, make sure they cannot reach each other")
 		}
 	}
 }
@@ -173,9 +173,9 @@ func (e *exam) superuser() {
 		case d.Superuser.Unread != "":
 			e.unknown(at, d.Superuser.Unread, askForPermission)
 		case d.Superuser.Absent:
-			e.fail(at, "the superuser's secret of "+d.Name+" is missing: hooks cannot log in", "cass-operator makes it, unless spec.superuserSecretName names one of yours: create that")
+			e.fail(at, "the superuser's secret of "+d.Name+" is missing: hooks cannot log in", "cass-operator creates it unless spec.superuserSecretName is set: create that secret")
 		case len(missing) > 0:
-			e.fail(at, "it lacks "+strings.Join(missing, " and ")+": hooks cannot log in", "give it username and password")
+			e.fail(at, "it lacks "+strings.Join(missing, " and ")+": hooks cannot log in", "add username and password")
 		}
 	}
 }
@@ -203,7 +203,7 @@ func features() []feature {
 func (e *exam) features() {
 	for _, d := range e.chosen {
 		if d.YAML.Unread != "" {
-			e.unknown(d.about(), "its configuration: "+d.YAML.Unread, askForPermission)
+			e.unknown(d.about(), "cannot read its configuration: "+d.YAML.Unread, askForPermission)
 			continue
 		}
 		if d.Unreadable != "" || len(d.YAML.Items) == 0 {
@@ -221,8 +221,8 @@ func (e *exam) features() {
 			off, settings = append(off, string(f.name)), append(settings, setting)
 		}
 		if len(off) > 0 {
-			e.unknown(d.about(), "its configuration does not switch on "+strings.Join(off, ", ")+"; whether the schema has any was not looked at",
-				"where it has, set in cassandra-yaml before a restore: "+strings.Join(settings, ", "))
+			e.unknown(d.about(), "its configuration does not enable "+strings.Join(off, ", ")+"; the schema was not checked for them",
+				"if the schema uses them, set in cassandra-yaml before a restore: "+strings.Join(settings, ", "))
 		}
 	}
 }

@@ -76,33 +76,33 @@ type check struct {
 // checks are all, in the order in which findings of one severity are told.
 func checks() []check {
 	return []check{
-		{"kasten", "Kasten's and Kanister's objects are known to the cluster", nil, (*exam).kasten},
-		{"datacenter", "there are CassandraDatacenters, and they can be read", nil, (*exam).datacenter},
-		{"ready", "all datacenters are Ready, all of their nodes are up", []source{datacenters}, (*exam).ready},
-		{"version", "casshook knows these versions of Cassandra", []source{datacenters}, (*exam).version},
+		{"kasten", "Kasten and Kanister are installed", nil, (*exam).kasten},
+		{"datacenter", "CassandraDatacenters exist and can be read", nil, (*exam).datacenter},
+		{"ready", "all datacenters are Ready and all nodes are up", []source{datacenters}, (*exam).ready},
+		{"version", "the versions of Cassandra are supported", []source{datacenters}, (*exam).version},
 		{"operator", "", []source{operators}, (*exam).operator},
-		{"owner", "no K8ssandraCluster writes the datacenters", []source{datacenters}, (*exam).owner},
-		{"ring", "what is to be backed up are whole rings, as far as the namespace goes", []source{datacenters}, (*exam).ring},
-		{"elsewhere", "no other namespace has a datacenter of these clusters", []source{datacenters, everywhere}, (*exam).elsewhere},
-		{"superuser", "the secrets of the superusers have both keys", []source{datacenters}, (*exam).superuser},
-		{"features", "the configuration switches on all that a schema may need", []source{datacenters}, (*exam).features},
+		{"owner", "no K8ssandraCluster manages the datacenters", []source{datacenters}, (*exam).owner},
+		{"ring", "backups include whole rings, as far as this namespace shows", []source{datacenters}, (*exam).ring},
+		{"elsewhere", "no other namespace has datacenters of these clusters", []source{datacenters, everywhere}, (*exam).elsewhere},
+		{"superuser", "superuser secrets have both keys", []source{datacenters}, (*exam).superuser},
+		{"features", "the configuration enables every feature that a schema may need", []source{datacenters}, (*exam).features},
 		{"claims", "all volume claims are bound", []source{datacenters, claims}, (*exam).claims},
-		{"volumes", "all data is on the volumes server-data", []source{datacenters, nodes}, (*exam).volumes},
-		{"snapshots", "the storage of all claims can be snapshotted", []source{datacenters, claims, storageClasses}, (*exam).snapshots},
+		{"volumes", "all data is on the server-data volumes", []source{datacenters, nodes}, (*exam).volumes},
+		{"snapshots", "all volumes can be snapshotted", []source{datacenters, claims, storageClasses}, (*exam).snapshots},
 		{"disk", "", []source{datacenters}, (*exam).disk},
-		{"binding", "at most one BlueprintBinding is for each datacenter", []source{datacenters, bindings, blueprints}, (*exam).binding},
+		{"binding", "each datacenter has at most one BlueprintBinding", []source{datacenters, bindings, blueprints}, (*exam).binding},
 		{"blueprint", "Kasten's built-in Blueprint does not run", []source{datacenters, workloads, bindings, blueprints, policies, protected}, (*exam).blueprint},
-		{"policy", "a policy backs the namespace up", []source{policies}, (*exam).policy},
-		{"filter", "the policies treat StatefulSets as their hooks need it", []source{datacenters, workloads, bindings, blueprints, policies, protected}, (*exam).filter},
-		{"hooks", "before-backup runs once, after-backup follows it", []source{datacenters, workloads, bindings, blueprints, policies, protected}, (*exam).hooks},
+		{"policy", "a policy backs up the namespace", []source{policies}, (*exam).policy},
+		{"filter", "the policies include or exclude StatefulSets as their hooks require", []source{datacenters, workloads, bindings, blueprints, policies, protected}, (*exam).filter},
+		{"hooks", "before-backup runs once and after-backup follows it", []source{datacenters, workloads, bindings, blueprints, policies, protected}, (*exam).hooks},
 		{"on-failure", "the policies clean up after a failure", []source{blueprints, policies, protected}, (*exam).onFailure},
-		{"profile", "the policies name a location profile where a hook needs one", []source{datacenters, workloads, bindings, blueprints, policies, protected, profiles}, (*exam).profile},
-		{"account", "the service account of the hook pods is there, and no Blueprint in use names another", []source{installed, account}, (*exam).account},
+		{"profile", "the policies have a location profile if a hook needs one", []source{datacenters, workloads, bindings, blueprints, policies, protected, profiles}, (*exam).profile},
+		{"account", "the service account of the hook pods exists, and no Blueprint in use names another", []source{installed, account}, (*exam).account},
 		{"rbac", "the service account has all permissions of the hooks", []source{installed, access}, (*exam).rbac},
 		{"image", "", []source{named}, (*exam).image},
-		{"pull-secret", "all pull secrets that are named are there", []source{installed, account}, (*exam).pullSecret},
-		{"architecture", "casshook has programs for the machines", []source{machines}, (*exam).architecture},
-		{"timeout", "hooks have the time that Cassandra takes to start", []source{datacenters}, (*exam).timeout},
+		{"pull-secret", "all pull secrets exist", []source{installed, account}, (*exam).pullSecret},
+		{"architecture", "casshook supports the machines' architectures", []source{machines}, (*exam).architecture},
+		{"timeout", "the time limit for hooks covers the start of Cassandra", []source{datacenters}, (*exam).timeout},
 	}
 }
 
@@ -162,7 +162,7 @@ func (e *exam) make(c check) {
 	}
 }
 
-const askForPermission = "ask for the permission that is named, or run casshook doctor as somebody who has it"
+const askForPermission = "get this permission, or run casshook doctor as a user who has it"
 
 func (e *exam) inNamespace() string { return "Namespace " + e.Namespace }
 

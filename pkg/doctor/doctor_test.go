@@ -22,7 +22,7 @@ type trouble struct {
 }
 
 // always is what no cluster is without.
-const always = "unknown disk: casshook status shows it"
+const always = "unknown disk: run casshook status"
 
 func runTroubles(t *testing.T, world func(*testing.T) *Facts, troubles []trouble) {
 	for _, c := range troubles {
@@ -66,7 +66,7 @@ func TestCassandra(t *testing.T) {
 	t.Parallel()
 	runTroubles(t, policyHooks, []trouble{
 		{"healthy", nothing, nil},
-		{"no datacenter", func(_ *testing.T, f *Facts) { f.Datacenters.Items = nil }, []string{"error datacenter: there is no CassandraDatacenter"}},
+		{"no datacenter", func(_ *testing.T, f *Facts) { f.Datacenters.Items = nil }, []string{"error datacenter: no CassandraDatacenter found"}},
 		{"no operator's kind", func(_ *testing.T, f *Facts) { f.Datacenters = Answer[Datacenter]{Absent: true} }, []string{"error datacenter: install cass-operator"}},
 		{"another datacenter", func(_ *testing.T, f *Facts) { f.Datacenter = "dc9" }, []string{"error datacenter: the namespace has dc1"}},
 		{"odd object", func(_ *testing.T, f *Facts) {
@@ -78,7 +78,7 @@ func TestCassandra(t *testing.T) {
 			[]string{"unknown ready: may not list pods", "unknown volumes: may not list pods"}},
 		{"4.0", func(_ *testing.T, f *Facts) {
 			dc(f).Version, dc(f).YAML.Items = "4.0.17", []map[string]any{{"enable_materialized_views": true}}
-		}, []string{"unknown features: switch on user-defined functions, SASI indexes, transient replication; whether"}},
+		}, []string{"unknown features: enable user-defined functions, SASI indexes, transient replication; the schema"}},
 		{"5.0 without settings", func(_ *testing.T, f *Facts) { dc(f).YAML.Items[0] = nil },
 			[]string{"unknown features: materialized_views_enabled, user_defined_functions_enabled, sasi_indexes_enabled, transient_replication_enabled, dynamic_data_masking_enabled"}},
 		{"configuration not readable", func(_ *testing.T, f *Facts) {
@@ -89,18 +89,18 @@ func TestCassandra(t *testing.T) {
 		{"no version", func(_ *testing.T, f *Facts) { dc(f).Version = "" }, []string{"unknown version: spec.serverVersion is missing"}},
 		{"DSE", func(_ *testing.T, f *Facts) { dc(f).ServerType = "dse" }, []string{"error version: dse"}},
 		{"no operator", func(_ *testing.T, f *Facts) { f.Operators.Items = nil }, []string{"warning operator: no Deployment"}},
-		{"operator down", func(_ *testing.T, f *Facts) { f.Operators.Items[0].Available = 0 }, []string{"error operator: cass-operator/controller|cass-operator does not run"}},
+		{"operator down", func(_ *testing.T, f *Facts) { f.Operators.Items[0].Available = 0 }, []string{"error operator: cass-operator/controller|cass-operator is not running"}},
 		{"operators not readable", func(_ *testing.T, f *Facts) { f.Operators.Unread = "may not list deployments.apps cluster-wide" }, []string{"unknown operator: may not list deployments.apps"}},
-		{"owned by labels", func(_ *testing.T, f *Facts) { dc(f).Owner = "ops/kc" }, []string{"warning owner: the K8ssandraCluster ops/kc writes it"}},
-		{"owned by reference", func(_ *testing.T, f *Facts) { dc(f).Owner, dc(f).OwnerReference = "cassandra/kc", true }, []string{"warning owner: look for a Blueprint at the cluster"}},
+		{"owned by labels", func(_ *testing.T, f *Facts) { dc(f).Owner = "ops/kc" }, []string{"warning owner: it is managed by K8ssandraCluster ops/kc"}},
+		{"owned by reference", func(_ *testing.T, f *Facts) { dc(f).Owner, dc(f).OwnerReference = "cassandra/kc", true }, []string{"warning owner: look for a Blueprint bound to the cluster"}},
 		{"two datacenters of a ring", func(_ *testing.T, f *Facts) { second(f) }, nil},
-		{"one of two datacenters", func(_ *testing.T, f *Facts) { second(f); f.Datacenter = "dc1" }, []string{"error ring: together with dc2: alone it is refused"}},
+		{"one of two datacenters", func(_ *testing.T, f *Facts) { second(f); f.Datacenter = "dc1" }, []string{"error ring: together with dc2: a backup of one datacenter is refused"}},
 		{"same name elsewhere", func(_ *testing.T, f *Facts) { f.Everywhere.Items[1].Cluster = "Prod" }, []string{"warning elsewhere: other/dc1 has the same clusterName"}},
 		{"same ring elsewhere", func(_ *testing.T, f *Facts) {
 			f.Everywhere.Items[1] = Member{"other", "dc2", "Prod", "ops/kc"}
 			dc(f).Owner = "ops/kc"
 		},
-			[]string{"error elsewhere: it is one ring with CassandraDatacenter other/dc2", "warning owner: ops/kc"}},
+			[]string{"error elsewhere: it forms one ring with CassandraDatacenter other/dc2", "warning owner: ops/kc"}},
 		{"elsewhere not readable", func(_ *testing.T, f *Facts) {
 			f.Everywhere = Answer[Member]{Unread: "may not list cassandradatacenters.cassandra.datastax.com cluster-wide"}
 		}, []string{"unknown elsewhere: may not list cassandradatacenters"}},
@@ -133,16 +133,16 @@ func unknownFor(text string, checks ...string) []string {
 func TestStorage(t *testing.T) {
 	t.Parallel()
 	runTroubles(t, policyHooks, []trouble{
-		{"claim not bound", func(_ *testing.T, f *Facts) { f.Claims.Items[1].Phase = "Pending" }, []string{"error claims: cassandra/server-data-1|it is not bound but Pending"}},
+		{"claim not bound", func(_ *testing.T, f *Facts) { f.Claims.Items[1].Phase = "Pending" }, []string{"error claims: cassandra/server-data-1|it is Pending, not bound"}},
 		{"claims not readable", func(_ *testing.T, f *Facts) { f.Claims = Answer[Claim]{Unread: "may not list C"} }, unknownFor("may not list C", "claims", "snapshots")},
 		{"data elsewhere", func(_ *testing.T, f *Facts) {
 			f.Nodes.Items[0].VolumeProblem = "the data directory /d is not on the volume server-data: move it there"
 		}, []string{"error volumes: the data directory /d is not on the volume server-data|move it there"}},
-		{"no snapshot class", func(_ *testing.T, f *Facts) { f.SnapshotClasses.Items = f.SnapshotClasses.Items[1:] }, []string{"error snapshots: StorageClass gp3|no VolumeSnapshotClass is for its driver ebs.csi.aws.com"}},
-		{"no snapshot kind", func(_ *testing.T, f *Facts) { f.SnapshotClasses = Answer[SnapshotClass]{Absent: true} }, []string{"error snapshots: no VolumeSnapshotClass is for"}},
-		{"in-tree driver", func(_ *testing.T, f *Facts) { f.StorageClasses.Items[0].Provisioner = "kubernetes.io/aws-ebs" }, []string{"warning snapshots: none of CSI"}},
+		{"no snapshot class", func(_ *testing.T, f *Facts) { f.SnapshotClasses.Items = f.SnapshotClasses.Items[1:] }, []string{"error snapshots: StorageClass gp3|its driver ebs.csi.aws.com has no VolumeSnapshotClass"}},
+		{"no snapshot kind", func(_ *testing.T, f *Facts) { f.SnapshotClasses = Answer[SnapshotClass]{Absent: true} }, []string{"error snapshots: has no VolumeSnapshotClass"}},
+		{"in-tree driver", func(_ *testing.T, f *Facts) { f.StorageClasses.Items[0].Provisioner = "kubernetes.io/aws-ebs" }, []string{"warning snapshots: not a CSI driver"}},
 		{"not annotated", func(_ *testing.T, f *Facts) { f.SnapshotClasses.Items[0].ForKasten = false }, []string{"error snapshots: is annotated for Kasten: ebs|kubectl annotate"}},
-		{"not annotated, and no Kasten", func(_ *testing.T, f *Facts) { f.SnapshotClasses.Items[0].ForKasten = false; noKasten(f) }, []string{"warning kasten: lacks objects"}},
+		{"not annotated, and no Kasten", func(_ *testing.T, f *Facts) { f.SnapshotClasses.Items[0].ForKasten = false; noKasten(f) }, []string{"warning kasten: definitions are missing"}},
 		{"annotated twice", func(_ *testing.T, f *Facts) {
 			f.SnapshotClasses.Items = append(f.SnapshotClasses.Items, SnapshotClass{"ebs2", "ebs.csi.aws.com", true})
 		}, []string{"error snapshots: several VolumeSnapshotClasses of its driver are annotated for Kasten: ebs, ebs2"}},
@@ -155,7 +155,7 @@ func TestStorage(t *testing.T) {
 			f.Claims.Items = []Claim{{Name: "c", Phase: "Bound", Driver: "ebs.csi.aws.com"}}
 		}, nil},
 		{"claim without class, of a driver without snapshots", func(_ *testing.T, f *Facts) { f.Claims.Items = []Claim{{Name: "c", Phase: "Bound", Driver: "nfs.csi"}} },
-			[]string{"error snapshots: cassandra/c|no VolumeSnapshotClass is for its driver nfs.csi"}},
+			[]string{"error snapshots: cassandra/c|its driver nfs.csi has no VolumeSnapshotClass"}},
 		{"volume not readable", func(_ *testing.T, f *Facts) {
 			f.Claims.Items = []Claim{{Name: "c", Phase: "Bound", DriverUnread: "may not get persistentvolumes v"}}
 		}, []string{"unknown snapshots: may not get persistentvolumes v"}},
@@ -171,13 +171,13 @@ func noKasten(f *Facts) {
 func TestPolicyHooks(t *testing.T) {
 	t.Parallel()
 	runTroubles(t, policyHooks, []trouble{
-		{"no Kasten", func(_ *testing.T, f *Facts) { noKasten(f); f.Account = Answer[Account]{Absent: true} }, []string{"warning kasten: lacks objects"}},
+		{"no Kasten", func(_ *testing.T, f *Facts) { noKasten(f); f.Account = Answer[Account]{Absent: true} }, []string{"warning kasten: definitions are missing"}},
 		{"built-in, not reached", func(_ *testing.T, f *Facts) { builtIn(f) }, nil},
-		{"built-in, reached", func(_ *testing.T, f *Facts) { builtIn(f); without(f) }, []string{"error blueprint: k10-k8ssandra-bp-0.0.4 would run as the built-in one"}},
+		{"built-in, reached", func(_ *testing.T, f *Facts) { builtIn(f); without(f) }, []string{"error blueprint: k10-k8ssandra-bp-0.0.4 would run as the built-in default"}},
 		{"overridden", func(t *testing.T, f *Facts) { override(t, f, day(1)) }, nil},
-		{"overridden, StatefulSets kept", func(t *testing.T, f *Facts) { override(t, f, day(1)); without(f) }, []string{"error filter: has an action backup: no volume is snapshotted"}},
+		{"overridden, StatefulSets kept", func(t *testing.T, f *Facts) { override(t, f, day(1)); without(f) }, []string{"error filter: has a backup action: no volume is snapshotted"}},
 		{"override without its binding, StatefulSets kept", func(t *testing.T, f *Facts) { override(t, f, day(1)); f.Bindings.Items = nil; without(f) },
-			[]string{"error filter: as the built-in one, since nothing else is bound"}},
+			[]string{"error filter: as the built-in default"}},
 		{"StatefulSets kept, nothing bound", func(_ *testing.T, f *Facts) { without(f) }, nil},
 		{"StatefulSets included, nothing bound", func(_ *testing.T, f *Facts) {
 			builtIn(f)
@@ -200,11 +200,11 @@ func TestPolicyHooks(t *testing.T) {
 			exclude(f, FilterEntry{Resource: "statefulsets", MatchLabels: map[string]string{"app": "x"}})
 		}, []string{"error blueprint: would run"}},
 		{"no policy", func(_ *testing.T, f *Facts) { f.Policies.Items = nil },
-			[]string{"warning policy: no policy is known", "unknown image: no Blueprint of casshook is in use"}},
+			[]string{"warning policy: no policy found", "unknown image: no casshook Blueprint is in use"}},
 		{"policy of another namespace", func(_ *testing.T, f *Facts) {
 			f.Policies.Items[0].Spec.Selector.MatchExpressions[0].Values = []string{"x"}
 		},
-			[]string{"warning policy: no policy is known", "unknown image: give --image"}},
+			[]string{"warning policy: no policy found", "unknown image: pass --image"}},
 		{"policy by a pattern", func(_ *testing.T, f *Facts) {
 			f.Policies.Items[0].Spec.Selector.MatchExpressions[0].Values = []string{"cass*"}
 		}, nil},
@@ -213,32 +213,32 @@ func TestPolicyHooks(t *testing.T) {
 		}, nil},
 		{"policy by the namespace's labels", func(_ *testing.T, f *Facts) { byLabel(f, "db") }, nil},
 		{"policy by other labels", func(_ *testing.T, f *Facts) { byLabel(f, "web") },
-			append(unknownFor("whether it backs the namespace up is not known", "blueprint", "filter", "hooks", "on-failure", "profile"),
-				"unknown policy: it selects by labels", "warning policy: no policy is known", "unknown image: give --image")},
+			append(unknownFor("cannot tell whether it backs up the namespace", "blueprint", "filter", "hooks", "on-failure", "profile"),
+				"unknown policy: it selects by labels", "warning policy: no policy found", "unknown image: pass --image")},
 		{"policy by labels that may not be read", func(_ *testing.T, f *Facts) {
 			byLabel(f, "db")
 			f.Labels = Answer[map[string]string]{Unread: "may not get namespaces cassandra"}
 		},
-			append(unknownFor("whether it backs the namespace up is not known", "blueprint", "filter", "hooks", "on-failure", "profile"),
-				"unknown policy: is not known: may not get namespaces cassandra", "warning policy: no policy is known", "unknown image: give --image")},
+			append(unknownFor("cannot tell whether it backs up the namespace", "blueprint", "filter", "hooks", "on-failure", "profile"),
+				"unknown policy: cannot tell whether it includes the namespace: may not get namespaces cassandra", "warning policy: no policy found", "unknown image: pass --image")},
 		{"policy in some application's namespace", func(_ *testing.T, f *Facts) { f.Policies.Items[0].Namespace = "web" },
-			[]string{"warning policy: no policy is known", "unknown image: give --image"}},
+			[]string{"warning policy: no policy found", "unknown image: pass --image"}},
 		{"policy in the namespace", func(_ *testing.T, f *Facts) { f.Policies.Items[0].Namespace = "cassandra" }, nil},
 		{"paused", func(_ *testing.T, f *Facts) { f.Policies.Items[0].Spec.Paused = true }, []string{"warning policy: it is paused"}},
 		{"no hooks", func(_ *testing.T, f *Facts) { params(f).Hooks = blueprint.Hooks{} },
-			[]string{"error hooks: nothing runs before-backup", "warning on-failure: the lock", "unknown image: give --image"}},
+			[]string{"error hooks: nothing runs before-backup", "warning on-failure: its lock", "unknown image: pass --image"}},
 		{"no parameters", func(_ *testing.T, f *Facts) { f.Policies.Items[0].Spec.Actions[0].BackupParameters = nil },
-			[]string{"error hooks: nothing runs before-backup", "warning on-failure: the lock", "unknown image: give --image"}},
+			[]string{"error hooks: nothing runs before-backup", "warning on-failure: its lock", "unknown image: pass --image"}},
 		{"no onSuccess", func(_ *testing.T, f *Facts) { params(f).Hooks.OnSuccess = nil }, []string{"warning hooks: no onSuccess hook"}},
 		{"no onFailure", func(_ *testing.T, f *Facts) { params(f).Hooks.OnFailure = nil }, []string{"warning on-failure: no onFailure hook"}},
 		{"onFailure runs after-backup", func(_ *testing.T, f *Facts) {
 			params(f).Hooks.OnFailure = hook("casshook-policy-hooks", "after-backup")
 		}, nil},
 		{"action missing", func(_ *testing.T, f *Facts) { params(f).Hooks.PreHook = hook("casshook-policy-hooks", "beforeBackup") },
-			[]string{"error hooks: calls the action beforeBackup of the Blueprint casshook-policy-hooks, which is not there", "error hooks: nothing runs before-backup"}},
+			[]string{"error hooks: calls action beforeBackup of the Blueprint casshook-policy-hooks, which does not exist", "error hooks: nothing runs before-backup"}},
 		{"Blueprint in the wrong namespace", func(_ *testing.T, f *Facts) { f.Blueprints.Items[0].Namespace = "cassandra" }, []string{
-			"error hooks: the action before-backup", "error hooks: the action after-backup", "error hooks: the action on-failure", "error hooks: nothing runs before-backup",
-			"warning on-failure: no onFailure hook", "unknown image: give --image"}},
+			"error hooks: action before-backup", "error hooks: action after-backup", "error hooks: action on-failure", "error hooks: nothing runs before-backup",
+			"warning on-failure: no onFailure hook", "unknown image: pass --image"}},
 		{"policies not readable", func(_ *testing.T, f *Facts) { f.Policies = Answer[Policy]{Unread: "may not list P"} },
 			unknownFor("may not list P", "kasten", "blueprint", "policy", "filter", "hooks", "on-failure", "profile", "account", "image", "timeout")},
 		{"StatefulSets not readable", func(_ *testing.T, f *Facts) { f.Workloads = Answer[Workload]{Unread: "may not list W"} },
@@ -259,21 +259,21 @@ func TestResourceBound(t *testing.T) {
 		{"healthy", nothing, nil},
 		{"built-in beside it", func(_ *testing.T, f *Facts) { builtIn(f) }, nil},
 		{"StatefulSets excluded", func(_ *testing.T, f *Facts) { exclude(f, FilterEntry{Group: "apps", Resource: "statefulsets"}) },
-			[]string{"error filter: the Blueprint casshook-resource-bound does not run, and the backup is called complete"}},
+			[]string{"error filter: the Blueprint casshook-resource-bound does not run, and the backup is reported as complete"}},
 		{"StatefulSets not included", func(_ *testing.T, f *Facts) {
 			params(f).Filters.IncludeResources = []FilterEntry{{Resource: "persistentvolumeclaims"}}
 		},
 			[]string{"error filter: the Blueprint casshook-resource-bound does not run"}},
 		{"an older override", func(t *testing.T, f *Facts) { override(t, f, day(1)) }, []string{
-			"error binding: casshook-k10-k8ssandra-bp-0.0.4 wins, since it was created first, before casshook-resource-bound; casshook does not run",
+			"error binding: casshook-k10-k8ssandra-bp-0.0.4 wins because it is older than casshook-resource-bound; casshook does not run",
 			"error filter: no volume is snapshotted", "error hooks: nothing runs before-backup"}},
 		{"a later override", func(t *testing.T, f *Facts) { override(t, f, day(3)) },
-			[]string{"warning binding: casshook-resource-bound wins, since it was created first, before casshook-k10-k8ssandra-bp-0.0.4"}},
+			[]string{"warning binding: casshook-resource-bound wins because it is older than casshook-k10-k8ssandra-bp-0.0.4"}},
 		{"an older override that is off", func(t *testing.T, f *Facts) { override(t, f, day(1)); f.Bindings.Items[1].Spec.Disabled = true }, nil},
 		{"an older override that is not valid", func(t *testing.T, f *Facts) {
 			override(t, f, day(1))
 			f.Bindings.Items[1].Status.Validation, f.Bindings.Items[1].Status.Errors = "Failed", []string{"no such thing"}
-		}, []string{"error binding: passes over it: no such thing"}},
+		}, []string{"error binding: ignores it: no such thing"}},
 		{"an older binding of another namespace", func(t *testing.T, f *Facts) {
 			override(t, f, day(1))
 			f.Bindings.Items[1].Spec.Resources.MatchAll[1].Namespace.Values = []string{"x"}
@@ -281,7 +281,7 @@ func TestResourceBound(t *testing.T) {
 		{"singular", func(_ *testing.T, f *Facts) {
 			f.Bindings.Items[0].Spec.Resources.MatchAll[0].Type.Values[0].Resource = "cassandradatacenter"
 		},
-			append([]string{"warning binding: which matches nothing"}, unbound...)},
+			append([]string{"warning binding: matches nothing"}, unbound...)},
 		{"another group", func(_ *testing.T, f *Facts) {
 			f.Bindings.Items[0].Spec.Resources.MatchAll[0].Type.Values[0].Group = "apps"
 		}, unbound},
@@ -301,7 +301,7 @@ func TestResourceBound(t *testing.T) {
 		{"bound twice", func(_ *testing.T, f *Facts) {
 			f.Bindings.Items = append(f.Bindings.Items, f.Bindings.Items[0])
 			f.Bindings.Items[1].Name, f.Bindings.Items[1].Created = "first", day(1)
-		}, []string{"warning binding: first wins, since it was created first, before casshook-resource-bound"}},
+		}, []string{"warning binding: first wins because it is older than casshook-resource-bound"}},
 		{"bound, and annotated with the same", func(_ *testing.T, f *Facts) { dc(f).Annotations = annotated("casshook-resource-bound") }, nil},
 		{"bound in vain beside hooks of the policy", func(t *testing.T, f *Facts) {
 			f.Blueprints.Items = append(f.Blueprints.Items, decoded[Blueprint](t, "blueprints/policy-hooks/blueprint.yaml")...)
@@ -337,17 +337,17 @@ func TestResourceBound(t *testing.T) {
 			params(f).Hooks = decoded[Policy](t, "examples/policy-hooks/policy.yaml")[0].Spec.Actions[0].BackupParameters.Hooks
 		}, []string{"error hooks: before-backup would run twice"}},
 		{"no posthook", func(_ *testing.T, f *Facts) { delete(f.Blueprints.Items[0].Actions, "backupPosthook") }, []string{"warning hooks: does not run after-backup in backupPosthook"}},
-		{"no profile", func(_ *testing.T, f *Facts) { params(f).Profile = nil }, []string{"error profile: it names no location profile"}},
+		{"no profile", func(_ *testing.T, f *Facts) { params(f).Profile = nil }, []string{"error profile: it has no location profile"}},
 		{"no profile, no posthook", func(_ *testing.T, f *Facts) {
 			params(f).Profile = nil
 			delete(f.Blueprints.Items[0].Actions, "restorePosthook")
 		}, nil},
 		{"profile of a preset", func(_ *testing.T, f *Facts) {
 			params(f).Profile, f.Policies.Items[0].Spec.PresetRef = nil, &blueprint.Ref{Name: "gold"}
-		}, []string{"unknown profile: of the preset gold"}},
-		{"profile missing", func(_ *testing.T, f *Facts) { f.Profiles.Items = nil }, []string{"error profile: the profile location-profile that it names is not there"}},
-		{"infrastructure profile", func(_ *testing.T, f *Facts) { f.Profiles.Items[0].Spec.Type = "Infra" }, []string{`error profile: no location profile (type "Infra")`}},
-		{"VBR", func(_ *testing.T, f *Facts) { f.Profiles.Items[0].Spec.LocationSpec.Type = "VBR" }, []string{"error profile: does not do for Blueprints"}},
+		}, []string{"unknown profile: comes from preset gold"}},
+		{"profile missing", func(_ *testing.T, f *Facts) { f.Profiles.Items = nil }, []string{"error profile: its profile location-profile does not exist"}},
+		{"infrastructure profile", func(_ *testing.T, f *Facts) { f.Profiles.Items[0].Spec.Type = "Infra" }, []string{`error profile: not a location profile (type "Infra")`}},
+		{"VBR", func(_ *testing.T, f *Facts) { f.Profiles.Items[0].Spec.LocationSpec.Type = "VBR" }, []string{"error profile: Blueprints cannot use a Veeam"}},
 		{"profile not valid", func(_ *testing.T, f *Facts) { f.Profiles.Items[0].Status.Validation = "Failed" }, []string{"warning profile: could not validate it"}},
 		{"profiles not readable", func(_ *testing.T, f *Facts) { f.Profiles = Answer[Profile]{Unread: "may not list L"} }, unknownFor("may not list L", "profile")},
 		{"two datacenters of a ring", func(_ *testing.T, f *Facts) { second(f) }, []string{"error ring: cassandra/dc1|a hook is bound to it", "error ring: cassandra/dc2|a hook is bound to it"}},
@@ -362,11 +362,11 @@ func TestHookPods(t *testing.T) {
 	t.Parallel()
 	riscv := func(f *Facts, i int) { f.Machines.Items[i].Architecture = "riscv64" }
 	runTroubles(t, policyHooks, []trouble{
-		{"no account", func(_ *testing.T, f *Facts) { f.Account = Answer[Account]{Absent: true} }, []string{"error account: kasten-io/casshook|it is not there"}},
+		{"no account", func(_ *testing.T, f *Facts) { f.Account = Answer[Account]{Absent: true} }, []string{"error account: kasten-io/casshook|it does not exist"}},
 		{"another account", func(_ *testing.T, f *Facts) { f.ServiceAccount = "x" }, []string{"warning account: --service-account casshook"}},
-		{"Kasten's account", func(t *testing.T, f *Facts) { editTask(t, f, "before-backup", `"casshook"`, `""`) }, []string{"warning account: names no service account"}},
+		{"Kasten's account", func(t *testing.T, f *Facts) { editTask(t, f, "before-backup", `"casshook"`, `""`) }, []string{"warning account: it has no service account"}},
 		{"account not readable", func(_ *testing.T, f *Facts) { f.Account = Answer[Account]{Unread: "may not get A"} }, unknownFor("may not get A", "account", "pull-secret")},
-		{"denied", func(_ *testing.T, f *Facts) { f.Access.Items[0].Denied = []string{"create", "get"} }, []string{"error rbac: it may not create, get pods/exec in namespace cassandra, for hooks to run the agent"}},
+		{"denied", func(_ *testing.T, f *Facts) { f.Access.Items[0].Denied = []string{"create", "get"} }, []string{"error rbac: it may not create, get pods/exec in namespace cassandra; hooks need this to run the agent"}},
 		{"access not readable", func(_ *testing.T, f *Facts) { f.Access = Answer[Access]{Unread: "may not create R"} }, unknownFor("may not create R", "rbac")},
 		{"placeholder", func(_ *testing.T, f *Facts) { f.Image = "registry.example.com/casshook:VERSION" },
 			[]string{"error image: it is a placeholder", "warning image: its image is " + testImage}},
@@ -395,9 +395,9 @@ func TestHookPods(t *testing.T) {
 		{"eight nodes", func(_ *testing.T, f *Facts) { dc(f).Size = 8 }, nil},
 		{"nine nodes", func(_ *testing.T, f *Facts) { dc(f).Size = 9 }, []string{"error timeout: waits 12m (--ready-timeout)"}},
 		{"ten nodes, patient", func(t *testing.T, f *Facts) { dc(f).Size = 10; patient(t, f, "19m") }, nil},
-		{"eleven nodes, patient", func(t *testing.T, f *Facts) { dc(f).Size = 11; patient(t, f, "19m") }, []string{"warning timeout: little is left for the restore itself|set Helm's timeout.blueprintHooks (from 9.0 on timeout.blueprintResourceHooks) to 22"}},
+		{"eleven nodes, patient", func(t *testing.T, f *Facts) { dc(f).Size = 11; patient(t, f, "19m") }, []string{"warning timeout: that leaves little time for the restore itself|set Helm's timeout.blueprintHooks (from 9.0 on timeout.blueprintResourceHooks) to 22"}},
 		{"fourteen nodes, patient", func(t *testing.T, f *Facts) { dc(f).Size = 14; patient(t, f, "22m") },
-			[]string{"error timeout: the 14 nodes of a restored ring start in about 21m, one after the other; Kasten ends a hook after 20m", "warning timeout: waits up to 22m"}},
+			[]string{"error timeout: the 14 nodes of a restored ring take about 21m to start, one after the other; Kasten ends a hook after 20m", "warning timeout: waits up to 22m"}},
 		{"fourteen nodes, Kasten patient", func(t *testing.T, f *Facts) {
 			dc(f).Size, f.Timeouts.Items = 14, []time.Duration{time.Hour}
 			patient(t, f, "22m")
@@ -405,7 +405,7 @@ func TestHookPods(t *testing.T) {
 		{"the flag wins", func(_ *testing.T, f *Facts) {
 			f.HookTimeout, f.Timeouts.Items = 5*time.Minute, []time.Duration{time.Hour}
 		},
-			[]string{"warning timeout: start in about 4m30s, one after the other; Kasten ends a hook after 5m", "warning timeout: waits up to 12m"}},
+			[]string{"warning timeout: take about 4m30s to start, one after the other; Kasten ends a hook after 5m", "warning timeout: waits up to 12m"}},
 		{"two datacenters of four", func(_ *testing.T, f *Facts) {
 			second(f)
 			f.Datacenters.Items[0].Size, f.Datacenters.Items[1].Size = 4, 5

@@ -25,7 +25,7 @@ func (e *exam) tasksUnread() string {
 func (e *exam) unreadTasks() bool {
 	unread := e.tasksUnread()
 	if unread != "" {
-		e.unknown(e.inNamespace(), "what the hook pods will be: "+unread, askForPermission)
+		e.unknown(e.inNamespace(), "cannot read the Blueprints of the hook pods: "+unread, askForPermission)
 	}
 	return unread != ""
 }
@@ -33,7 +33,7 @@ func (e *exam) unreadTasks() bool {
 func (e *exam) account() {
 	at := about("ServiceAccount", e.KastenNamespace, e.ServiceAccount)
 	if len(e.Account.Items) == 0 {
-		e.fail(at, "it is not there: no hook pod can be made", "casshook generate rbac writes it; --service-account names another")
+		e.fail(at, "it does not exist: hook pods cannot be created", "create it with casshook generate rbac, or pass --service-account")
 	}
 	if e.unreadTasks() {
 		return
@@ -51,18 +51,18 @@ func (e *exam) account() {
 
 func (e *exam) otherAccount(at, account string) {
 	if account == "" {
-		e.warn(at, "it names no service account: its pods run with Kasten's own, which may do everything", "take the Blueprint of casshook generate")
+		e.warn(at, "it has no service account: its pods run with Kasten's own, which may do everything", "use the Blueprint from casshook generate")
 		return
 	}
-	e.warn(at, fmt.Sprintf("its pods run as the service account %s, but %s was looked at", account, e.ServiceAccount), "run doctor with --service-account "+account)
+	e.warn(at, fmt.Sprintf("its pods run as service account %s, but %s was checked", account, e.ServiceAccount), "run doctor with --service-account "+account)
 }
 
 func (e *exam) rbac() {
 	at := about("ServiceAccount", e.KastenNamespace, e.ServiceAccount)
 	for _, a := range e.Access.Items {
 		if len(a.Denied) > 0 {
-			e.fail(at, fmt.Sprintf("it may not %s %s in namespace %s, for hooks to %s", strings.Join(a.Denied, ", "), a.Resource, e.Namespace, a.Why),
-				"casshook generate rbac writes the role")
+			e.fail(at, fmt.Sprintf("it may not %s %s in namespace %s; hooks need this to %s", strings.Join(a.Denied, ", "), a.Resource, e.Namespace, a.Why),
+				"create the role with casshook generate rbac")
 		}
 	}
 }
@@ -88,7 +88,7 @@ func (e *exam) images() []string {
 func (e *exam) image() {
 	images := e.images()
 	if !e.unreadTasks() && len(images) == 0 {
-		e.unknown(e.inNamespace(), "no Blueprint of casshook is in use, so its image is not known", "give --image, or apply what casshook generate writes")
+		e.unknown(e.inNamespace(), "no casshook Blueprint is in use, so the image is unknown", "pass --image, or apply the output of casshook generate")
 	}
 	for _, image := range images {
 		host, _, _ := strings.Cut(image, "/")
@@ -100,11 +100,11 @@ func (e *exam) image() {
 		}
 		switch {
 		case host == "example.com" || strings.HasSuffix(host, ".example.com"):
-			e.fail("Image "+image, "it is a placeholder", "push the image to a registry, and give its name to casshook generate --image")
+			e.fail("Image "+image, "it is a placeholder", "push the image to a registry and pass its name to casshook generate --image")
 		case has > 0:
 			e.ok("Image "+image, fmt.Sprintf("%d of %d machines have it", has, len(e.Machines.Items)))
 		default:
-			e.unknown("Image "+image, "no machine is known to have it, and whether it can be pulled was not tried",
+			e.unknown("Image "+image, "no machine is known to have it, and pulling it was not tried",
 				fmt.Sprintf("kubectl run casshook-try -n %s --rm -i --restart=Never --image %s --command -- /casshook/casshook version", e.KastenNamespace, image))
 		}
 	}
@@ -116,7 +116,7 @@ func (e *exam) sameImage() {
 	for _, name := range slices.Sorted(maps.Keys(e.tasks())) {
 		for _, t := range e.tasks()[name] {
 			if e.Image != "" && t.Image != e.Image {
-				e.warn(about("Blueprint", e.KastenNamespace, name), fmt.Sprintf("its image is %s, but %s was looked at", t.Image, e.Image), "leave --image out, or generate the Blueprint again")
+				e.warn(about("Blueprint", e.KastenNamespace, name), fmt.Sprintf("its image is %s, but %s was checked", t.Image, e.Image), "omit --image, or generate the Blueprint again")
 				break
 			}
 		}
@@ -130,7 +130,7 @@ func dockerTypes() []string {
 
 func (e *exam) pullSecret() {
 	if e.Blueprints.Unread != "" {
-		e.unknown(e.inNamespace(), "which secrets the hook pods name: "+e.Blueprints.Unread, askForPermission)
+		e.unknown(e.inNamespace(), "cannot read the pull secrets of the hook pods: "+e.Blueprints.Unread, askForPermission)
 	}
 	for _, name := range slices.Sorted(maps.Keys(e.PullSecrets)) {
 		secret, at := e.PullSecrets[name], about("Secret", e.KastenNamespace, name)
@@ -138,9 +138,9 @@ func (e *exam) pullSecret() {
 		case secret.Unread != "":
 			e.unknown(at, secret.Unread, askForPermission)
 		case secret.Absent || len(secret.Items) == 0:
-			e.fail(at, "hook pods shall pull their image with it, but it is not there", "create it in namespace "+e.KastenNamespace)
+			e.fail(at, "hook pods use it to pull their image, but it does not exist", "create it in namespace "+e.KastenNamespace)
 		case !slices.Contains(dockerTypes(), secret.Items[0]):
-			e.fail(at, fmt.Sprintf("hook pods shall pull their image with it, but its type is %s", secret.Items[0]), "make it with kubectl create secret docker-registry")
+			e.fail(at, fmt.Sprintf("hook pods use it to pull their image, but its type is %s", secret.Items[0]), "create it with kubectl create secret docker-registry")
 		}
 	}
 }
@@ -163,15 +163,15 @@ func (e *exam) architecture() {
 		if m.fits() {
 			continue
 		}
-		what := fmt.Sprintf("it is %s/%s, and casshook is built for linux on %s", cmp.Or(m.System, "linux"), m.Architecture, strings.Join(architectures(), " and "))
+		what := fmt.Sprintf("it is %s/%s, but casshook is built for linux on %s only", cmp.Or(m.System, "linux"), m.Architecture, strings.Join(architectures(), " and "))
 		switch {
 		case used[m.Name]:
-			e.fail("Node "+m.Name, what+": Cassandra runs there, and the agent cannot", "move Cassandra to other machines")
+			e.fail("Node "+m.Name, what+": Cassandra runs there, but the agent cannot", "move Cassandra to other machines")
 		case m.Closed || !e.mayTake(m):
 		case e.tasksUnread() != "":
-			e.unknown("Node "+m.Name, what+"; whether a hook pod may be put there: "+e.tasksUnread(), askForPermission)
+			e.unknown("Node "+m.Name, what+"; cannot tell whether a hook pod may run there: "+e.tasksUnread(), askForPermission)
 		default:
-			e.fail("Node "+m.Name, what+": a hook pod may be put there", "set podOverride.nodeSelector to kubernetes.io/arch: amd64 or arm64, in the config file of casshook generate")
+			e.fail("Node "+m.Name, what+": a hook pod may be scheduled there", "set podOverride.nodeSelector to kubernetes.io/arch: amd64 or arm64 in the config file of casshook generate")
 		}
 	}
 }
@@ -230,13 +230,13 @@ func (e *exam) timeout() {
 	for _, cluster := range slices.Sorted(maps.Keys(size)) {
 		needed := time.Duration(size[cluster]) * startTime
 		at := fmt.Sprintf("Ring %q", cluster)
-		what := fmt.Sprintf("the %d nodes of a restored ring start in about %s, one after the other; Kasten ends a hook after %s", size[cluster], brief(needed), brief(limit))
+		what := fmt.Sprintf("the %d nodes of a restored ring take about %s to start, one after the other; Kasten ends a hook after %s", size[cluster], brief(needed), brief(limit))
 		remedy := fmt.Sprintf("set Helm's timeout.blueprintHooks (from 9.0 on timeout.blueprintResourceHooks) to %d or more", int((needed+workTime).Minutes()+1))
 		switch {
 		case needed >= limit:
 			e.fail(at, what, remedy)
 		case needed+workTime > limit:
-			e.warn(at, what+": little is left for the restore itself", remedy)
+			e.warn(at, what+": that leaves little time for the restore itself", remedy)
 		}
 		e.readyTimeouts(at, needed, limit)
 	}
@@ -251,11 +251,11 @@ func (e *exam) readyTimeouts(at string, needed, limit time.Duration) {
 			switch {
 			case !t.runs(afterRestore) || wait == 0:
 			case wait < needed:
-				e.fail(at, fmt.Sprintf("its nodes start in about %s, but after-restore of the Blueprint %s waits %s (--ready-timeout)", brief(needed), name, brief(wait)),
+				e.fail(at, fmt.Sprintf("its nodes take about %s to start, but after-restore of the Blueprint %s waits %s (--ready-timeout)", brief(needed), name, brief(wait)),
 					fmt.Sprintf("set hooks.afterRestore.flags.ready-timeout to %s in the config file of casshook generate", brief(needed+time.Minute)))
 			case wait >= limit:
-				e.warn(at, fmt.Sprintf("after-restore of the Blueprint %s waits up to %s (--ready-timeout), and is ended after %s before it can say for what", name, brief(wait), brief(limit)),
-					"set hooks.afterRestore.flags.ready-timeout to less, in the config file of casshook generate")
+				e.warn(at, fmt.Sprintf("after-restore of the Blueprint %s waits up to %s (--ready-timeout), but Kasten ends it after %s, before it can report the cause", name, brief(wait), brief(limit)),
+					"lower hooks.afterRestore.flags.ready-timeout in the config file of casshook generate")
 			}
 		}
 	}

@@ -16,11 +16,11 @@ func (e *exam) blueprint() {
 		}
 		what := fmt.Sprintf("Kasten's Blueprint %s would run %s", c.bound.name, c.bound.by)
 		if c.keeps {
-			e.fail(c.datacenter.about(), what+", and take no snapshots of volumes, in backups of "+c.policy.about(),
-				"bind casshook's Blueprint (casshook generate --strategy resource-bound), or leave StatefulSets out of the policy and use its hooks")
+			e.fail(c.datacenter.about(), what+" in backups of "+c.policy.about()+" and would not snapshot the volumes",
+				"bind casshook's Blueprint (casshook generate --strategy resource-bound), or exclude StatefulSets from the policy and use policy hooks")
 			continue
 		}
-		e.ok(c.datacenter.about(), fmt.Sprintf("Kasten's Blueprint %s does not run: %s leaves StatefulSets out", c.bound.name, c.policy.about()))
+		e.ok(c.datacenter.about(), fmt.Sprintf("Kasten's Blueprint %s does not run: %s excludes StatefulSets", c.bound.name, c.policy.about()))
 	}
 }
 
@@ -33,20 +33,20 @@ func (e *exam) policy() {
 		}
 		switch e.selects(p) {
 		case perhaps:
-			what := "it selects by labels, and whether it means the namespace is not known"
+			what := "it selects by labels; cannot tell whether it includes the namespace"
 			if e.Labels.Unread != "" {
 				what += ": " + e.Labels.Unread
 			}
-			e.unknown(p.about(), what, "select by "+blueprint.AppNamespaceKey+", or look in the dashboard which applications it has")
+			e.unknown(p.about(), what, "select by "+blueprint.AppNamespaceKey+", or check its applications in the dashboard")
 		case surely:
 			found++
 			if p.Spec.Paused {
-				e.warn(p.about(), "it is paused", "resume it, or nothing is backed up")
+				e.warn(p.about(), "it is paused: nothing is backed up", "resume it")
 			}
 		}
 	}
 	if found == 0 {
-		e.warn(e.inNamespace(), "no policy is known to back it up", "casshook generate policy writes one")
+		e.warn(e.inNamespace(), "no policy found that backs it up", "create one with casshook generate policy")
 	}
 }
 
@@ -66,10 +66,10 @@ func (e *exam) filter() {
 	for _, c := range e.courses() {
 		switch {
 		case !c.keeps && c.bindable && !c.hook:
-			e.fail(c.policy.about(), fmt.Sprintf("it leaves StatefulSets out, through which Kasten finds %s: the Blueprint %s does not run, and the backup is called complete",
-				c.datacenter.about(), c.bound.name), "take StatefulSets out of excludeResources, or into includeResources; leave them out of restores only")
+			e.fail(c.policy.about(), fmt.Sprintf("it excludes StatefulSets, through which Kasten finds %s: the Blueprint %s does not run, and the backup is reported as complete",
+				c.datacenter.about(), c.bound.name), "remove StatefulSets from excludeResources, or add them to includeResources; exclude them from restores only")
 		case c.keeps && c.bound.blueprint.has(backupAction) && !c.bound.blueprint.builtIn():
-			e.fail(c.policy.about(), fmt.Sprintf("it keeps StatefulSets, through which Kasten finds %s; the Blueprint %s is bound to it %s and has an action backup: no volume is snapshotted",
+			e.fail(c.policy.about(), fmt.Sprintf("it includes StatefulSets, through which Kasten finds %s; the Blueprint %s is bound to it %s and has a backup action: no volume is snapshotted",
 				c.datacenter.about(), c.bound.name, c.bound.by), "exclude {group: apps, resource: statefulsets} from the backup, or remove that Blueprint")
 		}
 	}
@@ -81,7 +81,7 @@ func (e *exam) hooks() {
 	for _, b := range e.backups() {
 		for _, h := range hooksOf(b.params) {
 			if !e.blueprintOf(h.Blueprint).has(h.ActionName) {
-				e.fail(b.policy.about(), fmt.Sprintf("its hook calls the action %s of the Blueprint %s, which is not there", h.ActionName, h.Blueprint),
+				e.fail(b.policy.about(), fmt.Sprintf("its hook calls action %s of the Blueprint %s, which does not exist", h.ActionName, h.Blueprint),
 					"apply the Blueprint, or correct the name")
 			}
 		}
@@ -90,16 +90,16 @@ func (e *exam) hooks() {
 		reached := c.keeps && c.bindable
 		switch {
 		case c.hook && reached:
-			e.fail(c.policy.about(), fmt.Sprintf("before-backup would run twice: by its preHook, and by the Blueprint %s that is bound to %s; the second finds the lock of the first",
-				c.bound.name, c.datacenter.about()), "remove the preHook and onSuccess of the policy, or the binding")
+			e.fail(c.policy.about(), fmt.Sprintf("before-backup would run twice, by its preHook and by the Blueprint %s bound to %s; the second run finds the ring locked",
+				c.bound.name, c.datacenter.about()), "remove preHook and onSuccess from the policy, or remove the binding")
 		case !c.hook && !c.bindable:
-			e.fail(c.policy.about(), "nothing runs before-backup for "+c.datacenter.about()+": its volumes are snapshotted as they are, if at all",
-				"use hooks of the policy, or bind a Blueprint (casshook generate)")
+			e.fail(c.policy.about(), "nothing runs before-backup for "+c.datacenter.about()+": its volume snapshots, if any, are not consistent",
+				"use policy hooks, or bind a Blueprint (casshook generate)")
 		case reached && !c.bound.blueprint.runs(postHookAction, afterBackup):
 			e.warn(c.datacenter.about(), fmt.Sprintf("the Blueprint %s does not run after-backup in %s: snapshots stay on the volumes until the next backup", c.bound.name, postHookAction),
-				"take the Blueprint of casshook generate")
+				"use the Blueprint from casshook generate")
 		case c.hook && !e.calls(c.params.Hooks.OnSuccess, afterBackup):
-			e.warn(c.policy.about(), "no onSuccess hook runs after-backup: snapshots stay on the volumes until the next backup", "take the policy of casshook generate")
+			e.warn(c.policy.about(), "no onSuccess hook runs after-backup: snapshots stay on the volumes until the next backup", "use the policy from casshook generate")
 		}
 	}
 }
@@ -109,8 +109,8 @@ func (e *exam) onFailure() {
 	for _, b := range e.backups() {
 		h := b.params.Hooks.OnFailure
 		if !e.calls(h, onFailure) && !e.calls(h, afterBackup) {
-			e.warn(b.policy.about(), "no onFailure hook runs on-failure: after a failed backup its snapshot stays on the volumes, and the lock with it",
-				"name an onFailure hook; the Blueprints of casshook generate have one")
+			e.warn(b.policy.about(), "no onFailure hook runs on-failure: a failed backup leaves its snapshot and its lock on the volumes",
+				"add an onFailure hook; the Blueprints from casshook generate have one")
 		}
 	}
 }
@@ -125,10 +125,10 @@ func (e *exam) profile() {
 		ref := c.params.Profile
 		if ref == nil || ref.Name == "" {
 			if c.policy.Spec.PresetRef != nil {
-				e.unknown(c.policy.about(), "its profile is that of the preset "+c.policy.Spec.PresetRef.Name+", which was not looked at", "see that it is a location profile")
+				e.unknown(c.policy.about(), "its profile comes from preset "+c.policy.Spec.PresetRef.Name+", which was not checked", "check that it is a location profile")
 				continue
 			}
-			e.fail(c.policy.about(), "it names no location profile, without which "+restoreHookAction+" does not run", "set backupParameters.profile to a location profile")
+			e.fail(c.policy.about(), "it has no location profile: "+restoreHookAction+" does not run without one", "set backupParameters.profile to a location profile")
 			continue
 		}
 		e.located(c.policy, ref)
@@ -144,13 +144,13 @@ func (e *exam) located(p *Policy, ref *blueprint.Ref) {
 		at := about("Profile", f.Namespace, f.Name)
 		switch {
 		case !strings.EqualFold(f.Spec.Type, "Location"):
-			e.fail(at, fmt.Sprintf("%s names it, but it is no location profile (type %q): %s does not run", p.about(), f.Spec.Type, restoreHookAction), "name a location profile")
+			e.fail(at, fmt.Sprintf("%s uses it, but it is not a location profile (type %q): %s does not run", p.about(), f.Spec.Type, restoreHookAction), "use a location profile")
 		case strings.EqualFold(f.Spec.LocationSpec.Type, "VBR"):
-			e.fail(at, fmt.Sprintf("%s names it, but a repository of Veeam Backup & Replication does not do for Blueprints", p.about()), "name another location profile")
+			e.fail(at, fmt.Sprintf("%s uses it, but Blueprints cannot use a Veeam Backup & Replication repository", p.about()), "use another location profile")
 		case f.Status.Validation == "Failed":
-			e.warn(at, "Kasten could not validate it", "see its status")
+			e.warn(at, "Kasten could not validate it", "check its status")
 		}
 		return
 	}
-	e.fail(p.about(), fmt.Sprintf("the profile %s that it names is not there, without which %s does not run", ref.Name, restoreHookAction), "create the profile, or name another")
+	e.fail(p.about(), fmt.Sprintf("its profile %s does not exist: %s does not run without it", ref.Name, restoreHookAction), "create the profile, or use another")
 }

@@ -36,7 +36,7 @@ func (e *exam) bound(d *Datacenter) bondage {
 	for i := range e.Blueprints.Items {
 		b := &e.Blueprints.Items[i]
 		if b.Namespace == e.KastenNamespace && strings.HasPrefix(b.Name, builtInPrefix) {
-			return bondage{b.Name, "as the built-in one, since nothing else is bound", b}
+			return bondage{b.Name, "as the built-in default", b}
 		}
 	}
 	return bondage{}
@@ -87,7 +87,7 @@ func (e *exam) backups() []backup {
 func (e *exam) doubtful() {
 	for i := range e.Policies.Items {
 		if p := &e.Policies.Items[i]; p.backsUp() && e.selects(p) == perhaps {
-			e.unknown(p.about(), "whether it backs the namespace up is not known, so it was not looked at", "select by "+blueprint.AppNamespaceKey)
+			e.unknown(p.about(), "cannot tell whether it backs up the namespace; it was not checked", "select by "+blueprint.AppNamespaceKey)
 		}
 	}
 }
@@ -174,11 +174,11 @@ func (e *exam) binding() {
 			e.several(d, found)
 		}
 		if annotation := d.Annotations[blueprintAnnotation]; len(found) > 0 && annotation != "" && annotation != bound.name {
-			e.warn(d.about(), fmt.Sprintf("its annotation names the Blueprint %s, but %s runs, %s", annotation, bound.name, bound.by), "remove the annotation, or the binding")
+			e.warn(d.about(), fmt.Sprintf("its annotation names the Blueprint %s, but %s runs, %s", annotation, bound.name, bound.by), "remove the annotation or the binding")
 		}
 		if bound.name != "" && bound.blueprint == nil {
 			e.fail(d.about(), fmt.Sprintf("the Blueprint %s is bound to it %s, but is not in namespace %s", bound.name, bound.by, e.KastenNamespace),
-				"apply the Blueprint, or remove what binds it")
+				"apply the Blueprint, or remove the binding or annotation")
 		}
 	}
 	for i := range e.Bindings.Items {
@@ -198,8 +198,8 @@ func (e *exam) several(d *Datacenter, found []*Binding) {
 		later = append(later, b.Name)
 		inVain = inVain || runs(b)
 	}
-	what := fmt.Sprintf("several bindings match: %s wins, since it was created first, before %s", found[0].Name, strings.Join(later, ", "))
-	remedy := "delete all but the one that shall run, or narrow the others"
+	what := fmt.Sprintf("several bindings match; %s wins because it is older than %s", found[0].Name, strings.Join(later, ", "))
+	remedy := "delete the other bindings, or narrow them"
 	if inVain && !runs(found[0]) {
 		e.fail(d.about(), what+"; casshook does not run", remedy)
 		return
@@ -211,7 +211,7 @@ func (e *exam) several(d *Datacenter, found []*Binding) {
 func (e *exam) oddBinding(b *Binding) {
 	for i := range e.chosen {
 		if b.Status.Validation == "Failed" && b.matches(&e.chosen[i]) {
-			e.fail(b.about(), "Kasten holds it for invalid and passes over it: "+strings.Join(b.Status.Errors, "; "), "correct it")
+			e.fail(b.about(), "Kasten reports it as invalid and ignores it: "+strings.Join(b.Status.Errors, "; "), "correct it")
 			break
 		}
 	}
@@ -221,7 +221,7 @@ func (e *exam) oddBinding(b *Binding) {
 		}
 		for _, v := range r.Type.Values {
 			if v.Resource != blueprint.CassandraDatacenters && strings.EqualFold(strings.TrimSuffix(v.Resource, "s"), "cassandradatacenter") {
-				e.warn(b.about(), fmt.Sprintf("it is for the resource %q, which matches nothing", v.Resource), "write "+blueprint.CassandraDatacenters)
+				e.warn(b.about(), fmt.Sprintf("its resource %q matches nothing", v.Resource), "use "+blueprint.CassandraDatacenters)
 			}
 		}
 	}

@@ -9,7 +9,7 @@ import (
 func (e *exam) claims() {
 	for _, c := range e.Claims.Items {
 		if c.Phase != "Bound" {
-			e.fail(about("PersistentVolumeClaim", e.Namespace, c.Name), "it is not bound but "+c.Phase, "see its events: without a volume there is nothing to back up")
+			e.fail(about("PersistentVolumeClaim", e.Namespace, c.Name), "it is "+c.Phase+", not bound", "check its events; only bound volumes are backed up")
 		}
 	}
 }
@@ -50,8 +50,8 @@ func (e *exam) snapshots() {
 			e.unknown(at, "the driver of its volume: "+c.DriverUnread, askForPermission)
 			continue
 		case c.Driver == "":
-			e.unknown(at, fmt.Sprintf("the driver of its volume is not known: it has no CSI volume, and the storage class %q is not there", c.Class),
-				"see that the volume can be snapshotted")
+			e.unknown(at, fmt.Sprintf("unknown volume driver: the volume is not CSI, and storage class %q does not exist", c.Class),
+				"check that the volume can be snapshotted")
 			continue
 		}
 		if !slices.Contains(seen, class) {
@@ -80,22 +80,22 @@ func (e *exam) snapshotClass(at string, class StorageClass) {
 	annotate := "kubectl annotate volumesnapshotclass NAME " + snapshotAnnotation + "=true"
 	switch {
 	case len(names) == 0 && strings.HasPrefix(class.Provisioner, "kubernetes.io/"):
-		e.warn(at, "its driver "+class.Provisioner+" is none of CSI: there is no VolumeSnapshotClass for it", "see whether Kasten integrates this storage directly")
+		e.warn(at, "its driver "+class.Provisioner+" is not a CSI driver: it has no VolumeSnapshotClass", "check whether Kasten integrates this storage directly")
 	case len(names) == 0:
-		e.fail(at, "no VolumeSnapshotClass is for its driver "+class.Provisioner+": its volumes cannot be snapshotted", "create one for the driver, and: "+annotate)
+		e.fail(at, "its driver "+class.Provisioner+" has no VolumeSnapshotClass: its volumes cannot be snapshotted", "create one for the driver, then: "+annotate)
 	case e.Policies.Absent || slices.Contains(names, class.SnapshotClass):
 	case class.SnapshotClass != "":
-		e.fail(at, fmt.Sprintf("its annotation %s names %q, which is no VolumeSnapshotClass of its driver", classAnnotation, class.SnapshotClass),
-			"name one of "+strings.Join(names, ", "))
+		e.fail(at, fmt.Sprintf("its annotation %s names %q, which is not a VolumeSnapshotClass of its driver", classAnnotation, class.SnapshotClass),
+			"use one of "+strings.Join(names, ", "))
 	case len(chosen) == 0:
 		e.fail(at, "no VolumeSnapshotClass of its driver is annotated for Kasten: "+strings.Join(names, ", "), annotate)
 	case len(chosen) > 1:
-		e.fail(at, "several VolumeSnapshotClasses of its driver are annotated for Kasten: "+strings.Join(chosen, ", "), "leave the annotation "+snapshotAnnotation+" on one")
+		e.fail(at, "several VolumeSnapshotClasses of its driver are annotated for Kasten: "+strings.Join(chosen, ", "), "keep the annotation "+snapshotAnnotation+" on one of them only")
 	}
 }
 
 // disk is never looked at: this needs a program in the pods.
 func (e *exam) disk() {
-	e.unknown(e.inNamespace(), "how much of the volumes is free was not looked at: snapshots keep what compactions would remove",
-		"casshook status shows it; before-backup refuses full volumes")
+	e.unknown(e.inNamespace(), "free space on the volumes was not checked; snapshots keep files that compactions would remove",
+		"run casshook status to see it; before-backup refuses full volumes")
 }

@@ -21,5 +21,5 @@ func (d *Diagnosis) Write(w io.Writer) {
 		t.Add("", "", "→ "+f.Remedy)
 	}
 	t.Write(w)
-	fmt.Fprintf(w, "%d errors, %d warnings, %d not known\n", d.Errors, d.Warnings, d.Unknown)
+	fmt.Fprintf(w, "%s, %s, %d unknown\n", report.Count(d.Errors, "error"), report.Count(d.Warnings, "warning"), d.Unknown)
 }

@@ -19,7 +19,7 @@ var (
 func (n *Node) check() error {
 	for _, t := range n.Tables {
 		if !word.MatchString(t.Keyspace) || !word.MatchString(t.Name) || !tableID.MatchString(t.ID) {
-			return fmt.Errorf("table %q.%q with id %q: that is no table's name", t.Keyspace, t.Name, t.ID)
+			return fmt.Errorf("table %q.%q with id %q: not a table name", t.Keyspace, t.Name, t.ID)
 		}
 		for _, s := range t.SSTables {
 			if err := s.check(len(n.DataDirectories)); err != nil {
@@ -34,15 +34,15 @@ func (s SSTable) check(directories int) error {
 	name, ok := sstable.ParseName(sstable.FileOf(s.Base, sstable.Data))
 	switch {
 	case !ok || name.Base() != s.Base:
-		return fmt.Errorf("that is no SSTable's name")
+		return fmt.Errorf("not an SSTable name")
 	case s.Dir < 0 || s.Dir >= directories:
 		return fmt.Errorf("is in data directory %d of %d", s.Dir, directories)
 	case s.Index != "" && (!strings.HasPrefix(s.Index, ".") || leaves(s.Index)):
-		return fmt.Errorf("is of index %q: that is no index's directory", s.Index)
+		return fmt.Errorf("index %q: not an index directory", s.Index)
 	}
 	for _, c := range s.Components {
 		if c.Name == "" || leaves(c.Name) {
-			return fmt.Errorf("component %q: that is no component's name", c.Name)
+			return fmt.Errorf("component %q: not a component name", c.Name)
 		}
 	}
 	return nil

@@ -104,14 +104,14 @@ func TestOpenRefusals(t *testing.T) {
 		damage     func(*testing.T, string)
 		want       string
 	}{
-		{"no COMPLETE", CompleteFile, remove, "not complete"},
+		{"COMPLETE is missing", CompleteFile, remove, "not complete"},
 		{"no node.json", NodeFile, remove, "no such file"},
 		{"unknown version", NodeFile, edit(`"version": 1`, `"version": 2`), "node.json: written by a newer casshook (format 2.0): needs casshook with format 2.0 or newer"},
 		{"unknown field", ClusterFile, edit(`"clusterName"`, `"clusterNom"`), `unknown field "clusterNom"`},
-		{"changed node.json", NodeFile, edit(`"size": 9`, `"size": 8`), "differs from what COMPLETE recorded for host h1"},
-		{"changed schema", SchemaFile, edit("{}", "{ }"), "differs from what COMPLETE recorded"},
-		{"another backup's cluster.json", ClusterFile, edit("4f2a", "4f2b"), `is of backup "casshook-20261121T101530Z-4f2b"`},
-		{"another backup's COMPLETE", CompleteFile, edit("4f2a", "4f2b"), `is of backup "casshook-20261121T101530Z-4f2b"`},
+		{"changed node.json", NodeFile, edit(`"size": 9`, `"size": 8`), "does not match COMPLETE for host h1"},
+		{"changed schema", SchemaFile, edit("{}", "{ }"), "does not match COMPLETE"},
+		{"another backup's cluster.json", ClusterFile, edit("4f2a", "4f2b"), `belongs to backup "casshook-20261121T101530Z-4f2b"`},
+		{"another backup's COMPLETE", CompleteFile, edit("4f2a", "4f2b"), `belongs to backup "casshook-20261121T101530Z-4f2b"`},
 		{"garbage after", CompleteFile, edit("\n}\n", "\n}\n{}"), "invalid character"},
 	}
 	for _, tt := range tests {
@@ -137,9 +137,9 @@ func TestVerifyFilesFinds(t *testing.T) {
 	}{
 		{"missing component", false, func(t *testing.T, r string) { require.NoError(t, os.Remove(file(r, "nb-1-big-Filter.db"))) }, "Filter.db is missing"},
 		{"missing data", false, func(t *testing.T, r string) { require.NoError(t, os.Remove(file(r, "nb-1-big-Data.db"))) }, "lacks Data.db"},
-		{"truncated data", false, func(t *testing.T, r string) { write(t, file(r, "nb-1-big-Data.db"), "12345678") }, "Data.db has 8 bytes, the backup recorded 9"},
-		{"flipped small file", false, func(t *testing.T, r string) { write(t, file(r, "nb-1-big-Index.db"), "j") }, "Index.db has another checksum"},
-		{"other digest file", false, func(t *testing.T, r string) { write(t, file(r, "nb-1-big-Digest.crc32"), "3421780263") }, "digest file says"},
+		{"truncated data", false, func(t *testing.T, r string) { write(t, file(r, "nb-1-big-Data.db"), "12345678") }, "Data.db has 8 bytes, expected 9"},
+		{"flipped small file", false, func(t *testing.T, r string) { write(t, file(r, "nb-1-big-Index.db"), "j") }, "Index.db: checksum mismatch"},
+		{"other digest file", false, func(t *testing.T, r string) { write(t, file(r, "nb-1-big-Digest.crc32"), "3421780263") }, "digest is"},
 		{"flipped bit in data", true, func(t *testing.T, r string) { write(t, file(r, "nb-1-big-Data.db"), "123456788") }, "checksum of Data.db differs"},
 		{"flipped bit in an index", true, func(t *testing.T, r string) { write(t, file(r, ".i/nb-1-big-Data.db"), "123456788") }, "checksum of Data.db differs"},
 		{"foreign SSTable", false, func(t *testing.T, r string) {
@@ -147,7 +147,7 @@ func TestVerifyFilesFinds(t *testing.T) {
 				write(t, file(r, "nb-7-big-"+c), "x")
 			}
 		}, "SSTable nb-7-big: is not in the backup"},
-		{"snapshot gone", false, func(t *testing.T, r string) { require.NoError(t, os.RemoveAll(filepath.Dir(file(r, "x")))) }, "is not there"},
+		{"snapshot gone", false, func(t *testing.T, r string) { require.NoError(t, os.RemoveAll(filepath.Dir(file(r, "x")))) }, "is missing"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -175,7 +175,7 @@ func TestScanRefusesWhatTheManifestNames(t *testing.T) {
 	dir := SnapshotDir(filepath.Join(root, "data"), "ks", "t", testTable, testID)
 	write(t, filepath.Join(dir, "manifest.json"), `{"files":["nb-2-big-Data.db"]}`)
 	_, err := Scan(dataDirs, testID)
-	require.ErrorContains(t, err, "manifest names nb-2-big-Data.db")
+	require.ErrorContains(t, err, "manifest lists nb-2-big-Data.db")
 	require.NoError(t, os.Remove(filepath.Join(dir, "manifest.json")))
 	_, err = Scan(dataDirs, testID)
 	require.ErrorContains(t, err, "no manifest.json")

@@ -75,7 +75,7 @@ func decode(content []byte, into any, reader format) error {
 	}
 	switch {
 	case h.Version < 1 || h.Minor < 0:
-		return fmt.Errorf("document version %s is none", h.format())
+		return fmt.Errorf("invalid document version %s", h.format())
 	case h.Version > reader.major:
 		return &NewerError{format: h.format()}
 	case h.Minor > 0 || len(h.Ignorable) > 0: // a second decoding, which most need not pay for

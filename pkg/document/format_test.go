@@ -87,9 +87,9 @@ func TestFormatsGrow(t *testing.T) {
 			doc["ignorable"], doc["hint"] = ignorable("hint"), 1
 		}, `unknown field "hint"`},
 		{"an older major has no such field", format{2, 0}, func(doc map[string]any) { doc["hint"] = 1 }, `unknown field "hint"`},
-		{"no version", format{1, 0}, func(doc map[string]any) { delete(doc, "version") }, "document version 0.0 is none"},
-		{"a version below one", format{1, 0}, func(doc map[string]any) { doc["version"] = -1 }, "document version -1.0 is none"},
-		{"a minor below zero", format{1, 0}, func(doc map[string]any) { doc["minor"] = -1 }, "document version 1.-1 is none"},
+		{"no version", format{1, 0}, func(doc map[string]any) { delete(doc, "version") }, "invalid document version 0.0"},
+		{"a version below one", format{1, 0}, func(doc map[string]any) { doc["version"] = -1 }, "invalid document version -1.0"},
+		{"a minor below zero", format{1, 0}, func(doc map[string]any) { doc["minor"] = -1 }, "invalid document version 1.-1"},
 		{"a version that is no number", format{1, 0}, func(doc map[string]any) { doc["version"] = "1" }, "cannot unmarshal string"},
 		{"a field of another type in a newer minor", format{1, 0}, func(doc map[string]any) { doc["minor"], doc["tables"] = 1, "none" }, "cannot unmarshal string"},
 	}
@@ -182,21 +182,21 @@ func TestNamesThatAreNone(t *testing.T) {
 		value             any
 		want              string
 	}{
-		{"keyspace that leads out", "tables", "keyspace", "../..", "that is no table's name"},
-		{"empty keyspace", "tables", "keyspace", "", "that is no table's name"},
-		{"table with a slash", "tables", "name", "a/b", "that is no table's name"},
-		{"id that is none", "tables", "id", "..", "that is no table's name"},
-		{"id in capitals", "tables", "id", strings.ToUpper(testTable), "that is no table's name"},
+		{"keyspace that leads out", "tables", "keyspace", "../..", "not a table name"},
+		{"empty keyspace", "tables", "keyspace", "", "not a table name"},
+		{"table with a slash", "tables", "name", "a/b", "not a table name"},
+		{"id that is none", "tables", "id", "..", "not a table name"},
+		{"id in capitals", "tables", "id", strings.ToUpper(testTable), "not a table name"},
 		{"data directory below zero", "tables.sstables", "dir", -1, "is in data directory -1 of 1"},
 		{"data directory too high", "tables.sstables", "dir", 1, "is in data directory 1 of 1"},
-		{"SSTable that leads out", "tables.sstables", "base", "../nb-1-big", "that is no SSTable's name"},
-		{"SSTable without a name", "tables.sstables", "base", "", "that is no SSTable's name"},
-		{"SSTable with a component", "tables.sstables", "base", "nb-1-big-x", "that is no SSTable's name"},
-		{"index that is no hidden directory", "tables.sstables", "index", "idx", "that is no index's directory"},
-		{"index that leads out", "tables.sstables", "index", "..", "that is no index's directory"},
-		{"index with a slash", "tables.sstables", "index", ".a/../..", "that is no index's directory"},
-		{"component that leads out", "tables.sstables.components", "name", "x/../../y", "that is no component's name"},
-		{"component without a name", "tables.sstables.components", "name", "", "that is no component's name"},
+		{"SSTable that leads out", "tables.sstables", "base", "../nb-1-big", "not an SSTable name"},
+		{"SSTable without a name", "tables.sstables", "base", "", "not an SSTable name"},
+		{"SSTable with a component", "tables.sstables", "base", "nb-1-big-x", "not an SSTable name"},
+		{"index that is no hidden directory", "tables.sstables", "index", "idx", "not an index directory"},
+		{"index that leads out", "tables.sstables", "index", "..", "not an index directory"},
+		{"index with a slash", "tables.sstables", "index", ".a/../..", "not an index directory"},
+		{"component that leads out", "tables.sstables.components", "name", "x/../../y", "not a component name"},
+		{"component without a name", "tables.sstables.components", "name", "", "not a component name"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

@@ -97,7 +97,7 @@ func fingerprint(path string) (string, error) {
 		return "", errno
 	}
 	if st.mask&statxBtime == 0 {
-		return "", errors.New("the filesystem keeps no birth times: give the volume a volumeID in the inventory")
+		return "", errors.New("the file system does not record birth times: set volumeID for this volume in the inventory")
 	}
 	print := fmt.Sprintf("%d-%d.%09d", st.ino, st.btime.sec, st.btime.nsec)
 	if device := deviceName(st.devMajor, st.devMinor); device != "" {

@@ -60,7 +60,7 @@ func Scan(dataDirs []string, tag string) ([]Table, error) {
 			tableDir := filepath.Dir(filepath.Dir(dir))
 			name, id, ok := sstable.ParseTableDir(filepath.Base(tableDir))
 			if !ok {
-				return nil, fmt.Errorf("snapshot %s: %s is no table directory", tag, tableDir)
+				return nil, fmt.Errorf("snapshot %s: %s is not a table directory", tag, tableDir)
 			}
 			key := filepath.Base(filepath.Dir(tableDir)) + "/" + filepath.Base(tableDir)
 			t := tables[key]
@@ -194,7 +194,7 @@ func (t *Table) checkManifests(dataDirs []string, tag string) error {
 		found = true
 		for _, f := range m.Files {
 			if !have[f] {
-				return fmt.Errorf("snapshot %s of %s.%s: manifest names %s, which is not there", tag, t.Keyspace, t.Name, f)
+				return fmt.Errorf("snapshot %s of %s.%s: manifest lists %s, which is missing", tag, t.Keyspace, t.Name, f)
 			}
 		}
 	}

@@ -10,7 +10,7 @@ import (
 )
 
 // ErrIncomplete is a backup directory without COMPLETE.
-var ErrIncomplete = errors.New("the backup is not complete: it has no COMPLETE")
+var ErrIncomplete = errors.New("the backup is not complete: file COMPLETE is missing")
 
 // Backup is a complete backup as one volume holds it.
 type Backup struct {
@@ -61,16 +61,16 @@ func (b *Backup) check(dir string, contents map[string][]byte) error {
 	id := filepath.Base(dir)
 	for name, got := range map[string]string{CompleteFile: b.Complete.BackupID, NodeFile: b.Node.BackupID, ClusterFile: b.Cluster.BackupID} {
 		if got != id {
-			return fmt.Errorf("%s: is of backup %q", filepath.Join(dir, name), got)
+			return fmt.Errorf("%s: belongs to backup %q", filepath.Join(dir, name), got)
 		}
 	}
 	for _, name := range Shared() {
 		if SHA256(contents[name]) != b.Complete.Shared[name] {
-			return fmt.Errorf("%s: differs from what COMPLETE recorded", filepath.Join(dir, name))
+			return fmt.Errorf("%s: does not match COMPLETE", filepath.Join(dir, name))
 		}
 	}
 	if SHA256(contents[NodeFile]) != b.Complete.Nodes[b.Node.Member.HostID] {
-		return fmt.Errorf("%s: differs from what COMPLETE recorded for host %s", filepath.Join(dir, NodeFile), b.Node.Member.HostID)
+		return fmt.Errorf("%s: does not match COMPLETE for host %s", filepath.Join(dir, NodeFile), b.Node.Member.HostID)
 	}
 	return nil
 }
@@ -123,7 +123,7 @@ func verifyTable(want Table, dataDirs []string, tag string, full bool) []error {
 		present = true
 	}
 	if !present {
-		return []error{fmt.Errorf("%s.%s: snapshot %s is not there", want.Keyspace, want.Name, tag)}
+		return []error{fmt.Errorf("%s.%s: snapshot %s is missing", want.Keyspace, want.Name, tag)}
 	}
 	problems := compare(want, got)
 	if full {
@@ -155,7 +155,7 @@ func compare(want, got Table) []error {
 		}
 		delete(found, k)
 		if g.Digest != s.Digest {
-			problem(s.Base, "digest file says %q, the backup recorded %q", g.Digest, s.Digest)
+			problem(s.Base, "digest is %q, expected %q", g.Digest, s.Digest)
 		}
 		for _, text := range compareComponents(s.Components, g.Components) {
 			problem(s.Base, "%s", text)
@@ -181,9 +181,9 @@ func compareComponents(want, got []Component) []string {
 		case !ok:
 			problems = append(problems, c.Name+" is missing")
 		case g.Size != c.Size:
-			problems = append(problems, fmt.Sprintf("%s has %d bytes, the backup recorded %d", c.Name, g.Size, c.Size))
+			problems = append(problems, fmt.Sprintf("%s has %d bytes, expected %d", c.Name, g.Size, c.Size))
 		case c.CRC32 != nil && (g.CRC32 == nil || *g.CRC32 != *c.CRC32):
-			problems = append(problems, c.Name+" has another checksum than the backup recorded")
+			problems = append(problems, c.Name+": checksum mismatch")
 		}
 		delete(found, c.Name)
 	}

@@ -195,7 +195,7 @@ func documents(stream string) int {
 // stays as it is; a flag of a hook is set beside the others.
 func ReadConfig(content []byte, o *Options) error {
 	if documents(string(content)) > 1 {
-		return errors.New("more than one YAML document: all after the first would be left out")
+		return errors.New("more than one YAML document: only one is allowed")
 	}
 	config := struct {
 		APIVersion string `json:"apiVersion"`

@@ -98,7 +98,7 @@ func Load(path string) (*Target, error) {
 	}
 	var inv Inventory
 	if documents(string(content)) > 1 {
-		return nil, fmt.Errorf("inventory %s: more than one YAML document: all after the first would be left out", path)
+		return nil, fmt.Errorf("inventory %s: more than one YAML document: only one is allowed", path)
 	}
 	if err := yaml.UnmarshalStrict(content, &inv); err != nil {
 		return nil, fmt.Errorf("inventory %s: %w", path, err)
@@ -120,7 +120,7 @@ func (inv *Inventory) validate() error {
 		bad("no nodes")
 	}
 	if c := inv.Credentials; c != nil && (c.UsernameFile == "" || c.PasswordFile == "") {
-		bad("credentials need usernameFile and passwordFile")
+		bad("credentials: usernameFile and passwordFile are required")
 	}
 	seen := map[string]string{}
 	for i, h := range inv.Nodes {
@@ -142,7 +142,7 @@ func (h *Host) problems() []error {
 	var problems []error
 	bad := func(format string, args ...any) { problems = append(problems, fmt.Errorf(format, args...)) }
 	if h.Name == "" || h.Address == "" {
-		bad("name and address are needed")
+		bad("name and address are required")
 	}
 	for _, dir := range append([]string{h.Volume}, h.DataDirectories...) {
 		if !filepath.IsAbs(dir) {
@@ -157,10 +157,10 @@ func (h *Host) problems() []error {
 		bad("managementAPI %q is neither unix:///path nor http://host:port", api)
 	}
 	if api == "" && len(h.Nodetool) == 0 {
-		bad("neither managementAPI nor nodetool")
+		bad("set managementAPI or nodetool")
 	}
 	if len(h.Prefix) > 0 && !plainWord.MatchString(h.Agent) {
-		bad("with a prefix, agent must be the path of casshook-agent at the node, without blanks or quotes")
+		bad("with a prefix, agent must be the path of casshook-agent on the node, without spaces or quotes")
 	}
 	return problems
 }

@@ -86,9 +86,9 @@ func TestLoadRefuses(t *testing.T) {
 		{"no YAML", "{", []string{"inventory.yaml"}},
 		{"empty", "", []string{"apiVersion and kind are", "no nodes"}},
 		{"another kind", edit("kind: Inventory", "kind: List"), []string{`"List"`, "must be casshook.io/v1 and Inventory"}},
-		{"half of the credentials", edit("usernameFile: /etc/casshook/user, ", ""), []string{"credentials need usernameFile and passwordFile"}},
-		{"no name", edit("name: db1", "name: ''"), []string{"nodes[0]", "name and address are needed"}},
-		{"no address", edit("address: 10.0.0.1", "address: ''"), []string{"nodes[0] db1: name and address are needed"}},
+		{"half of the credentials", edit("usernameFile: /etc/casshook/user, ", ""), []string{"credentials: usernameFile and passwordFile are required"}},
+		{"no name", edit("name: db1", "name: ''"), []string{"nodes[0]", "name and address are required"}},
+		{"no address", edit("address: 10.0.0.1", "address: ''"), []string{"nodes[0] db1: name and address are required"}},
 		{"name twice", edit("name: db2", "name: db1"), []string{"nodes[1] db1: has the same name db1 as nodes[0] db1"}},
 		{"address twice", edit("address: 10.0.0.2", "address: 10.0.0.1"), []string{"nodes[1] db2: has the same address 10.0.0.1 as nodes[0] db1"}},
 		{"relative volume", edit("volume: /srv/v2", "volume: srv/v2"), []string{`nodes[1] db2: "srv/v2" is not an absolute path`}},
@@ -96,7 +96,7 @@ func TestLoadRefuses(t *testing.T) {
 		{"no data directory", edit("[/srv/v2/d1, /srv/v2/d2]", "[]"), []string{"nodes[1] db2: dataDirectories is empty"}},
 		{"https API", edit("unix:///tmp/oss-mgmt.sock", "https://n1"), []string{`managementAPI "https://n1" is neither`}},
 		{"relative socket", edit("unix:///tmp/oss-mgmt.sock", "unix://tmp.sock"), []string{`managementAPI "unix://tmp.sock" is neither`}},
-		{"neither API nor nodetool", edit(`    nodetool: [nodetool, -p, "7299"]`, ""), []string{"nodes[1] db2: neither managementAPI nor nodetool"}},
+		{"neither API nor nodetool", edit(`    nodetool: [nodetool, -p, "7299"]`, ""), []string{"nodes[1] db2: set managementAPI or nodetool"}},
 		{"prefix without agent", edit("    agent: /usr/local/bin/casshook-agent\n", ""), []string{"nodes[0] db1: with a prefix, agent must be"}},
 		{"agent for a remote shell", edit("/usr/local/bin/casshook-agent", "'/opt/x;reboot'"), []string{"nodes[0] db1: with a prefix, agent must be"}},
 	} {
@@ -122,8 +122,8 @@ nodes:
   - {name: a, address: x, volume: /v, dataDirectories: [/v/data], nodetool: [nodetool], prefix: [ssh, b]}
 `))
 	for _, want := range []string{
-		"apiVersion and kind", "credentials need", "nodes[0] a: name and address", `nodes[0] a: "v" is not`, "nodes[0] a: dataDirectories is empty",
-		"nodes[0] a: neither managementAPI", "nodes[1] a: with a prefix", "nodes[1] a: has the same name a",
+		"apiVersion and kind", "credentials: usernameFile", "nodes[0] a: name and address are required", `nodes[0] a: "v" is not`, "nodes[0] a: dataDirectories is empty",
+		"nodes[0] a: set managementAPI", "nodes[1] a: with a prefix", "nodes[1] a: has the same name a",
 	} {
 		require.ErrorContains(t, err, want)
 	}

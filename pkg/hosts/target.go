@@ -105,7 +105,7 @@ func (t *Target) AgentArgv(_ context.Context, node ring.Node) ([]string, error) 
 	}
 	if len(h.Prefix) == 0 {
 		if _, err := os.Stat(path); err != nil {
-			return nil, fmt.Errorf("%w: install casshook-agent beside casshook, or name it in the inventory", err)
+			return nil, fmt.Errorf("%w: install casshook-agent beside casshook, or set its path in the inventory", err)
 		}
 	}
 	return []string{path, "serve"}, nil

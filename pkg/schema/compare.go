@@ -150,7 +150,7 @@ func (c *comparer) consider(ref Ref) {
 	wanted := ch.backup != nil && c.inScope(ch.backup)
 	touchable := ch.live != nil && c.inScope(ch.live)
 	if wanted && ch.live != nil && !touchable {
-		c.refuse(ref, "is the name of an object of %s now, which is out of scope", ch.live.Base.String())
+		c.refuse(ref, "is now the name of an object of %s, which is out of scope", ch.live.Base.String())
 		return
 	}
 	if !wanted && (!touchable || c.keepsKeyspace(ref)) {
@@ -183,12 +183,12 @@ func (c *comparer) judge(ch *Change) {
 	case len(d.shape) > 0:
 		ch.Verdict, ch.Reason = Recreate, strings.Join(d.shape, "; ")
 	case len(d.set) > 0 && c.keepsKeyspace(ch.Ref):
-		ch.Reason = optionNames(d.set) + ", left as now: only part of the keyspace is in scope"
+		ch.Reason = optionNames(d.set) + ", left unchanged: only part of the keyspace is in scope"
 	case len(d.set) > 0:
 		ch.Verdict, ch.Reason = Alter, optionNames(d.set)
 	}
 	if d.placement {
-		ch.Reason += "; the rows are placed on other nodes now than at the backup"
+		ch.Reason += "; replication differs: rows are now on other nodes than at the backup"
 	}
 }
 
@@ -275,9 +275,9 @@ func (c *comparer) checkViews() {
 		base := scope.Contains(o.Base.Keyspace, o.Base.Name)
 		switch {
 		case view && !base:
-			c.refuse(o.Ref, "is in scope without its %s", o.Base.Describe())
+			c.refuse(o.Ref, "is in scope, but its %s is not", o.Base.Describe())
 		case base && !view && c.live.Lookup(o.Ref) == o:
-			c.refuse(o.Base, "is in scope without its %s, which would be truncated with it", o.Ref.Describe())
+			c.refuse(o.Base, "is in scope, but its %s, which would be truncated with it, is not", o.Ref.Describe())
 		}
 	}
 }

@@ -112,7 +112,7 @@ func parseType(o *Object, text string) error {
 // keep records the whole statement as what is executed and compared.
 func (o *Object) keep(c *cursor) error {
 	if !c.done() {
-		return fmt.Errorf("statement goes on %s", c.where())
+		return fmt.Errorf("unexpected text after the statement %s", c.where())
 	}
 	o.plain, o.canonical = c.raw(c.tokens), canonicalOf(c.tokens)
 	return nil

@@ -62,7 +62,7 @@ func differRelation(backup, live *Object) difference {
 	check(slices.Equal(b.PartitionKey, l.PartitionKey) && slices.Equal(b.ClusteringKey, l.ClusteringKey), "primary key differs")
 	check(canonical(b.ClusteringOrder) == canonical(l.ClusteringOrder), "clustering order differs")
 	check(b.Compact == l.Compact, "compact storage differs")
-	check(slices.Equal(droppedRecords(b.Dropped), droppedRecords(l.Dropped)), "records of dropped columns differ")
+	check(slices.Equal(droppedRecords(b.Dropped), droppedRecords(l.Dropped)), "dropped columns differ")
 	d.differOptions(b.Options, l.Options)
 	return d
 }
@@ -100,7 +100,7 @@ func differColumns(backup, live []Column) []string {
 		if now, found := l[c.Name]; !found {
 			out = append(out, "column "+Quote(c.Name)+" is only in the backup")
 		} else if now != b[c.Name] {
-			out = append(out, fmt.Sprintf("column %s is %s in the backup and %s now", Quote(c.Name), b[c.Name], now))
+			out = append(out, fmt.Sprintf("column %s is %s in the backup, but %s now", Quote(c.Name), b[c.Name], now))
 		}
 	}
 	for _, c := range live {

@@ -132,7 +132,7 @@ func (p *classParser) parse() (string, error) {
 	case p.depth > 1 && number(class):
 		return class, nil // the dimension of a vector
 	}
-	return "", fmt.Errorf("class %q is not known to CQL", name)
+	return "", fmt.Errorf("class %q is not a CQL type", name)
 }
 
 func number(s string) bool { return s != "" && strings.Trim(s, "0123456789") == "" }

@@ -16,7 +16,7 @@ func Parse(rows []Row, extras Extras) (*Schema, error) {
 	for i, row := range rows {
 		o, err := parseRow(row)
 		if err == nil && s.Lookup(o.Ref) != nil {
-			err = errors.New("is there twice")
+			err = errors.New("it is listed twice")
 		}
 		if err != nil {
 			problems = append(problems, fmt.Errorf("parse schema row %d, %s %s of %s: %w", i+1, row.Type, row.Name, row.Keyspace, err))
@@ -74,7 +74,7 @@ func parseRow(row Row) (*Object, error) {
 		return nil, err
 	}
 	if o.Ref != want {
-		return nil, fmt.Errorf("statement is of %s", o.Ref.Describe())
+		return nil, fmt.Errorf("the statement creates %s", o.Ref.Describe())
 	}
 	return o, nil
 }
@@ -104,7 +104,7 @@ func rowRef(kind Kind, row Row) (Ref, error) {
 		ref.Args = typeText(args)
 	}
 	if !c.done() {
-		return Ref{}, fmt.Errorf("name goes on %s", c.where())
+		return Ref{}, fmt.Errorf("unexpected text after the name %s", c.where())
 	}
 	return ref, nil
 }
@@ -145,7 +145,7 @@ func (s *Schema) addTriggers(triggers []Trigger) (problems []error) {
 			TriggerClass: t.Class,
 		}
 		if s.Lookup(o.Ref) != nil || t.Class == "" {
-			problems = append(problems, fmt.Errorf("parse %s: it is there twice or has no class", o.Ref.Describe()))
+			problems = append(problems, fmt.Errorf("parse %s: it is listed twice or has no class", o.Ref.Describe()))
 			continue
 		}
 		s.add(o)
@@ -157,10 +157,10 @@ func (s *Schema) addTriggers(triggers []Trigger) (problems []error) {
 func (s *Schema) checkParents() (problems []error) {
 	for _, o := range s.Objects {
 		if s.Lookup(KeyspaceRef(o.Ref.Keyspace)) == nil {
-			problems = append(problems, fmt.Errorf("parse %s: its keyspace has no row", o.Ref.Describe()))
+			problems = append(problems, fmt.Errorf("parse %s: its keyspace is missing", o.Ref.Describe()))
 		}
 		if o.Base != (Ref{}) && s.Lookup(o.Base) == nil {
-			problems = append(problems, fmt.Errorf("parse %s: its %s has no row", o.Ref.Describe(), o.Base.Describe()))
+			problems = append(problems, fmt.Errorf("parse %s: its %s is missing", o.Ref.Describe(), o.Base.Describe()))
 		}
 	}
 	return problems
@@ -181,14 +181,14 @@ func (s *Schema) checkIndexes(indexes []Index) (problems []error) {
 	for ref, kind := range kinds {
 		o := s.Lookup(ref)
 		if o == nil {
-			problems = append(problems, fmt.Errorf("parse %s: system_schema.indexes has it, DESCRIBE does not", ref.Describe()))
+			problems = append(problems, fmt.Errorf("parse %s: it is in system_schema.indexes but not in DESCRIBE", ref.Describe()))
 		} else if o.Index.Custom != (kind == "CUSTOM") {
-			problems = append(problems, fmt.Errorf("parse %s: kind %s does not fit its statement", ref.Describe(), kind))
+			problems = append(problems, fmt.Errorf("parse %s: kind %s does not match its statement", ref.Describe(), kind))
 		}
 	}
 	for _, o := range s.Objects {
 		if _, found := kinds[o.Ref]; o.Ref.Kind == KindIndex && !found {
-			problems = append(problems, fmt.Errorf("parse %s: DESCRIBE has it, system_schema.indexes does not", o.Ref.Describe()))
+			problems = append(problems, fmt.Errorf("parse %s: it is in DESCRIBE but not in system_schema.indexes", o.Ref.Describe()))
 		}
 	}
 	return sortErrors(problems)
@@ -208,14 +208,14 @@ func (s *Schema) checkTables(tables []TableFlags) (problems []error) {
 		switch {
 		case systemKeyspace(t.Keyspace):
 		case o == nil:
-			problems = append(problems, fmt.Errorf("parse %s: system_schema.tables has it, DESCRIBE does not", ref.Describe()))
+			problems = append(problems, fmt.Errorf("parse %s: it is in system_schema.tables but not in DESCRIBE", ref.Describe()))
 		case o.Relation.Compact && slices.Contains(t.Flags, "super"):
 			o.Relation.NotPlain = "it is a super column family"
 		}
 	}
 	for _, o := range s.Objects {
 		if o.Ref.Kind == KindTable && !seen[o.Ref] {
-			problems = append(problems, fmt.Errorf("parse %s: DESCRIBE has it, system_schema.tables does not", o.Ref.Describe()))
+			problems = append(problems, fmt.Errorf("parse %s: it is in DESCRIBE but not in system_schema.tables", o.Ref.Describe()))
 		}
 	}
 	return sortErrors(problems)

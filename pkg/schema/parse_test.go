@@ -92,11 +92,11 @@ func TestParseCompactTablesThatAreNotPlain(t *testing.T) {
 		"a int, b int, PRIMARY KEY (a)":                            "",
 		"a int, b int static, PRIMARY KEY (a)":                     "",
 		`a int, b int, "" blob, PRIMARY KEY (a, b)`:                "empty name",
-		"a int, b int, c int, d int, PRIMARY KEY (a, b)":           "more than one other column",
+		"a int, b int, c int, d int, PRIMARY KEY (a, b)":           "more than one regular column",
 		"a int, b int, c int static, PRIMARY KEY (a, b)":           "static column",
 		"a int, b int, c map<int, int>, PRIMARY KEY (a, b)":        "collection",
 		"a frozen<list<int>>, b frozen<set<int>>, PRIMARY KEY (a)": "",
-		"a int, PRIMARY KEY (a)":                                   "no other column",
+		"a int, PRIMARY KEY (a)":                                   "only key columns",
 	} {
 		s := mustParse(t, []Row{keyspaceK, compactRow(body)}, Extras{})
 		got := s.Lookup(TableRef("k", "t")).Relation.NotPlain
@@ -164,10 +164,10 @@ func TestParseNamesEveryRowItDoesNotUnderstand(t *testing.T) {
 		{"k", "table", "t8", "CREATE TABLE k.t8 (a int PRIMARY KEY, b int, b text)"},
 	}, Extras{Triggers: []Trigger{{Keyspace: "k", Table: "t", Name: "x"}}})
 	for _, want := range []string{
-		"row 2, keyspace k of k: is there twice", `row 3, role r of k: unknown type of object "role"`, "row 4, table t of k: statement is of table k.u",
+		"row 2, keyspace k of k: it is listed twice", `row 3, role r of k: unknown type of object "role"`, "row 4, table t of k: the statement creates table k.u",
 		`row 5, table t2 of k: expected "alter table" at "DROP KEYSPACE k"`, "row 6, ", "row 7, table t4 of k: no primary key", "row 8, ", "row 9, ", "row 10, ",
 		`row 12, function g() of k: after the body comes "; DROP KEYSPACE k"`, "row 13, ", "row 14, ", "row 15, ",
-		"row 16, table t7 of k: option x is there twice", "row 17, table t8 of k: column b is there twice", "trigger x ON k.t",
+		"row 16, table t7 of k: option x is listed twice", "row 17, table t8 of k: column b is listed twice", "trigger x ON k.t",
 	} {
 		require.ErrorContains(t, err, want)
 	}
@@ -180,15 +180,15 @@ func TestParseComparesRowsWithExtras(t *testing.T) {
 	rows, extras := realRows(t, "5.0"), realExtras(t, "5.0")
 	_, err := Parse(without(rows, "plain_v", "twcs", "systemx"), extras)
 	for _, want := range []string{
-		"index app.plain_v: system_schema.indexes has it, DESCRIBE does not", "table app.twcs: system_schema.tables has it, DESCRIBE does not",
-		"index app.clustered_sasi: its table app.twcs has no row", "table systemx.t: its keyspace has no row",
+		"index app.plain_v: it is in system_schema.indexes but not in DESCRIBE", "table app.twcs: it is in system_schema.tables but not in DESCRIBE",
+		"index app.clustered_sasi: its table app.twcs is missing", "table systemx.t: its keyspace is missing",
 	} {
 		require.ErrorContains(t, err, want)
 	}
 	extras.Indexes, extras.Tables = extras.Indexes[:1], extras.Tables[:1]
 	_, err = Parse(rows, extras)
-	require.ErrorContains(t, err, "DESCRIBE has it, system_schema.indexes does not")
-	require.ErrorContains(t, err, "DESCRIBE has it, system_schema.tables does not")
+	require.ErrorContains(t, err, "it is in DESCRIBE but not in system_schema.indexes")
+	require.ErrorContains(t, err, "it is in DESCRIBE but not in system_schema.tables")
 }
 
 func TestExtrasRoundTrip(t *testing.T) {

@@ -42,7 +42,7 @@ func parseTable(o *Object, text string) error {
 		return err
 	}
 	if compact != r.Compact {
-		return fmt.Errorf("a table in a comment must have COMPACT STORAGE and no other: in a comment %t, compact %t", compact, r.Compact)
+		return fmt.Errorf("only a table with COMPACT STORAGE is in a comment: in a comment %t, compact %t", compact, r.Compact)
 	}
 	if err := r.parseDropped(o, statements[1:]); err != nil {
 		return err
@@ -95,7 +95,7 @@ func (r *RelationParts) parseColumn(o *Object, c *cursor) error {
 		return err
 	}
 	if slices.ContainsFunc(r.Columns, func(c Column) bool { return c.Name == name }) {
-		return fmt.Errorf("column %s is there twice", Quote(name))
+		return fmt.Errorf("column %s is listed twice", Quote(name))
 	}
 	column := Column{Name: name}
 	kind := c.columnType()
@@ -119,7 +119,7 @@ func (r *RelationParts) parseColumn(o *Object, c *cursor) error {
 			column.Mask = c.raw(mask)
 			o.functions = append(o.functions, mask...)
 		default:
-			return fmt.Errorf("column %s goes on %s", Quote(name), c.where())
+			return fmt.Errorf("column %s: unexpected text %s", Quote(name), c.where())
 		}
 	}
 	r.Columns = append(r.Columns, column)
@@ -149,7 +149,7 @@ func (r *RelationParts) parsePrimaryKey(c *cursor) error {
 		names := names(part)
 		switch {
 		case len(names) == 0:
-			return errors.New("primary key without names")
+			return errors.New("primary key without columns")
 		case i == 0:
 			r.PartitionKey = names
 		default:
@@ -191,7 +191,7 @@ func (r *RelationParts) parseOptions(c *cursor) error {
 				return err
 			}
 			if _, twice := option(r.Options, o.Name); twice {
-				return fmt.Errorf("option %s is there twice", o.Name)
+				return fmt.Errorf("option %s is listed twice", o.Name)
 			}
 			if o.Name == "id" {
 				r.ID = strings.ToLower(o.Value)
@@ -200,7 +200,7 @@ func (r *RelationParts) parseOptions(c *cursor) error {
 			r.Options = append(r.Options, o)
 		}
 		if !p.done() {
-			return fmt.Errorf("option goes on %s", p.where())
+			return fmt.Errorf("option: unexpected text %s", p.where())
 		}
 	}
 	return nil
@@ -266,9 +266,9 @@ func (r *RelationParts) checkPlain() {
 	}
 	switch {
 	case !r.static() && regular > 1:
-		r.NotPlain = "it has clustering columns and more than one other column"
+		r.NotPlain = "it has clustering columns and more than one regular column"
 	case r.static() && regular == 0:
-		r.NotPlain = "it has a key and no other column"
+		r.NotPlain = "it has only key columns"
 	}
 }
 
@@ -280,7 +280,7 @@ func (r *RelationParts) notPlain(c Column, key bool) string {
 	case c.Static && !r.static():
 		return "it has a static column"
 	case !key && multiCell(c.Type):
-		return "column " + Quote(c.Name) + " is a collection that is not frozen"
+		return "column " + Quote(c.Name) + " is a non-frozen collection"
 	}
 	return ""
 }

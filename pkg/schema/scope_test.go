@@ -41,11 +41,11 @@ func TestCompareRefuses(t *testing.T) {
 				"include app. is not a keyspace.table glob", "include app.nosuch matches nothing in the backup", "include system.* matches nothing in the backup",
 			}},
 		{"base without its views", rows, Extras{}, []string{"app.base"}, nil, []string{
-			`table app.base is in scope without its view app."ByW", which would be truncated with it`,
-			"table app.base is in scope without its view app.base_by_v, which would be truncated with it"}},
+			`table app.base is in scope, but its view app."ByW", which would be truncated with it, is not`,
+			"table app.base is in scope, but its view app.base_by_v, which would be truncated with it, is not"}},
 		{"a view that is not there now is not touched", without(rows, `"ByW"`), Extras{}, []string{"app.base", "app.base_by_v"}, nil, nil},
 		{"view without its base", rows, Extras{}, nil, []string{"app.base"}, []string{
-			`view app."ByW" is in scope without its table app.base`, "view app.base_by_v is in scope without its table app.base"}},
+			`view app."ByW" is in scope, but its table app.base is not`, "view app.base_by_v is in scope, but its table app.base is not"}},
 		{"type that an excluded table uses", edit(t, rows, "address", "street text", "street blob"), Extras{}, []string{"app.colls"}, nil, []string{
 			"type app.address cannot be recreated: function app.tupfn2(tuple<int, text>, map<text, frozen<list<int>>>, address) is out of scope and uses it",
 			"type app.address cannot be recreated: function app.udtfn(address) is out of scope and uses it",
@@ -53,7 +53,7 @@ func TestCompareRefuses(t *testing.T) {
 		{"compact table that CQL cannot create", without(rows, "compact2"), Extras{Tables: flagged.Tables}, nil, nil, []string{
 			"table thrifty.compact2 must be created, but CQL cannot create this compact table: it is a super column family"}},
 		{"index name taken by a table out of scope", edit(t, rows, "plain_v", "app.plain (v)", "app.twcs (v)"), Extras{}, []string{"app.plain"}, nil, []string{
-			"index app.plain_v is the name of an object of app.twcs now, which is out of scope"}},
+			"index app.plain_v is now the name of an object of app.twcs, which is out of scope"}},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

@@ -13,7 +13,7 @@ import (
 // Source: org.apache.cassandra.cql3.statements.schema.CreateViewStatement.
 func ExpectedViewRows(view, base *Object) (string, error) {
 	if view == nil || base == nil || view.Relation == nil || base.Relation == nil {
-		return "", fmt.Errorf("count the rows of a view: it or its base is not in the schema")
+		return "", fmt.Errorf("count the rows of a view: the view or its base table is not in the schema")
 	}
 	filters, err := viewFilters(view.Relation.Query)
 	if err != nil {

@@ -22,7 +22,7 @@ import (
 	"github.com/casshook/casshook/test/lab/site"
 )
 
-// Namespaces of mendNamespace, and what it has in the cluster's scope.
+// Namespaces of fixNamespace, and what it has in the cluster's scope.
 const (
 	doctorNamespace = "doc-cassandra"
 	doctorKasten    = "doc-kasten"
@@ -99,8 +99,8 @@ func (w *world) generated(t *testing.T, kind string, flags ...string) {
 	soon(t, "the objects of "+kind, func(ctx context.Context) error { return w.Apply(ctx, stdout.String()) })
 }
 
-// mendNamespace mends a namespace, finding by finding, until nothing would fail, and then breaks it again.
-func mendNamespace(t *testing.T) {
+// fixNamespace fixes a namespace, finding by finding, until nothing would fail, and then breaks it again.
+func fixNamespace(t *testing.T) {
 	w := doctorWorld(t)
 	w.ill(t, "datacenter", "account", "rbac")
 	w.create(t, site.Datacenter{Name: "dc1", Cluster: "doc", Size: 1})

@@ -23,7 +23,7 @@ import (
 // TestKasten is all that needs Kasten's kinds, of which a cluster has one of each: one after the other.
 func TestKasten(t *testing.T) {
 	t.Parallel()
-	t.Run("Doctor", mendNamespace)
+	t.Run("Doctor", fixNamespace)
 	t.Run("Example", playExamples)
 }
 

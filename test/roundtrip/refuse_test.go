@@ -87,10 +87,10 @@ func (w *world) refuseBackup(t *testing.T) {
 		{"without node.json", documents + "/node.json", "no such file", nil, nil},
 		{"unknown version", documents + "/cluster.json", "document version 9 is not supported", replace(`"version": 1`, `"version": 9`), nil},
 		{"unknown field", documents + "/cluster.json", "unknown field", replace(`"clusterName"`, `"clusterNom"`), nil},
-		{"changed document", documents + "/schema.jsonl", "differs from what COMPLETE recorded", replace("users", "losers"), nil},
+		{"changed document", documents + "/schema.jsonl", "does not match COMPLETE", replace("users", "losers"), nil},
 		{"missing SSTable", data, "lacks Data.db", nil, nil},
-		{"truncated SSTable", data, "the backup recorded", func(b []byte) []byte { return b[:len(b)-1] }, nil},
-		{"flipped bit in an index file", index, "Index.db has another checksum", flip, nil},
+		{"truncated SSTable", data, "bytes, expected", func(b []byte) []byte { return b[:len(b)-1] }, nil},
+		{"flipped bit in an index file", index, "Index.db: checksum mismatch", flip, nil},
 		{"flipped bit in the data", data, "checksum of Data.db differs", flip, []string{"--full"}},
 	}
 	for _, tt := range tests {
