@@ -1,5 +1,5 @@
 # casshook: build, test, demo. See README.md.
-VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
+VERSION ?= $(shell cat VERSION)
 MODULE  := github.com/casshook/casshook
 LDFLAGS := -s -w -X $(MODULE)/pkg/cli.Release=$(VERSION) -X $(MODULE)/pkg/agent.Release=$(VERSION)
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
