@@ -77,23 +77,23 @@ func parseClean(args []string, stderr io.Writer) (opts cleaner.Options, output s
 	f := flag.NewFlagSet("clean", flag.ContinueOnError)
 	f.SetOutput(io.Discard) // errors are printed once, by the caller
 	var peers string
-	f.StringVar(&opts.Volume, "volume", "", "root of the volume that carries the backup's documents")
-	f.Var((*list)(&opts.Data), "data", "data directory, once for each in Cassandra's order (default <volume>/data)")
-	f.StringVar(&opts.CommitLog, "commitlog", "", "commit log, emptied (default <volume>/commitlog, which must be there)")
-	f.StringVar(&opts.Hints, "hints", "", "hints, emptied (default <volume>/hints)")
-	f.StringVar(&opts.SavedCaches, "saved-caches", "", "saved caches, emptied (default <volume>/saved_caches)")
-	f.StringVar(&opts.CDC, "cdc", "", "change data capture, emptied (default <volume>/cdc_raw)")
-	f.StringVar(&opts.Backup, "backup", "", "id of the backup (default the newest complete one)")
-	f.StringVar(&peers, "peers", "keep", "keep or forget what the node knows of other nodes; forget for a copy beside the original")
-	f.StringVar(&opts.VolumeID, "volume-id", "", "the volume's identity, where the storage knows one (default by its id file)")
-	f.StringVar(&opts.HostID, "node-host-id", "", "host id that the node has; a volume of another node is refused")
-	f.BoolVar(&opts.InPlace, "in-place", false, "go back on the very volume that the backup was made on and lose what was written since")
-	f.BoolVar(&opts.Restored, "restored", false, "the volume came back from a restore point; needed where the backup names its volume as the storage does and there is no --volume-id")
-	f.BoolVar(&opts.Again, "again", false, "clean although the backup was restored on this volume before and lose what was written since")
-	f.BoolVar(&opts.AssumeStopped, "assume-stopped", false, "go on where the file system has no leases, by which a running Cassandra is noticed")
-	f.BoolVar(&opts.DryRun, "dry-run", false, "check and verify everything, change nothing")
-	f.BoolVar(&opts.Full, "full", false, "read every byte of the snapshot")
-	f.StringVar(&output, "o", "text", "output: text or json")
+	f.StringVar(&opts.Volume, "volume", "", "root of the volume with the backup's documents")
+	f.Var((*list)(&opts.Data), "data", "data directory; repeat for each, in Cassandra's order (default <volume>/data)")
+	f.StringVar(&opts.CommitLog, "commitlog", "", "commit log directory to empty (default <volume>/commitlog, which must exist)")
+	f.StringVar(&opts.Hints, "hints", "", "hints directory to empty (default <volume>/hints)")
+	f.StringVar(&opts.SavedCaches, "saved-caches", "", "saved caches directory to empty (default <volume>/saved_caches)")
+	f.StringVar(&opts.CDC, "cdc", "", "change data capture directory to empty (default <volume>/cdc_raw)")
+	f.StringVar(&opts.Backup, "backup", "", "id of the backup (default: the newest complete one)")
+	f.StringVar(&peers, "peers", "keep", "keep or forget the node's peers; use forget for a clone")
+	f.StringVar(&opts.VolumeID, "volume-id", "", "the volume's identity, if the storage has one (default: from its id file)")
+	f.StringVar(&opts.HostID, "node-host-id", "", "expected host id; the volume of another node is refused")
+	f.BoolVar(&opts.InPlace, "in-place", false, "roll back the original volume; all writes since the backup are lost")
+	f.BoolVar(&opts.Restored, "restored", false, "confirm that the volume was restored; needed if the backup has the storage's volume identity and there is no --volume-id")
+	f.BoolVar(&opts.Again, "again", false, "clean again although the backup was already restored on this volume; all writes since then are lost")
+	f.BoolVar(&opts.AssumeStopped, "assume-stopped", false, "continue if the file system has no leases, which are used to detect a running Cassandra")
+	f.BoolVar(&opts.DryRun, "dry-run", false, "check and verify everything; change nothing")
+	f.BoolVar(&opts.Full, "full", false, "read and verify every byte of the snapshot")
+	f.StringVar(&output, "o", "text", "output format: text or json")
 	err = f.Parse(args)
 	opts.ForgetPeers = peers == "forget"
 	switch {
@@ -106,9 +106,9 @@ func parseClean(args []string, stderr io.Writer) (opts cleaner.Options, output s
 	case f.NArg() > 0:
 		err = fmt.Errorf("unexpected argument %q", f.Arg(0))
 	case output != "text" && output != "json":
-		err = fmt.Errorf("output %q: text or json", output)
+		err = fmt.Errorf("unknown output format %q: use text or json", output)
 	case peers != "keep" && peers != "forget":
-		err = fmt.Errorf("peers %q: keep or forget", peers)
+		err = fmt.Errorf("peers %q: use keep or forget", peers)
 	}
 	return opts, output, err
 }

@@ -48,8 +48,8 @@ func TestRun(t *testing.T) {
 		"clean, no volume":    {[]string{"clean"}, 2, "", "casshook-agent: no volume: say --volume DIR"},
 		"clean, an argument":  {[]string{"clean", "--volume", "/v", "x"}, 2, "", `casshook-agent: unexpected argument "x"`},
 		"clean, other flag":   {[]string{"clean", "--wipe"}, 2, "", "casshook-agent: flag provided but not defined: -wipe"},
-		"clean, other output": {[]string{"clean", "--volume", "/v", "-o", "yaml"}, 2, "", `casshook-agent: output "yaml": text or json`},
-		"clean, other peers":  {[]string{"clean", "--volume", "/v", "--peers", "some"}, 2, "", `casshook-agent: peers "some": keep or forget`},
+		"clean, other output": {[]string{"clean", "--volume", "/v", "-o", "yaml"}, 2, "", `casshook-agent: unknown output format "yaml": use text or json`},
+		"clean, other peers":  {[]string{"clean", "--volume", "/v", "--peers", "some"}, 2, "", `casshook-agent: peers "some": use keep or forget`},
 		"clean, nowhere":      {[]string{"clean", "--volume", "/nowhere"}, 3, "", "casshook-agent: directory /nowhere:"},
 	} {
 		t.Run(name, func(t *testing.T) {

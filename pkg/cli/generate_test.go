@@ -58,7 +58,7 @@ func TestGenerateRefusals(t *testing.T) {
 		"other hook's flag": {[]string{"all", "--config", config}, "hooks.onFailure.flags: unknown flag: --include"},
 		"action":            {[]string{"all", "--config", config}, `hooks.afterBackup.action: "backup"`},
 		"claim":             {[]string{"cleaner", "--claim", "a", "--claim", "B"}, `cleaner.claims[1]: "B"`},
-		"claim twice":       {[]string{"cleaner", "--claim", "a,a"}, `cleaner.claims[1]: "a" is there twice`},
+		"claim twice":       {[]string{"cleaner", "--claim", "a,a"}, `cleaner.claims[1]: "a" is listed twice`},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -119,7 +119,7 @@ func TestGenerateOut(t *testing.T) {
 	require.NoError(t, os.WriteFile(filepath.Join(dir, "hooks/cassandra_before_backup.sh"), []byte("#!/bin/sh\n"), 0o600))
 	code, _, stderr = run(t, append(args, "--out", dir)...)
 	require.Equal(t, int(flow.Failed), code)
-	require.Contains(t, stderr, "hooks/cassandra_before_backup.sh: a file that was not generated is there")
+	require.Contains(t, stderr, "hooks/cassandra_before_backup.sh: a file that was not generated exists")
 }
 
 // TestGenerateCleaner is what a person applies to volumes of a ring that does not start.

@@ -13,12 +13,12 @@ import (
 // jobTTL is for how many seconds a finished Job stays: a day to read its log.
 const jobTTL = int32(86400)
 
-const aboutCleaner = "Puts the backup in place on the volumes of nodes whose Cassandra does not run: kubectl apply -f, and the README.md beside it.\n"
+const aboutCleaner = "Restores stopped nodes offline: one Job per volume. Use kubectl apply -f; see README.md.\n"
 
-const aboutRestored = "--restored: whoever applies this vouches that the volumes came back from a restore point. On the volumes that the backup was\n" +
-	"made on all that was written since would be lost: casshook clean looks it up instead."
+const aboutRestored = "--restored: apply this only to volumes restored from a restore point. On the original volumes, all writes since the backup\n" +
+	"would be lost. casshook clean checks this for you."
 
-const aboutInPlace = "--in-place: goes back on the volumes that the backup was made on. All that was written since is lost."
+const aboutInPlace = "--in-place: rolls back the original volumes. All writes since the backup are lost."
 
 // cleaner is a file of Jobs for every namespace.
 func (g *generator) cleaner() {

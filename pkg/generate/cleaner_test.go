@@ -52,7 +52,7 @@ func TestCleanerDefault(t *testing.T) {
 		require.True(t, *pod.SecurityContext.RunAsNonRoot)
 	}
 	text := string(fileOf(t, files, "examples/cleaner/clean-cassandra.yaml").Content)
-	require.Contains(t, text, "# --restored: whoever applies this vouches")
+	require.Contains(t, text, "# --restored: apply this only to volumes restored")
 	require.NotRegexp(t, `(?m)null|status:|creationTimestamp`, text)
 }
 
@@ -129,13 +129,13 @@ func TestCleanerRefusals(t *testing.T) {
 		// err is "" where the options are good.
 		err string
 	}{
-		"no claims":           {func(c *Cleaner) { c.Claims = nil }, "cleaner.claims: none"},
+		"no claims":           {func(c *Cleaner) { c.Claims = nil }, "cleaner.claims: required"},
 		"claim of 253":        {func(c *Cleaner) { c.Claims = []string{long(253)} }, ""},
 		"claim of 254":        {func(c *Cleaner) { c.Claims = []string{long(254)} }, "cleaner.claims[0]: "},
-		"claim twice":         {func(c *Cleaner) { c.Claims = []string{"a", "a"} }, "cleaner.claims[1]: \"a\" is there twice"},
+		"claim twice":         {func(c *Cleaner) { c.Claims = []string{"a", "a"} }, "cleaner.claims[1]: \"a\" is listed twice"},
 		"claim in upper case": {func(c *Cleaner) { c.Claims = []string{"A"} }, `cleaner.claims[0]: "A"`},
-		"zone of no claim":    {func(c *Cleaner) { c.Zones = map[string][]string{"x": {"z"}} }, `cleaner.zones: "x" is none of the claims`},
-		"no zone":             {func(c *Cleaner) { c.Zones = map[string][]string{c.Claims[0]: {}} }, "no zone is given"},
+		"zone of no claim":    {func(c *Cleaner) { c.Zones = map[string][]string{"x": {"z"}} }, `cleaner.zones: "x" is not one of the claims`},
+		"no zone":             {func(c *Cleaner) { c.Zones = map[string][]string{c.Claims[0]: {}} }, "empty: omit it, or list a zone"},
 		"zone":                {func(c *Cleaner) { c.Zones = map[string][]string{c.Claims[0]: {"a b"}} }, "[0]: \"a b\": "},
 		"empty zone":          {func(c *Cleaner) { c.Zones = map[string][]string{c.Claims[0]: {""}} }, "must not be empty"},
 		"mount path":          {func(c *Cleaner) { c.MountPath = "data" }, `cleaner.mountPath: "data"`},
@@ -158,7 +158,7 @@ func TestCleanerRefusals(t *testing.T) {
 		"commit log below":       {func(c *Cleaner) { c.CommitLog = CommitLog{"log", c.MountPath + "/commitlog", ""} }, ""},
 		"commit log elsewhere":   {func(c *Cleaner) { c.CommitLog = CommitLog{"log", "/log", "/other"} }, "cleaner.commitLog.directory: "},
 		"backup":                 {func(c *Cleaner) { c.Backup = "newest" }, `cleaner.backup: "newest"`},
-		"peers":                  {func(c *Cleaner) { c.Peers = "auto" }, `cleaner.peers: "auto" is none of keep, forget`},
+		"peers":                  {func(c *Cleaner) { c.Peers = "auto" }, `cleaner.peers: "auto" is not one of keep, forget`},
 		"pull secret":            {func(c *Cleaner) { c.ImagePullSecrets = []string{"A"} }, "cleaner.imagePullSecrets[0]: "},
 		"service account":        {func(c *Cleaner) { c.ServiceAccount = "a b" }, "cleaner.serviceAccount: "},
 		"negative user":          {func(c *Cleaner) { c.SecurityContext.RunAsUser = -1 }, "cleaner.securityContext.runAsUser: -1"},

@@ -91,13 +91,13 @@ var directory = regexp.MustCompile(`^(/[A-Za-z0-9_][A-Za-z0-9_.-]*)+$`)
 func (c *Cleaner) validate(p *problems) {
 	const field = "cleaner"
 	if len(c.Claims) == 0 {
-		p.add(field+".claims", "none is given: name those of all data volumes")
+		p.add(field+".claims", "required: list the claims of all data volumes")
 	}
 	p.each(field+".claims", c.Claims, validation.IsDNS1123Subdomain)
 	c.validateZones(p, field+".zones")
 	c.validatePaths(p, field)
 	if c.Backup != "" && !document.ValidID(c.Backup) {
-		p.add(field+".backup", "%q is no id of a backup: casshook-<time>-<four hexadecimal digits>", c.Backup)
+		p.add(field+".backup", "%q is not a backup id (casshook-<time>-<four hexadecimal digits>)", c.Backup)
 	}
 	p.oneOf(field+".peers", c.Peers, keepPeers, forgetPeers)
 	p.each(field+".imagePullSecrets", c.ImagePullSecrets, validation.IsDNS1123Subdomain)
@@ -118,14 +118,14 @@ func (c *Cleaner) validate(p *problems) {
 func (c *Cleaner) validateZones(p *problems, field string) {
 	for _, claim := range slices.Sorted(maps.Keys(c.Zones)) {
 		if !slices.Contains(c.Claims, claim) {
-			p.add(field, "%q is none of the claims", claim)
+			p.add(field, "%q is not one of the claims", claim)
 			continue
 		}
 		if len(validation.IsDNS1123Subdomain(claim)) > 0 {
 			continue // said of the claims
 		}
 		if len(c.Zones[claim]) == 0 {
-			p.add(field+"."+claim, "no zone is given: leave it out")
+			p.add(field+"."+claim, "empty: omit it, or list a zone")
 		}
 		p.each(field+"."+claim, c.Zones[claim], func(zone string) []string {
 			if zone == "" {
@@ -140,7 +140,7 @@ func (c *Cleaner) validatePaths(p *problems, field string) {
 	check := func(field, value string, below string) {
 		switch {
 		case !directory.MatchString(value) || path.Clean(value) != value || len(value) > 1000:
-			p.add(field, "%q is no plain absolute path", value)
+			p.add(field, "%q is not a plain absolute path", value)
 		case below != "" && !within(value, below):
 			p.add(field, "%q is not below %s", value, below)
 		}
@@ -164,7 +164,7 @@ func (c *Cleaner) validatePaths(p *problems, field string) {
 	}
 	for _, claim := range c.Claims {
 		if !strings.HasPrefix(claim, dataClaim) {
-			p.add(field+".volume", "%q does not begin with %s, so that the claim of its commit log is not known", claim, dataClaim)
+			p.add(field+".volume", "%q does not begin with %s, so the claim of its commit log is unknown", claim, dataClaim)
 			continue
 		}
 		p.check(field+".volume", c.commitLogClaim(claim), validation.IsDNS1123Subdomain)

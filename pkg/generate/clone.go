@@ -28,7 +28,7 @@ func (c *Clone) validate(p *problems, namespaces []string) {
 	}
 	p.check("clone.namespace", c.Namespace, validation.IsDNS1123Label)
 	if slices.Contains(namespaces, c.Namespace) {
-		p.add("clone.namespace", "%q is protected itself: a copy beside the original needs a namespace of its own", c.Namespace)
+		p.add("clone.namespace", "%q is protected itself: a clone needs a namespace of its own", c.Namespace)
 	}
 }
 
@@ -40,8 +40,8 @@ func (g *generator) cloneStrategy() Strategy {
 	return g.Strategy
 }
 
-const aboutCopy = "Restores %s into %s, where nothing of Cassandra's must be: kubectl create -f, since its name is generated.\n" +
-	"The original may run: the copy comes up stopped, forgets the original's nodes, and only then is started."
+const aboutCopy = "Restores %s into %s, which must not contain Cassandra. Use kubectl create -f, since its name is generated.\n" +
+	"The original may run: the clone is restored stopped, forgets the original's nodes, and is then started."
 
 // clone is a restore beside the original. Its hook is that of the action, since the
 // namespace is bound to nothing.
@@ -55,4 +55,4 @@ func (g *generator) clone() {
 	g.readme(cloneDir, "clone", EveryStrategy)
 }
 
-const aboutCopyRole = "What the hooks may do in the namespace of the copy."
+const aboutCopyRole = "Permissions of the hooks in the clone's namespace."

@@ -23,7 +23,7 @@ func Write(dir string, files []File) error {
 		case err != nil:
 			inTheWay = append(inTheWay, fmt.Errorf("write %s: %w", f.Path, err))
 		case !generated(have):
-			inTheWay = append(inTheWay, fmt.Errorf("write %s: a file that was not generated is there: move it, or give another directory", f.Path))
+			inTheWay = append(inTheWay, fmt.Errorf("write %s: a file that was not generated exists: move it, or use another directory", f.Path))
 		}
 	}
 	if len(inTheWay) > 0 {

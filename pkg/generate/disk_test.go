@@ -55,7 +55,7 @@ func TestWriteAndCompare(t *testing.T) {
 	require.NoError(t, os.Remove(at(script)))
 	require.NoError(t, os.Mkdir(at(script), 0o700))
 	err = Write(dir, files)
-	require.ErrorContains(t, err, "write "+policy+": a file that was not generated is there")
+	require.ErrorContains(t, err, "write "+policy+": a file that was not generated exists")
 	require.ErrorContains(t, err, "write "+script+": ")
 	require.NoFileExists(t, at("blueprints/overrides/README.md"))
 	_, err = Compare(dir, files, false)

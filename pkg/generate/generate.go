@@ -91,7 +91,7 @@ func Select(files []File, kind string) []File {
 // at once, or restores of several namespaces, are an error.
 func Stream(files []File, kind string) ([]File, error) {
 	if kind == KindScripts {
-		return nil, fmt.Errorf("%s are several files: use --out DIR", kind)
+		return nil, fmt.Errorf("%s has several files: use --out DIR", kind)
 	}
 	var out []File
 	strategies := map[Strategy]bool{}
@@ -106,9 +106,9 @@ func Stream(files []File, kind string) ([]File, error) {
 	}
 	switch {
 	case len(strategies) > 1:
-		return nil, fmt.Errorf("%s depends on the strategy: use --strategy %s or --strategy %s, or --out DIR for the files of both", kind, PolicyHooks, ResourceBound)
+		return nil, fmt.Errorf("%s depends on the strategy: use --strategy %s or --strategy %s, or --out DIR to write both", kind, PolicyHooks, ResourceBound)
 	case restoring(out) > 1:
-		return nil, fmt.Errorf("%d namespaces would be restored at once: use --namespace with the one to restore, or --out DIR for a file of each", restoring(out))
+		return nil, fmt.Errorf("this would restore %d namespaces: use --namespace to select one, or --out DIR to write a file for each", restoring(out))
 	}
 	// What others refer to comes first.
 	order := []string{KindRBAC, KindBlueprint, KindTransformSet, KindBinding, KindPolicy}

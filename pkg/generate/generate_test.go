@@ -207,8 +207,8 @@ func TestStream(t *testing.T) {
 		"rbac of both":            {KindRBAC, EveryStrategy, []string{"blueprints/rbac/role-a.yaml", "blueprints/rbac/role-b.yaml", "blueprints/rbac/serviceaccount.yaml"}, ""},
 		"override":                {KindOverride, EveryStrategy, []string{"blueprints/overrides/k10-k8ssandra-bp-0.0.4.yaml", "blueprints/overrides/k10-k8ssandra-bp-0.0.5.yaml"}, ""},
 		"scripts":                 {KindScripts, EveryStrategy, nil, "use --out DIR"},
-		"restores of all at once": {KindRestore, PolicyHooks, nil, "2 namespaces would be restored at once"},
-		"clones of all at once":   {KindClone, EveryStrategy, nil, "2 namespaces would be restored at once"},
+		"restores of all at once": {KindRestore, PolicyHooks, nil, "this would restore 2 namespaces"},
+		"clones of all at once":   {KindClone, EveryStrategy, nil, "this would restore 2 namespaces"},
 		"cleaner":                 {KindCleaner, EveryStrategy, []string{"examples/cleaner/clean-a.yaml", "examples/cleaner/clean-b.yaml"}, ""},
 	} {
 		t.Run(name, func(t *testing.T) {

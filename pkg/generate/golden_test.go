@@ -45,7 +45,7 @@ func TestDeterministic(t *testing.T) {
 	}
 	seen := map[string]bool{}
 	for _, f := range want {
-		require.False(t, seen[f.Path], "%s is there twice", f.Path)
+		require.False(t, seen[f.Path], "%s is listed twice", f.Path)
 		seen[f.Path] = true
 		require.True(t, generated(f.Content), "%s would not be overwritten", f.Path)
 		require.Equal(t, byte('\n'), f.Content[len(f.Content)-1], f.Path)

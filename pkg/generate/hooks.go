@@ -85,21 +85,21 @@ func (o *Options) boundTask(command string, hook Hook, more ...string) blueprint
 	return o.task(command, append(args, hook.arguments()...)...)
 }
 
-const aboutLimit = "Kasten ends a hook after 20 minutes. What hooks wait for before their work begins is limited to less, so that\n" +
-	"they can say what they waited for in vain. Where more is needed, raise the flags here (hooks in the generator's\n" +
-	"config file) and Helm's timeout.blueprintHooks (from 9.0 on timeout.blueprintResourceHooks). A restore that was\n" +
-	"ended goes on where it stopped when it runs again."
+const aboutLimit = "Kasten ends a hook after 20 minutes. The limits of waits are shorter, so that a hook can report what it waited\n" +
+	"for. To allow more time, raise the flags here (hooks in the generator's config file) and Helm's\n" +
+	"timeout.blueprintHooks (from 9.0 on timeout.blueprintResourceHooks). If a restore was ended, run it again to\n" +
+	"resume."
 
 const (
-	noteReady = "\nready-timeout: Cassandra starts node by node, one to two minutes each; the rest of the time is for the restore itself."
+	noteReady = "\nready-timeout: Cassandra starts node by node, one to two minutes each; the remaining time is for the restore."
 
-	notePreHook = "preHook: freezes the rings and describes them on their volumes. All rings of the namespace, or none."
-	noteSuccess = "onSuccess: removes what before-backup left, once the volume snapshots are cut."
-	noteFailure = "onFailure: removes what before-backup left."
+	notePreHook = "preHook: backs up all rings of the namespace, or none."
+	noteSuccess = "onSuccess: removes the backup from the volumes once the volume snapshots are taken."
+	noteFailure = "onFailure: removes the backup from the volumes."
 
-	noteBeforeRestore = "preHook of a RestoreAction over datacenters that are there: %s.\nWhere there are none it does nothing."
-	noteAfterRestore  = "onSuccess of a RestoreAction: brings the rings back to the backup on their volumes. Those that are stopped it restores with a\n" +
-		"cleaner Job a volume (--image), and starts them; those that run through Cassandra." + noteReady
+	noteBeforeRestore = "preHook of a RestoreAction over existing datacenters: %s.\nDoes nothing if there are none."
+	noteAfterRestore  = "onSuccess of a RestoreAction: restores the rings from the backup on their volumes. A stopped ring is restored offline, with one\n" +
+		"cleaner Job per volume (--image), and started; a running ring is restored through Cassandra." + noteReady
 )
 
 // namedAction is an action that a policy or a RestoreAction names, about the namespace.
@@ -124,9 +124,9 @@ func (o *Options) beforeRestoreMode() (mode string, said bool) {
 func (o *Options) clears() string {
 	switch mode, _ := o.beforeRestoreMode(); mode {
 	case "delete":
-		return "deletes the datacenters with their volumes, after snapshots of these"
+		return "snapshots the volumes, then deletes the datacenters and their volumes"
 	case "delete-keep-volumes":
-		return "deletes the datacenters and leaves their volumes"
+		return "snapshots the volumes, then deletes the datacenters and keeps their volumes"
 	}
 	return "stops the datacenters"
 }
@@ -201,11 +201,11 @@ func (o *Options) boundBlueprint() object {
 		o.Hooks.OnFailure.Action: namedAction("onFailure", o.namespaceTask(onFailure, o.Hooks.OnFailure)),
 	}
 	notes := comments{
-		"actions." + blueprint.BackupPrehook:  "Freezes the ring and describes it on its volumes.",
-		"actions." + blueprint.BackupPosthook: "Removes what backupPrehook left, once the volume snapshots are cut.",
-		"actions." + blueprint.RestorePosthook: "Brings the ring back to the backup on its volumes: that of the restore point, or the newest one where it names none.\n" +
-			"Stopped, with a cleaner Job a volume (--image), before it starts the datacenter; running, through Cassandra." + noteReady,
-		"actions." + o.Hooks.OnFailure.Action: "Not a name that Kasten calls by itself: the policy does, onFailure, since backupPosthook may not run then.",
+		"actions." + blueprint.BackupPrehook:  "Backs up the ring.",
+		"actions." + blueprint.BackupPosthook: "Removes the backup from the volumes once the volume snapshots are taken.",
+		"actions." + blueprint.RestorePosthook: "Restores the ring from the backup named by the restore point, or else from the newest one on its volumes. A stopped ring is\n" +
+			"restored offline, with one cleaner Job per volume (--image), and started; a running ring is restored through Cassandra." + noteReady,
+		"actions." + o.Hooks.OnFailure.Action: "Kasten does not call this name by itself: the policy calls it onFailure, since backupPosthook may not run then.",
 	}
 	o.restoreActions(actions, notes)
 	return object{blueprint.NewBlueprint(o.name(ResourceBound), o.KastenNamespace, actions), notes}
@@ -217,6 +217,6 @@ func (o *Options) overrideBlueprint(name string) object {
 	for action, phase := range map[string]string{blueprint.Backup: "noBackup", blueprint.Restore: "noRestore", blueprint.Delete: "noDelete"} {
 		actions[action] = blueprint.Action{Phases: []blueprint.Phase{blueprint.NewPhase(phase, o.task(version))}}
 	}
-	notes := comments{"actions.backup": "While this is here, Kasten snapshots no volume of what the Blueprint is bound to."}
+	notes := comments{"actions.backup": "Because of this action, Kasten does not snapshot the volumes of what the Blueprint is bound to."}
 	return object{blueprint.NewBlueprint(name, o.KastenNamespace, actions), notes}
 }

@@ -22,8 +22,8 @@ func (o *Options) binding() object {
 	return object{blueprint.NewBinding(name, o.inKasten(name), o.Datacenter, o.Namespaces), nil}
 }
 
-const aboutBinding = "Binds the hooks to CassandraDatacenters, instead of Kasten's built-in Blueprint for K8ssandra. Of several bindings\n" +
-	"that match, the one created first wins: look for others with kubectl get blueprintbindings -n %s -o yaml"
+const aboutBinding = "Binds the hooks to CassandraDatacenters, instead of Kasten's built-in Blueprint for K8ssandra. If several bindings\n" +
+	"match, the oldest one wins: check for others with kubectl get blueprintbindings -n %s -o yaml"
 
 func (o *Options) retention() map[string]int {
 	if o.Frequency == blueprint.OnDemand || len(o.Retention) > 0 {
@@ -43,14 +43,14 @@ func (o *Options) policy(s Strategy) object {
 	if s == PolicyHooks {
 		parameters.Filters.ExcludeResources = []blueprint.FilterEntry{blueprint.StatefulSets(), ownObjects()}
 		parameters.Hooks = blueprint.Hooks{PreHook: hook(o.Hooks.BeforeBackup), OnSuccess: hook(o.Hooks.AfterBackup), OnFailure: hook(o.Hooks.OnFailure)}
-		notes[path+"filters.excludeResources.0"] = "cass-operator makes them anew, and Kasten's own Blueprint for K8ssandra is found through them."
-		notes[path+"filters.excludeResources.1"] = "What casshook keeps beside a ring is no part of it."
+		notes[path+"filters.excludeResources.0"] = "cass-operator recreates them. Kasten's own Blueprint for K8ssandra would be bound to them."
+		notes[path+"filters.excludeResources.1"] = "casshook's own records are not part of a backup."
 	} else {
 		parameters.Filters.ExcludeResources = []blueprint.FilterEntry{ownObjects()}
 		parameters.Hooks = blueprint.Hooks{OnFailure: hook(o.Hooks.OnFailure)}
-		notes[path+"profile"] = "A location profile: without one restorePosthook does not run."
-		notes[path+"filters"] = "Not the StatefulSets: Kasten finds the bound datacenters through them. Without them no hook runs, and the\n" +
-			"backup is called complete nevertheless."
+		notes[path+"profile"] = "A location profile: restorePosthook does not run without one."
+		notes[path+"filters"] = "Do not exclude StatefulSets: Kasten finds the bound datacenters through them. Without them no hook runs, but\n" +
+			"the backup is reported as complete."
 	}
 	return object{&blueprint.Policy{
 		Head: blueprint.Head{APIVersion: blueprint.ConfigVersion, Kind: blueprint.PolicyKind, Metadata: o.metadata(o.name(s))},
@@ -70,7 +70,7 @@ func (o *Options) runAction(s Strategy) object {
 	}, nil}
 }
 
-const aboutRun = "Runs the policy now: kubectl create -f, since its name is generated."
+const aboutRun = "Runs the policy now. Use kubectl create -f, since its name is generated."
 
 // restoreSpec restores a namespace into another or the same.
 func (o *Options) restoreSpec(source, target string) blueprint.RestoreSpec {
@@ -96,8 +96,8 @@ func (o *Options) restoreObject(spec blueprint.RestoreSpec) object {
 		Spec: spec,
 	}, comments{
 		"spec.subject.name":               "kubectl get restorepoints -n " + spec.Subject.Namespace,
-		"spec.filters.excludeResources.0": "Restored pods are none of cass-operator's: Cassandra would not start in them, and the restore would wait for it.",
-		"spec.transforms":                 "The datacenters come back stopped: after-restore puts the backup in place, and starts them.",
+		"spec.filters.excludeResources.0": "cass-operator does not manage restored pods: Cassandra would not start in them, and the restore would wait for it.",
+		"spec.transforms":                 "Restores the datacenters stopped: after-restore restores them offline, then starts them.",
 	}}
 }
 
@@ -127,9 +127,9 @@ func (o *Options) cloneAction(s Strategy, source, target string) object {
 }
 
 const (
-	aboutRestore = "Restores a namespace%s: kubectl create -f,\nsince its name is generated. Kasten 8 may ask for spec.profile, too."
-	aboutGone    = ", once its CassandraDatacenters are deleted and their pods and volume claims are gone"
-	aboutThere   = "; before that before-restore %s"
+	aboutRestore = "Restores a namespace%s. Use kubectl create -f,\nsince its name is generated. Kasten 8 may also require spec.profile."
+	aboutGone    = " after its CassandraDatacenters are deleted and their pods and volume claims are gone"
+	aboutThere   = "; before-restore first %s"
 )
 
 func (o *Options) aboutRestore() string {
@@ -144,7 +144,7 @@ func (o *Options) aboutRestore() string {
 func (o *Options) createStopped() object {
 	stop := func(path string) blueprint.Operation { return blueprint.Operation{Op: "add", Path: path, Value: true} }
 	cluster := []blueprint.Operation{stop("/spec/cassandra/datacenters/*/stopped")}
-	notes := comments{"spec.transforms.0.json": "add, not replace: the field is usually absent, and an operation that fails ends the restore."}
+	notes := comments{"spec.transforms.0.json": "add, not replace: the field is usually absent, and a failed operation ends the restore."}
 	if o.Datacenter != "" {
 		// A test that does not hold leaves the object as it is.
 		only := blueprint.Operation{Op: "test", Path: "/spec/cassandra/datacenters/0/metadata/name", Value: o.Datacenter}
@@ -166,7 +166,7 @@ func (o *Options) createStopped() object {
 	}, notes}
 }
 
-const aboutStopped = "For a RestoreAction whose datacenters shall come back without starting Cassandra:\n" +
+const aboutStopped = "For a RestoreAction that restores datacenters without starting Cassandra:\n" +
 	"  transforms: [{json: [], transformSetRef: {name: %s, namespace: %s}}]\n" +
-	"after-restore then puts the backup in place on their volumes and starts them. A K8ssandraCluster of several datacenters\n" +
-	"cannot be created stopped: restore that without it (restore.offline: false in the generator's config file)."
+	"after-restore then restores them offline and starts them. A K8ssandraCluster with several datacenters cannot be created\n" +
+	"stopped: restore it without this transform (restore.offline: false in the generator's config file)."

@@ -68,6 +68,6 @@ func (o *Options) roleBinding(namespace string) object {
 		[]subject{{"ServiceAccount", o.ServiceAccount, o.KastenNamespace}}}, nil}
 }
 
-const aboutAccount = "The account of the hook pods. It may do nothing but what the roles beside it allow in each protected namespace."
+const aboutAccount = "The service account of the hook pods. It has only the permissions of the roles in this directory."
 
-const aboutRole = "What the hooks do in the namespace, with the reason of each rule. Another namespace to restore into needs the same."
+const aboutRole = "Permissions of the hooks in the namespace, with a reason for each rule. To restore into another namespace, grant the same there."

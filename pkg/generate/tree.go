@@ -37,20 +37,20 @@ func (g *generator) access() {
 	g.kustomize(accessDir, EveryStrategy, resources...)
 }
 
-const aboutPolicyHooks = "Hooks that a policy and a RestoreAction name, about a namespace.\n"
+const aboutPolicyHooks = "Hooks for a namespace, named by a policy and a RestoreAction.\n"
 
 func (g *generator) policyHooks() {
 	const s = PolicyHooks
 	dir := blueprintDir(s)
 	g.yaml(dir+"/blueprint.yaml", KindBlueprint, s, aboutPolicyHooks+aboutLimit, g.policyHookBlueprint())
 	g.kustomize(dir, s, "blueprint.yaml")
-	g.example(s, "Freezes the rings before the volume snapshots and cleans up after them.")
+	g.example(s, "Backs up the rings before the volume snapshots and cleans up afterwards.")
 }
 
-const aboutBound = "Hooks that Kasten runs about each CassandraDatacenter that binding.yaml binds them to. What is not there, and why:\n" +
-	"backup: Kasten snapshots the volumes. delete: a backup lies on the volumes of its restore point, and goes with them.\n" +
-	"restorePrehook: Kasten calls it from 9.0.10 on, and only where the datacenter is. What stops datacenters before a restore is\n" +
-	"the hook of a RestoreAction, in all releases, where it is asked for: restore.stopFirst in the generator's config file.\n"
+const aboutBound = "Hooks that Kasten runs for each CassandraDatacenter bound by binding.yaml. These actions are missing on purpose:\n" +
+	"backup: Kasten itself snapshots the volumes. delete: the backup is on the volumes of its restore point and is deleted with\n" +
+	"them. restorePrehook: Kasten calls it only from 9.0.10 on, and only if the datacenter exists. To stop datacenters before a\n" +
+	"restore in all releases, use the hook of a RestoreAction: restore.stopFirst in the generator's config file.\n"
 
 func (g *generator) resourceBound() {
 	const s = ResourceBound
@@ -58,7 +58,7 @@ func (g *generator) resourceBound() {
 	g.yaml(dir+"/blueprint.yaml", KindBlueprint, s, aboutBound+aboutLimit, g.boundBlueprint())
 	g.yaml(dir+"/binding.yaml", KindBinding, s, fmt.Sprintf(aboutBinding, g.KastenNamespace), g.binding())
 	g.kustomize(dir, s, "blueprint.yaml", "binding.yaml")
-	g.example(s, "The hooks are those of the bound Blueprint. What cleans up after a failure is not among the names that Kasten calls by itself.")
+	g.example(s, "The bound Blueprint provides the hooks. Only the cleanup after a failure is named here: Kasten does not call it by itself.")
 }
 
 // example is the story of a strategy.
@@ -80,8 +80,8 @@ func (g *generator) example(s Strategy, about string) {
 // builtIns are the Blueprints that Kasten brings along for K8ssandra, by release.
 func builtIns() []string { return []string{"k10-k8ssandra-bp-0.0.4", "k10-k8ssandra-bp-0.0.5"} }
 
-const warnOverride = "WARNING: while this is bound, Kasten snapshots no volume of the datacenters, and calls the backup complete.\n" +
-	"Only for policy hooks with StatefulSets excluded; never together with blueprints/resource-bound. See README.md."
+const warnOverride = "WARNING: while this is bound, Kasten does not snapshot the volumes of the datacenters, but reports the backup as complete.\n" +
+	"Use it only with policy hooks that exclude StatefulSets, never together with blueprints/resource-bound. See README.md."
 
 func (g *generator) overrides() {
 	var resources []string
@@ -106,13 +106,13 @@ type script struct{ file, command, about, usage string }
 func scripts() []script {
 	const own = "cassandra_%s.sh"
 	return []script{
-		{fmt.Sprintf(own, "before_backup"), beforeBackup, "Freezes the rings of a namespace and describes them on their volumes. Run it before volume snapshots.", "NAMESPACE"},
-		{fmt.Sprintf(own, "after_backup"), afterBackup, "Removes what cassandra_before_backup.sh left, once the volume snapshots are cut. When they failed: casshook on-failure.", "NAMESPACE"},
-		{fmt.Sprintf(own, "before_restore"), beforeRestore, "Clears the way for volumes that are restored: stops the rings of a namespace (--yes --stop) where no flags are given.", "NAMESPACE"},
-		{fmt.Sprintf(own, "after_restore"), afterRestore, "Brings the rings of a namespace back to the backup on their restored volumes: stopped datacenters with cleaner Jobs of\n" +
-			"$CASSHOOK_IMAGE, which it then starts; running ones through Cassandra.", "NAMESPACE"},
-		{"clean-up-launcher.sh", clean, "Puts the backup in place on one volume whose Cassandra does not run, by a cleaner Job of $CASSHOOK_IMAGE. Run it for\n" +
-			"all volumes of a ring before any of its nodes starts.", "PVC NAMESPACE"},
+		{fmt.Sprintf(own, "before_backup"), beforeBackup, "Backs up the rings of a namespace. Run it before the volume snapshots.", "NAMESPACE"},
+		{fmt.Sprintf(own, "after_backup"), afterBackup, "Removes the backup from the volumes once the volume snapshots are taken. If they failed, run casshook on-failure instead.", "NAMESPACE"},
+		{fmt.Sprintf(own, "before_restore"), beforeRestore, "Prepares a restore over existing datacenters. Without flags it stops the rings of the namespace (--yes --stop).", "NAMESPACE"},
+		{fmt.Sprintf(own, "after_restore"), afterRestore, "Restores the rings of a namespace from the backup on their restored volumes. Stopped datacenters are restored offline, by\n" +
+			"cleaner Jobs of $CASSHOOK_IMAGE, and started; running ones are restored through Cassandra.", "NAMESPACE"},
+		{"clean-up-launcher.sh", clean, "Restores one volume of a stopped node offline, by a cleaner Job of $CASSHOOK_IMAGE. Run it for all volumes of a ring\n" +
+			"before any of its nodes starts.", "PVC NAMESPACE"},
 	}
 }
 

@@ -35,14 +35,14 @@ func (p *problems) each(field string, values []string, check func(string) []stri
 		at := fmt.Sprintf("%s[%d]", field, i)
 		p.check(at, value, check)
 		if slices.Contains(values[:i], value) {
-			p.add(at, "%q is there twice", value)
+			p.add(at, "%q is listed twice", value)
 		}
 	}
 }
 
 func (p *problems) oneOf(field, value string, allowed ...string) {
 	if !slices.Contains(allowed, value) {
-		p.add(field, "%q is none of %s", value, strings.Join(allowed, ", "))
+		p.add(field, "%q is not one of %s", value, strings.Join(allowed, ", "))
 	}
 }
 
@@ -58,7 +58,7 @@ func (o *Options) validate() error {
 	o.Clone.validate(p, o.Namespaces)
 	o.Cleaner.validate(p)
 	if !invocation.MatchString(o.Invocation) {
-		p.add("invocation", "%q cannot stand in a comment: give the config file a plain name", o.Invocation)
+		p.add("invocation", "%q cannot be written in a comment: use a plain file name for the config file", o.Invocation)
 	}
 	return errors.Join(p.found...)
 }
@@ -68,7 +68,7 @@ var invocation = regexp.MustCompile(`^[A-Za-z0-9 _.,:/@=+~-]+$`)
 
 func (o *Options) validateNames(p *problems) {
 	if len(o.Namespaces) == 0 {
-		p.add("namespaces", "none is given: name at least one")
+		p.add("namespaces", "at least one is required")
 	}
 	p.each("namespaces", o.Namespaces, validation.IsDNS1123Label)
 	if o.Datacenter != "" {
@@ -87,14 +87,14 @@ func (o *Options) validateNames(p *problems) {
 	p.check("prefix", o.Prefix, validation.IsDNS1123Label)
 	// Kasten writes names of policies into labels.
 	if longest := validation.LabelValueMaxLength - len(longestSuffix); len(o.Prefix) > longest {
-		p.add("prefix", "%q is longer than %d characters, which leave room for %s", o.Prefix, longest, longestSuffix)
+		p.add("prefix", "%q is longer than %d characters; suffixes such as %s need the rest", o.Prefix, longest, longestSuffix)
 	}
 }
 
 func (o *Options) validatePolicy(p *problems) {
 	p.oneOf("frequency", o.Frequency, blueprint.OnDemand, "@hourly", "@daily", "@weekly", "@monthly", "@yearly")
 	if o.Frequency == blueprint.OnDemand && len(o.Retention) > 0 {
-		p.add("retention", "a policy that runs %s has none", blueprint.OnDemand)
+		p.add("retention", "not allowed for a policy that runs %s", blueprint.OnDemand)
 	}
 	for _, tier := range slices.Sorted(maps.Keys(o.Retention)) {
 		p.oneOf("retention", tier, "hourly", "daily", "weekly", "monthly", "yearly")
@@ -114,11 +114,11 @@ func validateImage(p *problems, image string) {
 	reference, err := name.ParseReference(image, name.WithDefaultTag(""))
 	switch {
 	case !imageText.MatchString(image):
-		p.add("image", "%q is no name of an image", image)
+		p.add("image", "%q is not an image name", image)
 	case err != nil:
 		p.add("image", "%w", err)
 	case reference.Identifier() == "":
-		p.add("image", "%q has no tag or digest: nodes would keep whatever they pulled first", image)
+		p.add("image", "%q has no tag or digest: nodes would keep the image that they pulled first", image)
 	}
 }
 
@@ -140,11 +140,11 @@ func (o *Options) validateHooks(p *problems) {
 		at := field + ".action"
 		switch other, taken := byAction[hook.Action]; {
 		case !actionName.MatchString(hook.Action):
-			p.add(at, "%q: letters, digits and dashes, a letter first, 63 at most", hook.Action)
+			p.add(at, "%q: use at most 63 letters, digits and dashes, and begin with a letter", hook.Action)
 		case slices.Contains(blueprint.Reserved(), hook.Action):
-			p.add(at, "%q is a name that Kasten calls by itself", hook.Action)
+			p.add(at, "%q is a name that Kasten reserves", hook.Action)
 		case taken:
-			p.add(at, "%q is the name of %s too", hook.Action, other)
+			p.add(at, "%q is also the name of %s", hook.Action, other)
 		}
 		byAction[hook.Action] = field
 		for _, flag := range slices.Sorted(maps.Keys(hook.Flags)) {
@@ -160,7 +160,7 @@ func validateModes(p *problems, field string, flags map[string]string) {
 	for _, mode := range modes() {
 		value, ok := flags[mode]
 		if ok && value != "true" {
-			p.add(field+"."+mode, "%q: true, or leave it out", value)
+			p.add(field+"."+mode, "%q: set it to true, or omit it", value)
 		}
 		if ok {
 			said = append(said, mode)
@@ -174,12 +174,12 @@ func validateModes(p *problems, field string, flags map[string]string) {
 func validateFlag(p *problems, field, flag, value string) {
 	switch {
 	case !flagName.MatchString(flag):
-		p.add(field, "%q is no name of a flag; leave the dashes before it out", flag)
+		p.add(field, "%q is not a flag name; omit the leading dashes", flag)
 	case slices.Contains(ownFlags(), flag):
-		p.add(field, "set by the generator, or of no use in a hook's pod")
+		p.add(field, "set by the generator, or not usable in a hook pod")
 	}
 	if !flagValue.MatchString(value) {
-		p.add(field, "%q: letters, digits and _.,:/*?@%%+=~- only, 253 at most", value)
+		p.add(field, "%q: use at most 253 letters, digits and _.,:/*?@%%+=~-", value)
 	}
 }
 
@@ -214,14 +214,14 @@ func validateToleration(p *problems, field string, t blueprint.Toleration) {
 	if t.Key != "" {
 		p.check(field+".key", t.Key, validation.IsQualifiedName)
 	} else if t.Operator != "Exists" {
-		p.add(field+".key", "only with the operator Exists it may be left out")
+		p.add(field+".key", "required unless the operator is Exists")
 	}
 	p.check(field+".value", t.Value, validation.IsValidLabelValue)
 	if t.Operator == "Exists" && t.Value != "" {
-		p.add(field+".value", "the operator Exists takes none")
+		p.add(field+".value", "not allowed with the operator Exists")
 	}
 	if t.Seconds != nil && t.Effect != "NoExecute" {
-		p.add(field+".tolerationSeconds", "only the effect NoExecute takes it")
+		p.add(field+".tolerationSeconds", "only allowed with the effect NoExecute")
 	}
 }
 
