@@ -112,7 +112,7 @@ func TestCompleteOfDocumentsThatDoNotVerify(t *testing.T) {
 				return err.Error()
 			}
 			return digest
-		}, "schema.jsonl: differs"},
+		}, "schema.jsonl: does not match"},
 		{"no cluster.json", func(dir, digest string) string {
 			if err := os.Remove(filepath.Join(dir, document.ClusterFile)); err != nil {
 				return err.Error()

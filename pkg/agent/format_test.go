@@ -33,6 +33,6 @@ func TestDocumentsOfANewerReleaseAreNotCorrupt(t *testing.T) {
 		requireKind(t, err, wire.KindRefused, "node.json: written by a newer casshook (format 2.0): needs casshook with format 2.0 or newer")
 		v.write(path, string(content)+"\n")
 		_, err = ask[none](c, op, args)
-		requireKind(t, err, wire.KindCorrupt, "differs from what COMPLETE recorded")
+		requireKind(t, err, wire.KindCorrupt, "does not match COMPLETE")
 	}
 }

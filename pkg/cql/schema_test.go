@@ -160,8 +160,8 @@ func TestCount(t *testing.T) {
 	}{
 		{"some", number(int64(1) << 40), 1 << 40, ""},
 		{"none", number(int64(0)), 0, ""},
-		{"no row is not none", number(), 0, "node n1: " + count + ": 0 rows in place of one"},
-		{"two rows", number(int64(1), int64(2)), 2, "2 rows in place of one"},
+		{"no row is not none", number(), 0, "node n1: " + count + ": expected 1 row, got 0"},
+		{"two rows", number(int64(1), int64(2)), 2, "expected 1 row, got 2"},
 		{"a node is down", &failure{gocql.ErrCodeUnavailable, "Cannot achieve consistency level ALL", body{}.short(5).int(3).int(2)}, 0, "Cannot achieve consistency level ALL"},
 	}
 	for _, tt := range tests {

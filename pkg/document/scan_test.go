@@ -89,10 +89,10 @@ func TestScanRefuses(t *testing.T) {
 		{"a manifest that is torn", func(t *testing.T, d []string) { write(t, in(d, "manifest.json"), `{"files":[`) }, "manifest.json"},
 		{"a manifest of an index that is gone", func(t *testing.T, d []string) {
 			write(t, in(d, "manifest.json"), `{"files":[".idx/nb-1-big-Data.db"]}`)
-		}, "manifest names .idx/nb-1-big-Data.db"},
+		}, "manifest lists .idx/nb-1-big-Data.db"},
 		{"a snapshot of no table", func(t *testing.T, d []string) {
 			write(t, filepath.Join(d[0], "ks", "odd", "snapshots", testID, "manifest.json"), "{}")
-		}, "odd is no table directory"},
+		}, "odd is not a table directory"},
 		{"a component that cannot be read", func(t *testing.T, d []string) {
 			require.NoError(t, os.Remove(in(d, "nb-1-big-Index.db")))
 			require.NoError(t, os.Symlink("nowhere", in(d, "nb-1-big-Index.db")))
