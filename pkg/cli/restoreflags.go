@@ -29,21 +29,21 @@ func restoreFlags(f *pflag.FlagSet, opts *restore.Options) {
 func (a *app) offlineFlags(f *pflag.FlagSet, opts *restore.Options) {
 	f.StringVar(&a.place.image, "image", "", "casshook image for the cleaner Jobs of an offline restore")
 	f.StringSliceVar(&a.place.pullSecrets, "image-pull-secret", nil, "additional pull secret for that image, in the datacenter's namespace")
-	f.Int64Var(&a.place.runAs, "run-as", 0, "user and group that the cleaner's Jobs run as; Cassandra's own when left out: what its pods say, else 999")
+	f.Int64Var(&a.place.runAs, "run-as", 0, "user and group of the cleaner Jobs (default: those of Cassandra's pods, or 999)")
 	a.stopFlag(f)
-	f.BoolVar(&opts.Again, "again", false, "where the cleaner put the backup in place before, do it once more: what was written since is lost")
+	f.BoolVar(&opts.Again, "again", false, "repeat a restore that is already done; all writes since then are lost")
 	f.Var(&peers{&opts.Peers}, "peers", "whether stopped nodes keep or forget their peers: keep, forget or auto (forget if the namespace is not the backup's)")
 	opts.Peers = restore.PeersAuto
 }
 
 // stopFlag is for what waits for a ring to stop.
 func (a *app) stopFlag(f *pflag.FlagSet) {
-	f.DurationVar(&a.place.stop, "stop-timeout", 10*time.Minute, "how long to wait until the last pod of a ring that stops, or is deleted, is gone")
+	f.DurationVar(&a.place.stop, "stop-timeout", 10*time.Minute, "how long to wait for a ring to stop")
 }
 
 // startFlag is for what starts a ring.
 func (a *app) startFlag(f *pflag.FlagSet) {
-	f.DurationVar(&a.place.start, "start-timeout", 0, "how long to wait until all nodes of a ring that was stopped are up; by their number when left out")
+	f.DurationVar(&a.place.start, "start-timeout", 0, "how long to wait for a stopped ring to start (default: depends on the number of nodes)")
 }
 
 // peers is a flag of three words.
