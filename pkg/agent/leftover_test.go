@@ -16,8 +16,8 @@ import (
 func leftoverArgs(sweep string) wire.LeftoverArgs {
 	return wire.LeftoverArgs{Sweep: sweep, Tables: []wire.TableLoad{
 		loadOf(0),
-		{Keyspace: "ks", Name: "b", BackupID: tableTwo, LiveID: tableTwo},
-		{Keyspace: "ks", Name: "gone", BackupID: tableOne},
+		{TableName: document.TableName{Keyspace: "ks", Name: "b"}, BackupID: tableTwo, LiveID: tableTwo},
+		{TableName: document.TableName{Keyspace: "ks", Name: "gone"}, BackupID: tableOne},
 	}}
 }
 
@@ -106,7 +106,7 @@ func TestSweepAfterATruncate(t *testing.T) {
 // auto asks for one of the lists of automatic snapshots.
 func auto(c *client, op string) {
 	c.t.Helper()
-	_, err := ask[none](c, op, wire.AutoArgs{RestoreID: restoreNo, Tables: []wire.TableName{{Keyspace: "ks", Name: "a"}}})
+	_, err := ask[none](c, op, wire.AutoArgs{RestoreID: restoreNo, Tables: []document.TableName{{Keyspace: "ks", Name: "a"}}})
 	require.NoError(c.t, err)
 }
 

@@ -19,7 +19,7 @@ import (
 func stageArgs(names ...string) wire.StageArgs {
 	args := wire.StageArgs{RestoreID: restoreNo, BackupID: testID}
 	for _, name := range names {
-		args.Tables = append(args.Tables, wire.TableName{Keyspace: "ks", Name: name})
+		args.Tables = append(args.Tables, document.TableName{Keyspace: "ks", Name: name})
 	}
 	return args
 }
@@ -34,7 +34,7 @@ func loadArgs(tables ...wire.TableLoad) wire.LoadArgs {
 
 // loadOf is a load of table a, whose own SSTables number n.
 func loadOf(n int) wire.TableLoad {
-	return wire.TableLoad{Keyspace: "ks", Name: "a", BackupID: tableOne, LiveID: tableOne, SSTables: n}
+	return wire.TableLoad{TableName: document.TableName{Keyspace: "ks", Name: "a"}, BackupID: tableOne, LiveID: tableOne, SSTables: n}
 }
 
 // indexed is a volume whose table a has components of all kinds of indexes, with

@@ -94,14 +94,14 @@ func TestNamesAreNoPaths(t *testing.T) {
 	v.write(v.root+"/outside/node.json", "keep")
 	before := tree(t, v.root)
 	c := hold(t, v.node(""))
-	bad := wire.TableLoad{Keyspace: "..", Name: "t", LiveID: tableOne}
+	bad := wire.TableLoad{TableName: document.TableName{Keyspace: "..", Name: "t"}, LiveID: tableOne}
 	tests := []struct {
 		name, op string
 		args     any
 	}{
 		{"begin", wire.OpBegin, wire.BeginArgs{BackupID: "../outside"}},
 		{"a foreign tag", wire.OpSnapshot, wire.SnapshotArgs{Tag: "mine"}},
-		{"snapshot of no table", wire.OpSnapshot, wire.SnapshotArgs{Tag: testID, Tables: []document.TableRef{{Keyspace: "k", Name: "../t", ID: tableOne}}}},
+		{"snapshot of no table", wire.OpSnapshot, wire.SnapshotArgs{Tag: testID, Tables: []document.TableRef{{TableName: document.TableName{Keyspace: "k", Name: "../t"}, ID: tableOne}}}},
 		{"write", wire.OpWrite, wire.WriteArgs{BackupID: "../outside"}},
 		{"complete", wire.OpComplete, wire.CompleteArgs{BackupID: "../outside"}},
 		{"clear", wire.OpClear, wire.ClearArgs{BackupIDs: []string{testID, "casshook-foo"}}},
@@ -111,7 +111,7 @@ func TestNamesAreNoPaths(t *testing.T) {
 		{"load of a backup", wire.OpLoad, wire.LoadArgs{BackupID: "mine"}},
 		{"load", wire.OpLoad, wire.LoadArgs{BackupID: testID, Tables: []wire.TableLoad{bad}}},
 		{"leftovers", wire.OpLeftovers, wire.LeftoverArgs{Tables: []wire.TableLoad{bad}}},
-		{"an id that is none", wire.OpLeftovers, wire.LeftoverArgs{Tables: []wire.TableLoad{{Keyspace: "k", Name: "t", LiveID: "../x"}}}},
+		{"an id that is none", wire.OpLeftovers, wire.LeftoverArgs{Tables: []wire.TableLoad{{TableName: document.TableName{Keyspace: "k", Name: "t"}, LiveID: "../x"}}}},
 		{"sweep", wire.OpLeftovers, wire.LeftoverArgs{Sweep: ".."}},
 		{"journal", wire.OpJournal, wire.JournalArgs{RestoreID: "../outside", BackupID: testID}},
 		{"journal of a backup", wire.OpJournal, wire.JournalArgs{RestoreID: restoreNo, BackupID: "x"}},

@@ -67,7 +67,7 @@ func (n *node) stage(ctx context.Context, c call, args wire.StageArgs) (wire.Sta
 	scope := tableSet(args.Tables)
 	done := 0
 	for _, t := range b.Node.Tables {
-		if !scope[wire.TableName{Keyspace: t.Keyspace, Name: t.Name}] {
+		if !scope[t.TableName] {
 			continue
 		}
 		if err := ctx.Err(); err != nil {

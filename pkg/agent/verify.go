@@ -52,7 +52,7 @@ func (n *node) open(_ context.Context, _ call, args wire.OpenArgs) (wire.OpenRes
 }
 
 func summarize(t document.Table, formats map[string]bool) wire.TableSummary {
-	s := wire.TableSummary{Keyspace: t.Keyspace, Name: t.Name, ID: t.ID}
+	s := wire.TableSummary{TableName: t.TableName, ID: t.ID}
 	for _, sst := range t.SSTables {
 		if sst.Index == "" {
 			s.SSTables++
@@ -77,7 +77,7 @@ func (n *node) verify(_ context.Context, c call, args wire.VerifyArgs) (wire.Ver
 	if args.Tables != nil {
 		scope := tableSet(args.Tables)
 		r.Tables = len(scope)
-		opts.InScope = func(ks, table string) bool { return scope[wire.TableName{Keyspace: ks, Name: table}] }
+		opts.InScope = func(ks, table string) bool { return scope[document.TableName{Keyspace: ks, Name: table}] }
 	}
 	if args.Full {
 		opts.Progress = func(done, total int) { c.progress("verified", done, total) }
@@ -87,10 +87,10 @@ func (n *node) verify(_ context.Context, c call, args wire.VerifyArgs) (wire.Ver
 }
 
 // absent names the tables to verify that the backup of this node does not have.
-func absent(have []document.Table, wanted []wire.TableName) []string {
-	found := map[wire.TableName]bool{}
+func absent(have []document.Table, wanted []document.TableName) []string {
+	found := map[document.TableName]bool{}
 	for _, t := range have {
-		found[wire.TableName{Keyspace: t.Keyspace, Name: t.Name}] = true
+		found[t.TableName] = true
 	}
 	var problems []string
 	for _, t := range wanted {
@@ -101,8 +101,8 @@ func absent(have []document.Table, wanted []wire.TableName) []string {
 	return problems
 }
 
-func tableSet(tables []wire.TableName) map[wire.TableName]bool {
-	set := map[wire.TableName]bool{}
+func tableSet(tables []document.TableName) map[document.TableName]bool {
+	set := map[document.TableName]bool{}
 	for _, t := range tables {
 		set[t] = true
 	}

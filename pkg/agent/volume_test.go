@@ -114,7 +114,7 @@ func (v *volume) empty(live string) {
 }
 
 func ref(keyspace, name, id string) document.TableRef {
-	return document.TableRef{Keyspace: keyspace, Name: name, ID: id}
+	return document.TableRef{TableName: document.TableName{Keyspace: keyspace, Name: name}, ID: id}
 }
 
 // shared are the documents that are the same on all nodes.

@@ -613,7 +613,7 @@ func TestCleanBesideOnlineRestores(t *testing.T) {
 		w, root := smallWreck(t)
 		_, r := cleanUntil(t, wreckOptions(root, false), 0)
 		c := agentOf(t, w)
-		_, err := ask[wire.StageResult](c, wire.OpStage, wire.StageArgs{RestoreID: restoreNo, BackupID: testID, Tables: []wire.TableName{{Keyspace: "ks", Name: "a"}}})
+		_, err := ask[wire.StageResult](c, wire.OpStage, wire.StageArgs{RestoreID: restoreNo, BackupID: testID, Tables: []document.TableName{{Keyspace: "ks", Name: "a"}}})
 		require.NoError(t, err)
 		verified, err := ask[wire.VerifyResult](c, wire.OpVerify, wire.VerifyArgs{BackupID: testID, Full: true})
 		require.NoError(t, err)

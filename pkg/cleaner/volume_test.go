@@ -91,7 +91,7 @@ func (v *volume) snapshot(keyspace, name, id, tag string) {
 }
 
 func ref(keyspace, name, id string) document.TableRef {
-	return document.TableRef{Keyspace: keyspace, Name: name, ID: id}
+	return document.TableRef{TableName: document.TableName{Keyspace: keyspace, Name: name}, ID: id}
 }
 
 // shared are the documents that are the same on all nodes.

@@ -19,6 +19,7 @@ import (
 
 	"github.com/casshook/casshook/pkg/agent/wire"
 	"github.com/casshook/casshook/pkg/backup"
+	"github.com/casshook/casshook/pkg/document"
 	"github.com/casshook/casshook/pkg/flow"
 	"github.com/casshook/casshook/pkg/report"
 	"github.com/casshook/casshook/pkg/restore"
@@ -363,8 +364,8 @@ func TestWriteReport(t *testing.T) {
 		BackupID: "b", Nodes: []string{"n1", "n2"}, Calls: 5, Statements: 7, Warnings: []string{"look"}, Differences: []string{"ks.u"},
 		AgeSeconds: 3600, SmallestGCGrace: 60, RepairAdvised: true,
 		Tables: []restore.TableProof{
-			{Keyspace: "ks", Name: "t", Verdict: "keep", Expected: []int{1, 2}, Taken: []int{1, 2}},
-			{Keyspace: "ks", Name: "u", Verdict: "create", Expected: []int{1, 2}, Taken: []int{1, 0}},
+			{TableName: document.TableName{Keyspace: "ks", Name: "t"}, Verdict: "keep", Expected: []int{1, 2}, Taken: []int{1, 2}},
+			{TableName: document.TableName{Keyspace: "ks", Name: "u"}, Verdict: "create", Expected: []int{1, 2}, Taken: []int{1, 0}},
 		},
 	}
 	var out strings.Builder
@@ -379,7 +380,7 @@ func TestWritePlan(t *testing.T) {
 	p := &restore.Plan{
 		BackupID: "b", Created: time.Unix(0, 0).UTC(), Resumes: true, Nodes: []string{"n1", "n2"}, Warnings: []string{"look"},
 		Objects: []restore.Object{{Kind: "table", Name: `ks."T"`, Verdict: "recreate", Reason: "columns differ"}, {Kind: "index", Name: `ks."T"`, Verdict: "keep"}},
-		Tables:  []restore.TablePlan{{Keyspace: "ks", Name: "T", SSTables: []int{3, 0}}},
+		Tables:  []restore.TablePlan{{TableName: document.TableName{Keyspace: "ks", Name: "T"}, SSTables: []int{3, 0}}},
 	}
 	var out strings.Builder
 	writePlan(&out, p)

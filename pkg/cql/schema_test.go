@@ -76,9 +76,9 @@ func TestTables(t *testing.T) {
 	got, err := login(t, s).Tables(t.Context())
 	require.NoError(t, err)
 	require.Equal(t, []document.TableRef{
-		{Keyspace: "shop", Name: "orders", ID: uuid(1).String(), GCGraceSeconds: 864000},
-		{Keyspace: "shop", Name: "empty", ID: uuid(2).String()},
-		{Keyspace: "shop", Name: "by_day", ID: uuid(3).String(), View: true, GCGraceSeconds: 3600},
+		{TableName: document.TableName{Keyspace: "shop", Name: "orders"}, ID: uuid(1).String(), GCGraceSeconds: 864000},
+		{TableName: document.TableName{Keyspace: "shop", Name: "empty"}, ID: uuid(2).String()},
+		{TableName: document.TableName{Keyspace: "shop", Name: "by_day"}, ID: uuid(3).String(), View: true, GCGraceSeconds: 3600},
 	}, got)
 }
 

@@ -84,8 +84,7 @@ type Node struct {
 
 // Table is one table or view of a node's snapshot; one without SSTables is empty.
 type Table struct {
-	Keyspace string    `json:"keyspace"`
-	Name     string    `json:"name"`
+	TableName
 	ID       string    `json:"id"`
 	SSTables []SSTable `json:"sstables,omitempty"`
 }
@@ -131,10 +130,9 @@ type Keyspace struct {
 
 // TableRef names a table or view of the whole ring.
 type TableRef struct {
-	Keyspace string `json:"keyspace"`
-	Name     string `json:"name"`
-	ID       string `json:"id"`
-	View     bool   `json:"view,omitempty"`
+	TableName
+	ID   string `json:"id"`
+	View bool   `json:"view,omitempty"`
 	// GCGraceSeconds is the table's gc_grace_seconds; a backup older than it
 	// needs a repair after its restore.
 	GCGraceSeconds int `json:"gcGraceSeconds"`

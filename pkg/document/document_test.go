@@ -208,7 +208,7 @@ func TestVolumeIdentityTellsCopiesApart(t *testing.T) {
 }
 
 func TestDecodeLines(t *testing.T) {
-	rows := []TableRef{{Keyspace: "ks", Name: "t;\n"}, {Keyspace: "x"}}
+	rows := []TableRef{{TableName: TableName{Keyspace: "ks", Name: "t;\n"}}, {TableName: TableName{Keyspace: "x"}}}
 	content, err := EncodeLines(rows)
 	require.NoError(t, err)
 	got, err := DecodeLines[TableRef](content)

@@ -65,7 +65,7 @@ func Scan(dataDirs []string, tag string) ([]Table, error) {
 			key := filepath.Base(filepath.Dir(tableDir)) + "/" + filepath.Base(tableDir)
 			t := tables[key]
 			if t == nil {
-				t = &Table{Keyspace: filepath.Base(filepath.Dir(tableDir)), Name: name, ID: id}
+				t = &Table{TableName: TableName{Keyspace: filepath.Base(filepath.Dir(tableDir)), Name: name}, ID: id}
 				tables[key] = t
 			}
 			if err := t.scan(i, dir); err != nil {

@@ -107,7 +107,7 @@ func VerifyFiles(n *Node, dataDirs []string, opts VerifyOptions) []string {
 }
 
 func verifyTable(want Table, dataDirs []string, tag string, full bool) []error {
-	got := Table{Keyspace: want.Keyspace, Name: want.Name, ID: want.ID}
+	got := Table{TableName: want.TableName, ID: want.ID}
 	present := false
 	for i, dataDir := range dataDirs {
 		dir := SnapshotDir(dataDir, want.Keyspace, want.Name, want.ID, tag)

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/casshook/casshook/pkg/agent/wire"
+	"github.com/casshook/casshook/pkg/document"
 	"github.com/casshook/casshook/pkg/flow"
 )
 
@@ -112,13 +113,13 @@ func (o *online) verifyWhole(ctx context.Context) ([]error, error) {
 	if err != nil {
 		return nil, err
 	}
-	live := map[wire.TableName]string{}
+	live := map[document.TableName]string{}
 	for _, t := range tables {
-		live[wire.TableName{Keyspace: t.Keyspace, Name: t.Name}] = t.ID
+		live[t.TableName] = t.ID
 	}
 	var problems []error
 	for _, t := range o.source.cluster.Tables {
-		if id := live[wire.TableName{Keyspace: t.Keyspace, Name: t.Name}]; id != t.ID {
+		if id := live[t.TableName]; id != t.ID {
 			problems = append(problems, fmt.Errorf("%s.%s has the id %q, in the backup it had %s", t.Keyspace, t.Name, id, t.ID))
 		}
 	}

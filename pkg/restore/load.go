@@ -10,6 +10,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/casshook/casshook/pkg/agent/wire"
+	"github.com/casshook/casshook/pkg/document"
 	"github.com/casshook/casshook/pkg/ring"
 	"github.com/casshook/casshook/pkg/schema"
 	"github.com/casshook/casshook/pkg/sstable"
@@ -54,29 +55,29 @@ func (o *online) leftoverTables(ctx context.Context) (wire.LeftoverArgs, error) 
 	}
 	backupIDs := o.backupIDs()
 	for _, t := range o.stays(true) {
-		name := wire.TableName{Keyspace: t.Keyspace, Name: t.Name}
-		args.Tables = append(args.Tables, wire.TableLoad{Keyspace: t.Keyspace, Name: t.Name, LiveID: ids[name], BackupID: backupIDs[name]})
+		name := t.TableName
+		args.Tables = append(args.Tables, wire.TableLoad{TableName: t.TableName, LiveID: ids[name], BackupID: backupIDs[name]})
 	}
 	return args, nil
 }
 
 // backupIDs are the ids that tables had when they were backed up.
-func (o *online) backupIDs() map[wire.TableName]string {
-	ids := map[wire.TableName]string{}
+func (o *online) backupIDs() map[document.TableName]string {
+	ids := map[document.TableName]string{}
 	for _, t := range o.source.cluster.Tables {
-		ids[wire.TableName{Keyspace: t.Keyspace, Name: t.Name}] = sstable.CompactID(t.ID)
+		ids[t.TableName] = sstable.CompactID(t.ID)
 	}
 	return ids
 }
 
-func (o *online) readLiveIDs(ctx context.Context) (map[wire.TableName]string, error) {
+func (o *online) readLiveIDs(ctx context.Context) (map[document.TableName]string, error) {
 	tables, err := o.CQL.Tables(ctx)
 	if err != nil {
 		return nil, err
 	}
-	ids := map[wire.TableName]string{}
+	ids := map[document.TableName]string{}
 	for _, t := range tables {
-		ids[wire.TableName{Keyspace: t.Keyspace, Name: t.Name}] = sstable.CompactID(t.ID)
+		ids[t.TableName] = sstable.CompactID(t.ID)
 	}
 	return ids, nil
 }
@@ -93,12 +94,12 @@ func (o *online) changeSchema(ctx context.Context) error {
 }
 
 // touched are the tables and views whose data goes: truncated, dropped, or both.
-func (o *online) touched() []wire.TableName {
-	var tables []wire.TableName
+func (o *online) touched() []document.TableName {
+	var tables []document.TableName
 	for _, c := range o.cmp.diff.Changes {
 		relation := c.Ref.Kind == schema.KindTable || c.Ref.Kind == schema.KindView
 		if relation && c.Verdict != schema.Create {
-			tables = append(tables, wire.TableName{Keyspace: c.Ref.Keyspace, Name: c.Ref.Name})
+			tables = append(tables, document.TableName{Keyspace: c.Ref.Keyspace, Name: c.Ref.Name})
 		}
 	}
 	return tables
@@ -188,11 +189,11 @@ func (o *online) load(ctx context.Context) error {
 	argsOf := func(i int) any {
 		args := wire.LoadArgs{RestoreID: o.earlier.id, BackupID: o.source.id, Workers: o.opts.Workers, Wait: o.opts.LoadTimeout}
 		for _, t := range o.plan.Tables {
-			name := wire.TableName{Keyspace: t.Keyspace, Name: t.Name}
+			name := t.TableName
 			if t.SSTables[i] == 0 {
 				continue
 			}
-			args.Tables = append(args.Tables, wire.TableLoad{Keyspace: t.Keyspace, Name: t.Name, BackupID: backupIDs[name], LiveID: o.liveIDs[name], SSTables: t.SSTables[i]})
+			args.Tables = append(args.Tables, wire.TableLoad{TableName: t.TableName, BackupID: backupIDs[name], LiveID: o.liveIDs[name], SSTables: t.SSTables[i]})
 		}
 		return args
 	}
@@ -210,12 +211,12 @@ func (o *online) load(ctx context.Context) error {
 func (o *online) checkEvidence() error {
 	var problems []error
 	for i, tables := range o.evidence {
-		taken := map[wire.TableName]int{}
+		taken := map[document.TableName]int{}
 		for _, t := range tables {
-			taken[wire.TableName{Keyspace: t.Keyspace, Name: t.Name}] = t.Taken
+			taken[t.TableName] = t.Taken
 		}
 		for _, t := range o.plan.Tables {
-			if got := taken[wire.TableName{Keyspace: t.Keyspace, Name: t.Name}]; got != t.SSTables[i] {
+			if got := taken[t.TableName]; got != t.SSTables[i] {
 				problems = append(problems, fmt.Errorf("node %s: Cassandra took %d of %d SSTables of %s.%s", o.names()[i], got, t.SSTables[i], t.Keyspace, t.Name))
 			}
 		}

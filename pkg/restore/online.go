@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/casshook/casshook/pkg/agent/wire"
+	"github.com/casshook/casshook/pkg/document"
 	"github.com/casshook/casshook/pkg/flow"
 	"github.com/casshook/casshook/pkg/ring"
 )
@@ -15,7 +16,7 @@ import (
 type online struct {
 	run
 	// liveIDs are the ids of all tables after the schema was changed.
-	liveIDs map[wire.TableName]string
+	liveIDs map[document.TableName]string
 	// evidence is what the load found, by session.
 	evidence [][]wire.TableLoad
 	report   *Report

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/casshook/casshook/pkg/document"
 	"github.com/casshook/casshook/pkg/flow"
 	"github.com/casshook/casshook/pkg/ring"
 	"github.com/casshook/casshook/pkg/schema"
@@ -40,10 +41,9 @@ type Object struct {
 
 // TablePlan is a table or view whose SSTables are loaded.
 type TablePlan struct {
-	Keyspace string `json:"keyspace"`
-	Name     string `json:"name"`
-	View     bool   `json:"view,omitempty"`
-	Verdict  string `json:"verdict"`
+	document.TableName
+	View    bool   `json:"view,omitempty"`
+	Verdict string `json:"verdict"`
 	// SSTables and Bytes of each node, in the order of Plan.Nodes.
 	SSTables []int   `json:"sstables"`
 	Bytes    []int64 `json:"bytes"`
@@ -194,7 +194,7 @@ func (cmp *comparison) loads(s *source, names []string) []TablePlan {
 		if c.Verdict == schema.Drop || (c.Ref.Kind != schema.KindTable && (!view || !stays)) {
 			continue
 		}
-		t := TablePlan{Keyspace: c.Ref.Keyspace, Name: c.Ref.Name, View: view, Verdict: string(c.Verdict), SSTables: make([]int, len(names)), Bytes: make([]int64, len(names))}
+		t := TablePlan{TableName: document.TableName{Keyspace: c.Ref.Keyspace, Name: c.Ref.Name}, View: view, Verdict: string(c.Verdict), SSTables: make([]int, len(names)), Bytes: make([]int64, len(names))}
 		for i, o := range s.opened {
 			for _, summary := range o.Tables {
 				if summary.Keyspace == t.Keyspace && summary.Name == t.Name {

@@ -222,11 +222,11 @@ func TestLoads(t *testing.T) {
 	x := row("table", "x", "CREATE TABLE ks.x (\n    k int PRIMARY KEY\n);")
 	backup := []schema.Row{keyspaceRow(), row("table", "t", tableT), row("table", "u", tableU), row("materialized_view", "v", viewV)}
 	s := &source{opened: []wire.OpenResult{
-		{Tables: []wire.TableSummary{{Keyspace: "ks", Name: "t", SSTables: 2, Bytes: 20}, {Keyspace: "ks", Name: "v", SSTables: 1, Bytes: 5}, {Keyspace: "other", Name: "t", SSTables: 9}}},
-		{Tables: []wire.TableSummary{{Keyspace: "ks", Name: "t", SSTables: 3, Bytes: 30}, {Keyspace: "ks", Name: "u", SSTables: 1, Bytes: 7}}},
+		{Tables: []wire.TableSummary{{TableName: document.TableName{Keyspace: "ks", Name: "t"}, SSTables: 2, Bytes: 20}, {TableName: document.TableName{Keyspace: "ks", Name: "v"}, SSTables: 1, Bytes: 5}, {TableName: document.TableName{Keyspace: "other", Name: "t"}, SSTables: 9}}},
+		{Tables: []wire.TableSummary{{TableName: document.TableName{Keyspace: "ks", Name: "t"}, SSTables: 3, Bytes: 30}, {TableName: document.TableName{Keyspace: "ks", Name: "u"}, SSTables: 1, Bytes: 7}}},
 	}}
 	plan := func(name, verdict string, sstables []int, bytes ...int64) TablePlan {
-		return TablePlan{Keyspace: "ks", Name: name, View: name == "v", Verdict: verdict, SSTables: sstables, Bytes: bytes}
+		return TablePlan{TableName: document.TableName{Keyspace: "ks", Name: name}, View: name == "v", Verdict: verdict, SSTables: sstables, Bytes: bytes}
 	}
 	for _, c := range []struct {
 		name    string
@@ -265,8 +265,8 @@ func TestLoads(t *testing.T) {
 
 func TestCheckTables(t *testing.T) {
 	t.Parallel()
-	table := []wire.TableSummary{{Keyspace: "ks", Name: "t"}}
-	listed := []document.TableRef{{Keyspace: "ks", Name: "t"}}
+	table := []wire.TableSummary{{TableName: document.TableName{Keyspace: "ks", Name: "t"}}}
+	listed := []document.TableRef{{TableName: document.TableName{Keyspace: "ks", Name: "t"}}}
 	for _, c := range []struct {
 		name     string
 		listed   []document.TableRef
@@ -276,14 +276,14 @@ func TestCheckTables(t *testing.T) {
 		{"everywhere", listed, table, table, ""},
 		{"not in cluster.json", nil, table, table, "ks.t is in the backup's schema but not in its list of tables"},
 		{"not in one node's documents", listed, table, nil, "node n2: the documents lack ks.t"},
-		{"another table of that name", listed, []wire.TableSummary{{Keyspace: "k", Name: "t"}}, table, "node n1: the documents lack ks.t"},
+		{"another table of that name", listed, []wire.TableSummary{{TableName: document.TableName{Keyspace: "k", Name: "t"}}}, table, "node n1: the documents lack ks.t"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
 			r := &run{
 				Cluster: &ring.Cluster{View: ring.View{Names: []string{"n1", "n2"}}},
 				source:  &source{cluster: document.Cluster{Tables: c.listed}, opened: []wire.OpenResult{{Tables: c.on1}, {Tables: c.on2}}},
-				plan:    &Plan{Tables: []TablePlan{{Keyspace: "ks", Name: "t"}}},
+				plan:    &Plan{Tables: []TablePlan{{TableName: document.TableName{Keyspace: "ks", Name: "t"}}}},
 			}
 			err := r.checkTables()
 			if c.want == "" {

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/casshook/casshook/pkg/agent/wire"
+	"github.com/casshook/casshook/pkg/document"
 	"github.com/casshook/casshook/pkg/flow"
 	"github.com/casshook/casshook/pkg/ring"
 )
@@ -153,10 +154,10 @@ func (r *run) checkTables() error {
 }
 
 // scope is the tables of the plan as the agents name them.
-func (r *run) scope() []wire.TableName {
-	tables := make([]wire.TableName, 0, len(r.plan.Tables))
+func (r *run) scope() []document.TableName {
+	tables := make([]document.TableName, 0, len(r.plan.Tables))
 	for _, t := range r.plan.Tables {
-		tables = append(tables, wire.TableName{Keyspace: t.Keyspace, Name: t.Name})
+		tables = append(tables, t.TableName)
 	}
 	return tables
 }

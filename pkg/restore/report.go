@@ -6,7 +6,7 @@ import (
 	"slices"
 	"time"
 
-	"github.com/casshook/casshook/pkg/agent/wire"
+	"github.com/casshook/casshook/pkg/document"
 )
 
 // Report is what a restore did and found.
@@ -35,8 +35,7 @@ type Report struct {
 
 // TableProof is a table or view: SSTables expected and taken, by node.
 type TableProof struct {
-	Keyspace string `json:"keyspace"`
-	Name     string `json:"name"`
+	document.TableName
 	View     bool   `json:"view,omitempty"`
 	Verdict  string `json:"verdict"`
 	Expected []int  `json:"expected"`
@@ -54,14 +53,14 @@ func (o *online) newReport(ctx context.Context) (*Report, error) {
 		r.Calls += s.Calls()
 	}
 	r.AgeSeconds = int64(r.Finished.Sub(r.Created).Seconds())
-	grace := map[wire.TableName]int{}
+	grace := map[document.TableName]int{}
 	for _, t := range o.source.cluster.Tables {
-		grace[wire.TableName{Keyspace: t.Keyspace, Name: t.Name}] = t.GCGraceSeconds
+		grace[t.TableName] = t.GCGraceSeconds
 	}
 	r.SmallestGCGrace = -1
 	for _, t := range o.plan.Tables {
 		r.Tables = append(r.Tables, o.proof(t))
-		if g := grace[wire.TableName{Keyspace: t.Keyspace, Name: t.Name}]; r.SmallestGCGrace < 0 || g < r.SmallestGCGrace {
+		if g := grace[t.TableName]; r.SmallestGCGrace < 0 || g < r.SmallestGCGrace {
 			r.SmallestGCGrace = g
 		}
 	}
@@ -70,7 +69,7 @@ func (o *online) newReport(ctx context.Context) (*Report, error) {
 }
 
 func (o *online) proof(t TablePlan) TableProof {
-	p := TableProof{Keyspace: t.Keyspace, Name: t.Name, View: t.View, Verdict: t.Verdict, Expected: slices.Clone(t.SSTables), Taken: make([]int, len(t.SSTables))}
+	p := TableProof{TableName: t.TableName, View: t.View, Verdict: t.Verdict, Expected: slices.Clone(t.SSTables), Taken: make([]int, len(t.SSTables))}
 	if o.earlier.cleaned { // the cleaner put every file in place, which its marker on each volume says
 		p.Taken = slices.Clone(t.SSTables)
 		return p

@@ -226,7 +226,7 @@ func steps(at int64, names ...string) []wire.JournalEntry {
 
 func TestFind(t *testing.T) {
 	t.Parallel()
-	evidence := []wire.TableLoad{{Keyspace: "ks", Name: "t", SSTables: 2, Taken: 2}}
+	evidence := []wire.TableLoad{{TableName: document.TableName{Keyspace: "ks", Name: "t"}, SSTables: 2, Taken: 2}}
 	report := json.RawMessage(`{}`)
 	for _, c := range []struct {
 		name     string

@@ -91,18 +91,11 @@ type OpenResult struct {
 
 // TableSummary is a table of node.json without its files.
 type TableSummary struct {
-	Keyspace string `json:"keyspace"`
-	Name     string `json:"name"`
+	document.TableName
 	ID       string `json:"id"`
 	SSTables int    `json:"sstables"`
 	Bytes    int64  `json:"bytes"`
 	Files    int    `json:"files"`
-}
-
-// TableName names a table.
-type TableName struct {
-	Keyspace string `json:"keyspace"`
-	Name     string `json:"name"`
 }
 
 // VerifyArgs verifies the files of a backup.
@@ -110,7 +103,7 @@ type VerifyArgs struct {
 	BackupID string `json:"backupId"`
 	Full     bool   `json:"full"`
 	// Tables to verify; nil means all.
-	Tables []TableName `json:"tables"`
+	Tables []document.TableName `json:"tables"`
 }
 
 // VerifyResult lists what is wrong.

@@ -3,13 +3,15 @@ package wire
 import (
 	"encoding/json"
 	"time"
+
+	"github.com/casshook/casshook/pkg/document"
 )
 
 // StageArgs links the snapshot's files of some tables to the staging directory.
 type StageArgs struct {
-	RestoreID string      `json:"restoreId"`
-	BackupID  string      `json:"backupId"`
-	Tables    []TableName `json:"tables"`
+	RestoreID string               `json:"restoreId"`
+	BackupID  string               `json:"backupId"`
+	Tables    []document.TableName `json:"tables"`
 }
 
 // StageResult counts the links made.
@@ -19,8 +21,7 @@ type StageResult struct {
 
 // TableLoad is one table to load, and afterwards what the load found.
 type TableLoad struct {
-	Keyspace string `json:"keyspace"`
-	Name     string `json:"name"`
+	document.TableName
 	// BackupID is the table's id in the backup, LiveID the one it has now.
 	BackupID string `json:"backupId"`
 	LiveID   string `json:"liveId"`
@@ -54,7 +55,7 @@ type AutoArgs struct {
 	RestoreID string `json:"restoreId"`
 	// Tables that are about to be dropped or truncated; only their automatic
 	// snapshots are ever taken for the restore's. Not needed afterwards.
-	Tables []TableName `json:"tables,omitempty"`
+	Tables []document.TableName `json:"tables,omitempty"`
 }
 
 // LoadArgs loads staged tables.
