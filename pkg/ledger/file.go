@@ -1,0 +1,288 @@
+package ledger
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/casshook/casshook/pkg/document"
+)
+
+// Files of a restore, in <volume>/casshook/restore-<restore id>/.
+const (
+	restorePrefix = "restore-"
+	// RestoreFile says which backup is restored onto which volume, JournalFile how
+	// far that came, LoadedFile and CleanedFile that all data is in place, DoneFile
+	// that it is over.
+	RestoreFile = "restore.json"
+	JournalFile = "journal.jsonl"
+	LoadedFile  = "loaded.json"
+	DoneFile    = "done.json"
+	CleanedFile = "cleaned.json"
+)
+
+// keptReports is how many restores that are done are remembered on a volume.
+const keptReports = 10
+
+// Info is restore.json.
+type Info struct {
+	Version  int    `json:"version"`
+	BackupID string `json:"backupId"`
+	Volume   string `json:"volume"`
+	// Offline is set by the cleaner.
+	Offline bool `json:"offline,omitempty"`
+	// Scope is missing in records of releases before 0.2.
+	Scope *Scope `json:"scope,omitempty"`
+}
+
+// loaded is loaded.json: all data of the restore is loaded on all nodes.
+type loaded struct {
+	Version int       `json:"version"`
+	Time    time.Time `json:"time"`
+	Tables  []Load    `json:"tables"`
+}
+
+// Ending is done.json, the marker that ends a restore.
+type Ending struct {
+	Version  int             `json:"version"`
+	BackupID string          `json:"backupId"`
+	Time     time.Time       `json:"time"`
+	Report   json.RawMessage `json:"report"`
+	// KeepBackup is what the restore was told; a rerun is bound by it.
+	KeepBackup bool `json:"keepBackup"`
+}
+
+// Store reads and writes the records of restores on one volume.
+type Store struct {
+	// Root is casshook's directory on the volume.
+	Root string
+}
+
+// RestoreDir is the directory of a restore.
+func (s Store) RestoreDir(id string) (string, error) {
+	if !ValidRestoreID(id) {
+		return "", fmt.Errorf("%q is no restore id", id)
+	}
+	return filepath.Join(s.Root, restorePrefix+id), nil
+}
+
+// Begin writes restore.json, unless the restore was begun before, and gives the
+// restore's directory.
+func (s Store) Begin(id string, info Info) (string, error) {
+	dir, err := s.RestoreDir(id)
+	if err != nil {
+		return "", err
+	}
+	path := filepath.Join(dir, RestoreFile)
+	if _, err := os.Lstat(path); err == nil {
+		return dir, nil
+	}
+	if err := os.MkdirAll(dir, 0o750); err != nil {
+		return "", err
+	}
+	info.Version = document.Version
+	return dir, Write(path, info)
+}
+
+// Append appends an entry to the journal in a restore's directory, after a newline
+// where a killed run left a torn line: it must not take the new one with it.
+func Append(dir string, entry Entry) error {
+	line, err := json.Marshal(entry)
+	if err != nil {
+		return err
+	}
+	f, err := os.OpenFile(filepath.Join(dir, JournalFile), os.O_RDWR|os.O_CREATE|os.O_APPEND, 0o640)
+	if err != nil {
+		return err
+	}
+	last := []byte{'\n'}
+	if info, err := f.Stat(); err == nil && info.Size() > 0 {
+		_, _ = f.ReadAt(last, info.Size()-1)
+	}
+	if last[0] != '\n' {
+		line = append([]byte{'\n'}, line...)
+	}
+	_, err = f.Write(append(line, '\n'))
+	return errors.Join(err, f.Sync(), f.Close())
+}
+
+// MarkLoaded records that from now on a rerun only verifies.
+func MarkLoaded(dir string, tables []Load) error {
+	return Write(filepath.Join(dir, LoadedFile), loaded{Version: document.Version, Time: time.Now().UTC(), Tables: tables})
+}
+
+// MarkDone ends a restore, unless it was ended before. It gives the ending that
+// holds: a rerun is bound by the first.
+func MarkDone(dir string, ending Ending) (Ending, error) {
+	path := filepath.Join(dir, DoneFile)
+	was := Ending{}
+	if ok, err := ReadIfThere(path, &was); ok || err != nil {
+		return was, err
+	}
+	ending.Version, ending.Time = document.Version, time.Now().UTC()
+	return ending, Write(path, ending)
+}
+
+// Restores reads the records of all restores that left a directory on the volume.
+func (s Store) Restores() ([]Restore, error) {
+	entries, err := os.ReadDir(s.Root)
+	if errors.Is(err, os.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	var list []Restore
+	for _, e := range entries { // in the order of their names
+		id, ok := strings.CutPrefix(e.Name(), restorePrefix)
+		if !ok || !ValidRestoreID(id) {
+			continue
+		}
+		r, err := readRestore(filepath.Join(s.Root, e.Name()), id)
+		if err != nil {
+			return nil, err
+		}
+		list = append(list, r)
+	}
+	return list, nil
+}
+
+func readRestore(dir, id string) (Restore, error) {
+	r := Restore{ID: id}
+	var info Info
+	var load loaded
+	var ending Ending
+	var cleaned Cleaned
+	found := map[string]bool{}
+	for file, into := range map[string]any{RestoreFile: &info, LoadedFile: &load, DoneFile: &ending, CleanedFile: &cleaned} {
+		ok, err := ReadIfThere(filepath.Join(dir, file), into)
+		if err != nil {
+			return r, err
+		}
+		found[file] = ok
+	}
+	if info.Scope != nil {
+		r.Scope = *info.Scope
+	}
+	if found[CleanedFile] {
+		r.Cleaned = &cleaned
+	}
+	r.Offline, r.BackupID, r.Volume = info.Offline, info.BackupID, info.Volume
+	r.Report, r.Finished, r.Evidence = ending.Report, ending.Time, load.Tables
+	content, err := os.ReadFile(filepath.Join(dir, JournalFile))
+	if err != nil && !errors.Is(err, os.ErrNotExist) {
+		return r, err
+	}
+	for _, line := range strings.Split(string(content), "\n") {
+		var entry Entry
+		if json.Unmarshal([]byte(line), &entry) == nil && entry.Step != "" { // a torn last line is no entry
+			r.Steps = append(r.Steps, entry)
+		}
+	}
+	r.Stage = stageOf(r, found[LoadedFile], found[DoneFile])
+	return r, nil
+}
+
+// Archive puts a restore that is loaded or done aside, so that it can be done once
+// more under its id. What it reported stays, as long as Retain lets it.
+func (s Store) Archive(id string) error {
+	dir, err := s.RestoreDir(id)
+	if err != nil {
+		return err
+	}
+	r, err := readRestore(dir, id)
+	if err != nil || r.Stage < Loaded {
+		return err
+	}
+	aside := filepath.Join(s.Root, archiveDir)
+	if err := os.MkdirAll(aside, 0o750); err != nil {
+		return err
+	}
+	name := id + "-" + r.last().UTC().Format("20060102T150405.000000000Z")
+	if err := os.Rename(dir, filepath.Join(aside, name)); err != nil {
+		return err
+	}
+	return errors.Join(document.SyncDir(aside), document.SyncDir(s.Root))
+}
+
+// archiveDir holds the restores that were done again since.
+const archiveDir = "archive"
+
+// Forget removes the records of restores.
+func (s Store) Forget(restores []Restore) error {
+	for _, r := range restores {
+		dir, err := s.RestoreDir(r.ID)
+		if err != nil {
+			return err
+		}
+		if err := os.RemoveAll(dir); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Retain removes all but the latest ten records of restores that are done. Records
+// of backups that are still on the volume stay: they say what may be done.
+func (s Store) Retain(backups []string) error {
+	type record struct {
+		path string
+		ends time.Time
+	}
+	var records []record
+	restores, err := s.Restores()
+	if err != nil {
+		return err
+	}
+	for _, r := range restores {
+		if r.Stage == Done && !slices.Contains(backups, r.BackupID) {
+			records = append(records, record{filepath.Join(s.Root, restorePrefix+r.ID), r.last()})
+		}
+	}
+	archived, err := os.ReadDir(filepath.Join(s.Root, archiveDir))
+	if err != nil && !errors.Is(err, os.ErrNotExist) {
+		return err
+	}
+	for _, e := range archived {
+		path := filepath.Join(s.Root, archiveDir, e.Name())
+		id, _, _ := strings.Cut(e.Name(), "-")
+		if !ValidRestoreID(id) {
+			continue
+		}
+		r, err := readRestore(path, id)
+		if err != nil {
+			return err
+		}
+		records = append(records, record{path, r.last()})
+	}
+	slices.SortFunc(records, func(a, b record) int { return b.ends.Compare(a.ends) })
+	for _, r := range records[min(len(records), keptReports):] {
+		if err := os.RemoveAll(r.path); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Write writes a JSON file of ours.
+func Write(path string, doc any) error {
+	content, err := document.Encode(doc)
+	if err != nil {
+		return err
+	}
+	return document.WriteFile(path, content)
+}
+
+// ReadIfThere reads a JSON file of ours; a missing one leaves into as it is.
+func ReadIfThere(path string, into any) (bool, error) {
+	err := document.Read(path, into)
+	if errors.Is(err, os.ErrNotExist) {
+		return false, nil
+	}
+	return err == nil, err
+}

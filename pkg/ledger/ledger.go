@@ -1,0 +1,124 @@
+// Package ledger is the one place that knows what lies on a volume and what may
+// be done about it: the backups, the restores with their scope and their stage,
+// the lock, and the rules by which hooks, restores and the cleaner decide. It is
+// pure, but for one file that reads and writes the records of restores. Its rules
+// are printed into docs/states.md. It needs only the standard library.
+package ledger
+
+import (
+	"encoding/json"
+	"time"
+
+	"github.com/casshook/casshook/pkg/document"
+)
+
+// Volume is what lies on one node's volume.
+type Volume struct {
+	// Node is the name of the node, for messages. Whoever collects the volumes of
+	// a ring sets it.
+	Node     string    `json:"-"`
+	Identity string    `json:"identity"`
+	Free     uint64    `json:"free"`
+	Total    uint64    `json:"total"`
+	Backups  []Backup  `json:"backups"`
+	Restores []Restore `json:"restores"`
+	Lock     *Lock     `json:"lock,omitempty"`
+}
+
+// Backup is the directory of a backup on a volume.
+type Backup struct {
+	ID string `json:"id"`
+	// Complete is set where the backup claims to be complete, by its COMPLETE.
+	Complete bool `json:"complete"`
+	// Volume is the identity of the volume that the backup was made on.
+	Volume  string    `json:"volume"`
+	Started time.Time `json:"started"`
+	// Problem says why its documents cannot be read.
+	Problem string `json:"problem,omitempty"`
+}
+
+// Restore is the record of a restore that ran, or runs, on a volume.
+type Restore struct {
+	ID       string `json:"id"`
+	BackupID string `json:"backupId"`
+	// Volume is the identity of the volume that was restored. A record of another
+	// volume came here with a copy of it and says nothing about this one.
+	Volume string `json:"volume"`
+	Scope  Scope  `json:"scope"`
+	Stage  Stage  `json:"stage"`
+	// Offline is set by the cleaner, which works while Cassandra is stopped. It
+	// ends at Loaded: the restore through the running ring verifies what it did.
+	Offline bool `json:"offline,omitempty"`
+	// Steps that were begun, with those that ended marked.
+	Steps []Entry `json:"steps,omitempty"`
+	// Finished is when a restore was done.
+	Finished time.Time `json:"finished,omitzero"`
+	// Report is the report of a restore that is done.
+	Report json.RawMessage `json:"report,omitempty"`
+	// Evidence is what the load recorded.
+	Evidence []Load `json:"evidence,omitempty"`
+	// Cleaned is set where the cleaner put the backup in place.
+	Cleaned *Cleaned `json:"cleaned,omitempty"`
+}
+
+// Entry is a line of a restore's journal.
+type Entry struct {
+	Time time.Time `json:"time"`
+	Step string    `json:"step"`
+	// Stage that the restore enters with the step.
+	Stage Stage `json:"stage,omitzero"`
+	Ended bool  `json:"ended"`
+}
+
+// Load is one table to load, and afterwards what the load found.
+type Load struct {
+	document.TableName
+	// BackupID is the id of the table in the backup, LiveID the one it has now.
+	BackupID string `json:"backupId"`
+	LiveID   string `json:"liveId"`
+	SSTables int    `json:"sstables"`
+	// Taken SSTables are no longer where they were put; Found of them have their
+	// inode in a live directory, the others were compacted already.
+	Taken int `json:"taken"`
+	Found int `json:"found"`
+}
+
+// Cleaned says that the cleaner put a backup in place on a volume. That says
+// nothing about the other nodes: a restore is done when it was verified.
+type Cleaned struct {
+	Version  int       `json:"version"`
+	BackupID string    `json:"backupId"`
+	Volume   string    `json:"volume"`
+	Node     string    `json:"node"`
+	HostID   string    `json:"hostId"`
+	Time     time.Time `json:"time"`
+	// PeersForgotten is set where system.peers was left empty.
+	PeersForgotten bool  `json:"peersForgotten"`
+	Tables         int   `json:"tables"`
+	Files          int   `json:"files"`
+	Bytes          int64 `json:"bytes"`
+}
+
+// last is when a restore was seen to work last: its end, or its last step.
+func (r Restore) last() time.Time {
+	switch {
+	case !r.Finished.IsZero():
+		return r.Finished
+	case r.Cleaned != nil:
+		return r.Cleaned.Time
+	case len(r.Steps) > 0:
+		return r.Steps[len(r.Steps)-1].Time
+	}
+	return time.Time{}
+}
+
+// of lists the restores of a backup onto this very volume.
+func (v Volume) of(backup string) []Restore {
+	var found []Restore
+	for _, r := range v.Restores {
+		if r.BackupID == backup && r.Volume == v.Identity {
+			found = append(found, r)
+		}
+	}
+	return found
+}

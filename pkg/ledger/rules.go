@@ -1,0 +1,149 @@
+package ledger
+
+import "strings"
+
+// Operation is what somebody wants to do with a backup on a volume.
+type Operation string
+
+// The operations that the rules know.
+const (
+	BeforeBackup Operation = "before-backup"
+	// Remove is after-backup and on-failure.
+	Remove Operation = "after-backup, on-failure"
+	Verify Operation = "verify"
+	// AfterRestore is plan and after-restore on a running ring.
+	AfterRestore Operation = "after-restore"
+	// Clean is the cleaner, alone or driven by after-restore of a stopped ring.
+	Clean Operation = "clean"
+)
+
+// Request is an operation with the flags that the rules know.
+type Request struct {
+	Operation
+	InPlace, Again bool
+}
+
+// Requests lists all requests, as the table of rules shows them.
+func Requests() []Request {
+	requests := []Request{{Operation: BeforeBackup}, {Operation: Remove}, {Operation: Verify}}
+	for _, op := range []Operation{AfterRestore, Clean} {
+		requests = append(requests, Request{op, false, false}, Request{op, true, false}, Request{op, false, true}, Request{op, true, true})
+	}
+	return requests
+}
+
+// String is the request as it is typed.
+func (r Request) String() string {
+	text := string(r.Operation)
+	if r.InPlace {
+		text += " --in-place"
+	}
+	if r.Again {
+		text += " --again"
+	}
+	return text
+}
+
+// Action is what becomes of an operation.
+type Action string
+
+// The actions. Those that begin with "refuse" change nothing.
+const (
+	// Replace removes the backup and makes a new one.
+	Replace Action = "replace it"
+	// Delete removes the backup.
+	Delete Action = "remove it"
+	// Check compares documents and files.
+	Check Action = "verify it"
+	// Begin restores from the beginning.
+	Begin Action = "restore"
+	// Resume goes on with a restore that stopped: it loads what it was to load.
+	Resume Action = "resume, load again"
+	// Prove only verifies: all data is in place, and clients may have written.
+	Prove Action = "verify only"
+	// Nothing: the restore is done. A hook ends with 0, a person gets 3.
+	Nothing Action = "nothing: done before"
+	// Place puts the backup in place by the cleaner.
+	Place Action = "clean"
+
+	RefuseIncomplete Action = "refuse: not complete"
+	RefuseOriginal   Action = "refuse: original volume, needs --in-place"
+	RefuseUnrestored Action = "refuse: run after-restore first"
+	RefusePart       Action = "refuse: only a part was restored"
+	RefuseHalfWay    Action = "refuse: a restore stopped half-way"
+	RefuseCleaning   Action = "refuse: half cleaned, clean again"
+	RefuseAgain      Action = "refuse: restored before, needs --again"
+)
+
+// Refuses tells an action that changes nothing because it must not.
+func (a Action) Refuses() bool { return strings.HasPrefix(string(a), "refuse") }
+
+// Next is the rule: what becomes of a request on a backup in a state.
+func Next(r Request, s State) Action {
+	switch r.Operation {
+	case BeforeBackup:
+		return removal(s, Replace)
+	case Remove:
+		return removal(s, Delete)
+	}
+	switch {
+	case !s.Complete:
+		return RefuseIncomplete
+	case r.Operation == Verify:
+		return Check
+	case r.Operation == Clean:
+		return cleaning(r, s)
+	}
+	return restoring(r, s)
+}
+
+// removal decides whether a backup may go. It may not where it is the only good
+// data: of a volume that came back and was not restored as a whole, or of one
+// whose live data a restore has begun to replace.
+func removal(s State, action Action) Action {
+	switch {
+	case s.Offline && s.Stage.Destroys():
+		return RefuseCleaning
+	case s.Stage.Unfinished() && !s.Offline:
+		return RefuseHalfWay
+	case !s.Complete, s.Origin == Original, s.Stage == Done && s.Extent == Whole:
+		return action
+	case s.Stage == Done:
+		return RefusePart
+	}
+	return RefuseUnrestored
+}
+
+// restoring decides what a restore through the running ring does. Once all data is
+// loaded nothing is loaded again unless that is asked for: clients may have
+// written.
+func restoring(r Request, s State) Action {
+	switch {
+	case s.Offline && s.Stage.Destroys():
+		return RefuseCleaning
+	case s.Stage == Done && !r.Again:
+		return Nothing
+	case s.Offline && s.Stage.Unfinished() && !r.Again:
+		return Prove
+	case s.Origin == Original && !r.InPlace:
+		return RefuseOriginal
+	case s.Stage.Destroys():
+		return Resume
+	case s.Stage.Unfinished() && !r.Again:
+		return Prove
+	}
+	return Begin
+}
+
+// cleaning decides what the cleaner does.
+func cleaning(r Request, s State) Action {
+	switch {
+	case s.Origin == Original && !r.InPlace:
+		return RefuseOriginal
+	case s.Cleaned && !s.Stage.Destroys() && !r.Again:
+		return Nothing
+	case s.Stage >= Loaded && !r.Again:
+		return RefuseAgain
+	}
+	return Place
+}
