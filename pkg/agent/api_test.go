@@ -10,6 +10,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/casshook/casshook/pkg/ledger"
+
 	"github.com/stretchr/testify/require"
 
 	"github.com/casshook/casshook/pkg/agent/apitest"
@@ -212,7 +214,7 @@ func TestSnapshotThatIsGivenUpFreesTheAgent(t *testing.T) {
 
 	c.line(`{"op":"go"}`) // late, and twice
 	c.line(`{"op":"go"}`)
-	_, err = ask[wire.Volume](c, wire.OpInspect, none{})
+	_, err = ask[ledger.Volume](c, wire.OpInspect, none{})
 	require.NoError(t, err)
 	waiting = c.send(wire.OpSnapshot, snapshotArgs(time.Second))
 	c.event(wire.EventReady)
@@ -221,7 +223,7 @@ func TestSnapshotThatIsGivenUpFreesTheAgent(t *testing.T) {
 	_, err = wait[none](c, waiting)
 	require.ErrorContains(t, err, "given up before it began", "a release of before opens no barrier")
 	require.Empty(t, f.Calls(apitest.Snapshots))
-	_, err = wait[wire.Volume](c, next)
+	_, err = wait[ledger.Volume](c, next)
 	require.NoError(t, err)
 }
 

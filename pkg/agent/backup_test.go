@@ -7,6 +7,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/casshook/casshook/pkg/ledger"
+
 	"github.com/stretchr/testify/require"
 
 	"github.com/casshook/casshook/pkg/agent/wire"
@@ -42,7 +44,7 @@ func TestBackup(t *testing.T) {
 	require.Equal(t, 2, r.Tables)
 	require.Equal(t, 3, r.SSTables)
 	require.Positive(t, r.Bytes)
-	inspected, err := ask[wire.Volume](c, wire.OpInspect, none{})
+	inspected, err := ask[ledger.Volume](c, wire.OpInspect, none{})
 	require.NoError(t, err)
 	require.False(t, inspected.Backups[0].Complete, "without COMPLETE it is none")
 	require.Equal(t, inspected.Identity, inspected.Backups[0].Volume, "the intent names the volume")
@@ -50,7 +52,7 @@ func TestBackup(t *testing.T) {
 
 	_, err = ask[none](c, wire.OpComplete, completeArgs(t, testID, r.Digest))
 	require.NoError(t, err)
-	inspected, err = ask[wire.Volume](c, wire.OpInspect, none{})
+	inspected, err = ask[ledger.Volume](c, wire.OpInspect, none{})
 	require.NoError(t, err)
 	require.True(t, inspected.Backups[0].Complete)
 	opened, err := ask[wire.OpenResult](c, wire.OpOpen, wire.OpenArgs{BackupID: testID})
@@ -187,7 +189,7 @@ func TestClearThatWasKilledLeavesNoBackup(t *testing.T) {
 	require.NoError(t, os.Rename(v.data[1], blocked))
 	_, err := ask[none](c, wire.OpClear, wire.ClearArgs{BackupIDs: []string{testID}})
 	require.ErrorContains(t, err, "no such file")
-	inspected, err := ask[wire.Volume](c, wire.OpInspect, none{})
+	inspected, err := ask[ledger.Volume](c, wire.OpInspect, none{})
 	require.NoError(t, err)
 	require.Equal(t, testID, inspected.Backups[0].ID)
 	require.False(t, inspected.Backups[0].Complete)
@@ -206,7 +208,7 @@ func TestInspectTellsWhatIsWrongWithABackup(t *testing.T) {
 	backup(c, testID, bothTables()...)
 	v.write(filepath.Join(document.BackupDir(v.root, testID), document.SchemaFile), "x")
 	require.NoError(t, os.MkdirAll(document.BackupDir(v.root, otherID), 0o755))
-	got, err := ask[wire.Volume](c, wire.OpInspect, none{})
+	got, err := ask[ledger.Volume](c, wire.OpInspect, none{})
 	require.NoError(t, err)
 	require.Len(t, got.Backups, 2)
 	require.True(t, got.Backups[0].Complete, "it claims to be")

@@ -7,9 +7,9 @@ import (
 	"strings"
 	"time"
 
-	"github.com/casshook/casshook/pkg/agent/storage"
 	"github.com/casshook/casshook/pkg/agent/wire"
 	"github.com/casshook/casshook/pkg/document"
+	"github.com/casshook/casshook/pkg/ledger"
 	"github.com/casshook/casshook/pkg/sstable"
 )
 
@@ -18,25 +18,20 @@ import (
 // removed, the documents among them, go last.
 func (n *node) finish(_ context.Context, _ call, args wire.FinishArgs) (wire.FinishResult, error) {
 	var r wire.FinishResult
-	dir, err := n.RestoreDir(args.RestoreID)
+	dir, err := n.beginRestore(args.RestoreID, args.BackupID, args.Scope)
 	if err != nil {
 		return r, err
 	}
-	if err := n.beginRestore(dir, args.BackupID); err != nil {
-		return r, err
-	}
-	done := filepath.Join(dir, storage.DoneFile)
-	info := storage.DoneInfo{Version: document.Version, BackupID: args.BackupID, Time: time.Now().UTC(), Report: args.Report, KeepBackup: args.KeepBackup}
-	ended, err := storage.ReadIfThere(done, &info)
+	began := time.Now()
+	ending, err := ledger.MarkDone(dir, ledger.Ending{BackupID: args.BackupID, Report: args.Report, KeepBackup: args.KeepBackup})
 	if err != nil {
 		return r, err
 	}
-	if !ended {
-		if err := storage.WriteDocument(done, info); err != nil {
-			return r, err
-		}
+	r.Ended = !ending.Time.Before(began)
+	args.KeepBackup = ending.KeepBackup
+	if err := n.forgetSuperseded(args); err != nil {
+		return r, err
 	}
-	args.KeepBackup = info.KeepBackup
 	if err := n.removeStage(args.RestoreID); err != nil {
 		return r, err
 	}
@@ -58,10 +53,45 @@ func (n *node) finish(_ context.Context, _ call, args wire.FinishArgs) (wire.Fin
 		}
 	}
 	r.Directories = removeDead(touched, args.LiveIDs)
-	if err := removeIfThere(filepath.Join(dir, autoCaused)); err != nil || args.KeepBackup {
+	if err := removeIfThere(filepath.Join(dir, autoCaused)); err != nil {
 		return r, err
 	}
-	return r, os.RemoveAll(document.BackupDir(n.Volume, args.BackupID))
+	if !args.KeepBackup {
+		if err := os.RemoveAll(document.BackupDir(n.Volume, args.BackupID)); err != nil {
+			return r, err
+		}
+	}
+	backups, err := document.List(n.Volume)
+	if err != nil {
+		return r, err
+	}
+	return r, n.Ledger().Retain(backups)
+}
+
+// forgetSuperseded removes the records of restores that stopped, and of which this
+// one brought back everything. What they staged goes with them.
+func (n *node) forgetSuperseded(args wire.FinishArgs) error {
+	v, err := n.Inspect()
+	if err != nil {
+		return err
+	}
+	over := ledger.Superseded(v, ledger.Restore{ID: args.RestoreID, BackupID: args.BackupID, Scope: args.Scope})
+	for _, r := range over {
+		if err := n.removeStage(r.ID); err != nil {
+			return err
+		}
+		if err := n.recordAuto(r.ID); err != nil {
+			return err
+		}
+		dir, err := n.Ledger().RestoreDir(r.ID)
+		if err != nil {
+			return err
+		}
+		if _, err := n.removeAuto(dir); err != nil {
+			return err
+		}
+	}
+	return n.Ledger().Forget(over)
 }
 
 // touchedDirs are the table directories that carry the backup's snapshot, or did
@@ -123,7 +153,7 @@ func removeEmptied(dir string) bool {
 // removeStagesOf removes what unfinished restores of a backup staged, for example
 // of a part of it that the whole then took over.
 func (n *node) removeStagesOf(backup string) error {
-	restores, err := n.Restores()
+	restores, err := n.Ledger().Restores()
 	if err != nil {
 		return err
 	}

@@ -7,9 +7,10 @@ import (
 	"testing"
 	"time"
 
+	"github.com/casshook/casshook/pkg/ledger"
+
 	"github.com/stretchr/testify/require"
 
-	"github.com/casshook/casshook/pkg/agent/storage"
 	"github.com/casshook/casshook/pkg/agent/wire"
 	"github.com/casshook/casshook/pkg/document"
 )
@@ -17,12 +18,12 @@ import (
 const liveNow = "11111111111111111111111111111111"
 
 func finishArgs() wire.FinishArgs {
-	return wire.FinishArgs{RestoreID: restoreNo, BackupID: testID, Report: json.RawMessage(`{"ok":true}`), LiveIDs: []string{liveNow, "FEDCBA98-7654-3210-FEDC-BA9876543210"}}
+	return wire.FinishArgs{RestoreID: restoreNo, BackupID: testID, Scope: ledger.All(), Report: json.RawMessage(`{"ok":true}`), LiveIDs: []string{liveNow, "FEDCBA98-7654-3210-FEDC-BA9876543210"}}
 }
 
-func restoreOf(c *client) wire.RestoreSummary {
+func restoreOf(c *client) ledger.Restore {
 	c.t.Helper()
-	v, err := ask[wire.Volume](c, wire.OpInspect, none{})
+	v, err := ask[ledger.Volume](c, wire.OpInspect, none{})
 	require.NoError(c.t, err)
 	require.Len(c.t, v.Restores, 1)
 	return v.Restores[0]
@@ -53,7 +54,7 @@ func TestFinish(t *testing.T) {
 	v, c := restored(t)
 	r, err := ask[wire.FinishResult](c, wire.OpFinish, finishArgs())
 	require.NoError(t, err)
-	require.Equal(t, wire.FinishResult{AutoSnapshots: 2, Snapshots: 3, Directories: 2}, r)
+	require.Equal(t, wire.FinishResult{Ended: true, AutoSnapshots: 2, Snapshots: 3, Directories: 2}, r)
 	want := []string{
 		"casshook", "casshook/lock.json", "casshook/restore-" + restoreNo, "casshook/restore-" + restoreNo + "/done.json",
 		"casshook/restore-" + restoreNo + "/journal.jsonl", "casshook/restore-" + restoreNo + "/restore.json", "casshook/volume-id",
@@ -64,7 +65,8 @@ func TestFinish(t *testing.T) {
 	}
 	require.ElementsMatch(t, want, tree(t, v.root))
 	s := restoreOf(c)
-	require.True(t, s.Done)
+	require.Equal(t, ledger.Done, s.Stage)
+	require.Equal(t, ledger.All(), s.Scope)
 	require.JSONEq(t, `{"ok":true}`, string(s.Report))
 
 	args := finishArgs()
@@ -83,7 +85,7 @@ func TestFinishKeepsTheBackup(t *testing.T) {
 	args.KeepBackup = true
 	r, err := ask[wire.FinishResult](c, wire.OpFinish, args)
 	require.NoError(t, err)
-	require.Equal(t, wire.FinishResult{AutoSnapshots: 2}, r)
+	require.Equal(t, wire.FinishResult{Ended: true, AutoSnapshots: 2}, r)
 	verified, err := ask[wire.VerifyResult](c, wire.OpVerify, wire.VerifyArgs{BackupID: testID, Full: true})
 	require.NoError(t, err)
 	require.Empty(t, verified.Problems)
@@ -99,7 +101,7 @@ func TestFinishWhereCassandraTakesNoSnapshotsItself(t *testing.T) {
 	}
 	r, err := ask[wire.FinishResult](c, wire.OpFinish, finishArgs())
 	require.NoError(t, err)
-	require.Equal(t, wire.FinishResult{Snapshots: 3, Directories: 2}, r)
+	require.Equal(t, wire.FinishResult{Ended: true, Snapshots: 3, Directories: 2}, r)
 	require.NoDirExists(t, filepath.Join(v.data[0], "ks", "a-"+tableOne))
 }
 
@@ -181,7 +183,7 @@ func TestFinishThatFailsIsCompletedByASecond(t *testing.T) {
 			mend := tt.stop(t, v)
 			_, err = ask[wire.FinishResult](c, wire.OpFinish, finishArgs())
 			require.Error(t, err)
-			require.FileExists(t, filepath.Join(restore(v), storage.DoneFile), "the marker comes first")
+			require.FileExists(t, filepath.Join(restore(v), ledger.DoneFile), "the marker comes first")
 			mend()
 			_, err = ask[wire.FinishResult](c, wire.OpFinish, finishArgs())
 			require.NoError(t, err)
@@ -194,14 +196,15 @@ func TestJournal(t *testing.T) {
 	t.Parallel()
 	v := newVolume(t, 1)
 	c := hold(t, v.node(""))
-	entry := func(step string, ended bool) wire.JournalEntry {
-		e := wire.JournalEntry{Time: time.Date(2026, 11, 21, 10, 0, 0, 0, time.UTC), Step: step, Ended: ended}
-		_, err := ask[none](c, wire.OpJournal, wire.JournalArgs{RestoreID: restoreNo, BackupID: testID, Entry: e})
+	part := ledger.Scope{Tables: []document.TableName{{Keyspace: "ks", Name: "a"}}}
+	entry := func(step string, ended bool) ledger.Entry {
+		e := ledger.Entry{Time: time.Date(2026, 11, 21, 10, 0, 0, 0, time.UTC), Step: step, Stage: ledger.Loading, Ended: ended}
+		_, err := ask[none](c, wire.OpJournal, wire.JournalArgs{RestoreID: restoreNo, BackupID: testID, Scope: part, Entry: e})
 		require.NoError(t, err)
 		return e
 	}
 	first := entry("loading\n\"x\"", false)
-	path := filepath.Join(v.root, "casshook", "restore-"+restoreNo, storage.JournalFile)
+	path := filepath.Join(v.root, "casshook", "restore-"+restoreNo, ledger.JournalFile)
 	f, err := os.OpenFile(path, os.O_APPEND|os.O_WRONLY, 0)
 	require.NoError(t, err)
 	_, err = f.WriteString(`{"time":"2026-11-2`) // killed while it wrote
@@ -209,19 +212,20 @@ func TestJournal(t *testing.T) {
 	require.NoError(t, f.Close())
 	second := entry("loading", true)
 	s := restoreOf(c)
-	require.Equal(t, []wire.JournalEntry{first, second}, s.Steps)
+	require.Equal(t, []ledger.Entry{first, second}, s.Steps)
 	require.Equal(t, testID, s.BackupID)
 	require.NotEmpty(t, s.Volume)
-	require.False(t, s.Loaded || s.Done)
+	require.Equal(t, ledger.Loading, s.Stage)
+	require.Equal(t, part, s.Scope)
 
-	_, err = ask[none](c, wire.OpMarkLoaded, wire.MarkLoadedArgs{RestoreID: restoreNo, BackupID: testID, Tables: []wire.TableLoad{loadOf(3)}})
+	_, err = ask[none](c, wire.OpMarkLoaded, wire.MarkLoadedArgs{RestoreID: restoreNo, BackupID: testID, Tables: []ledger.Load{loadOf(3)}})
 	require.NoError(t, err)
 	s = restoreOf(c)
-	require.True(t, s.Loaded)
-	require.Equal(t, []wire.TableLoad{loadOf(3)}, s.Evidence)
-	for _, name := range []string{storage.DoneFile, storage.LoadedFile, storage.RestoreFile} {
+	require.Equal(t, ledger.Loaded, s.Stage)
+	require.Equal(t, []ledger.Load{loadOf(3)}, s.Evidence)
+	for _, name := range []string{ledger.DoneFile, ledger.LoadedFile, ledger.RestoreFile} {
 		v.write(filepath.Join(filepath.Dir(path), name), `{"version":2}`)
-		_, err = ask[wire.Volume](c, wire.OpInspect, none{})
+		_, err = ask[ledger.Volume](c, wire.OpInspect, none{})
 		require.ErrorContains(t, err, name+": written by a newer casshook (format 2.0)")
 	}
 }
@@ -244,13 +248,13 @@ func TestFinishRemovesWhatOtherRestoresOfTheBackupStaged(t *testing.T) {
 	const part, foreign = "ffffffffffffffff", "eeeeeeeeeeeeeeee"
 	v, c := restored(t)
 	for id, backupID := range map[string]string{part: testID, foreign: otherID} {
-		_, err := ask[none](c, wire.OpJournal, wire.JournalArgs{RestoreID: id, BackupID: backupID, Entry: wire.JournalEntry{Step: "begun"}})
+		_, err := ask[none](c, wire.OpJournal, wire.JournalArgs{RestoreID: id, BackupID: backupID, Entry: ledger.Entry{Step: "begun"}})
 		require.NoError(t, err)
 		v.write(filepath.Join(v.root, "casshook", "restore-"+id, stageDir, "data0", "ks", "a-"+tableOne, "nb-1-big-Data.db"), "x")
 	}
 	_, err := ask[wire.FinishResult](c, wire.OpFinish, finishArgs())
 	require.NoError(t, err)
 	require.NoDirExists(t, filepath.Join(v.root, "casshook", "restore-"+part, stageDir))
-	require.FileExists(t, filepath.Join(v.root, "casshook", "restore-"+part, storage.RestoreFile))
+	require.NoDirExists(t, filepath.Join(v.root, "casshook", "restore-"+part), "everything was restored: that a part stopped means nothing any more")
 	require.DirExists(t, filepath.Join(v.root, "casshook", "restore-"+foreign, stageDir), "of another backup")
 }

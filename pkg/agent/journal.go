@@ -2,17 +2,12 @@ package agent
 
 import (
 	"context"
-	"encoding/json"
-	"os"
-	"path/filepath"
-	"time"
 
-	"github.com/casshook/casshook/pkg/agent/storage"
 	"github.com/casshook/casshook/pkg/agent/wire"
-	"github.com/casshook/casshook/pkg/document"
+	"github.com/casshook/casshook/pkg/ledger"
 )
 
-// Files of a restore, beside those that the cleaner has, too.
+// Files of a restore, beside those that the ledger knows.
 const (
 	autoBefore = "auto-snapshots-before.json"
 	autoCaused = "auto-snapshots-caused.json"
@@ -22,42 +17,33 @@ const (
 // journal appends one line to the journal of a restore, which it begins if need
 // be.
 func (n *node) journal(_ context.Context, _ call, args wire.JournalArgs) (none, error) {
-	dir, err := n.RestoreDir(args.RestoreID)
+	dir, err := n.beginRestore(args.RestoreID, args.BackupID, args.Scope)
 	if err != nil {
 		return none{}, err
 	}
-	if err := n.beginRestore(dir, args.BackupID); err != nil {
-		return none{}, err
-	}
-	line, err := json.Marshal(args.Entry)
-	if err != nil {
-		return none{}, err
-	}
-	return none{}, storage.AppendLine(filepath.Join(dir, storage.JournalFile), line)
+	return none{}, ledger.Append(dir, args.Entry)
 }
 
-func (n *node) beginRestore(dir, backup string) error {
-	if _, err := os.Lstat(filepath.Join(dir, storage.RestoreFile)); err == nil {
-		return nil
-	}
+// beginRestore gives the directory of a restore of this volume.
+func (n *node) beginRestore(id, backup string, scope ledger.Scope) (string, error) {
 	identity, err := n.Identity()
 	if err != nil {
-		return err
+		return "", err
 	}
-	if err := os.MkdirAll(dir, 0o750); err != nil {
-		return err
-	}
-	return storage.WriteDocument(filepath.Join(dir, storage.RestoreFile), storage.RestoreInfo{Version: document.Version, BackupID: backup, Volume: identity})
+	return n.Ledger().Begin(id, ledger.Info{BackupID: backup, Volume: identity, Scope: &scope})
 }
 
-// markLoaded records that from now on a rerun only verifies.
+// markLoaded records that from now on a rerun only verifies. The restore was begun
+// before: its first step is journalled.
 func (n *node) markLoaded(_ context.Context, _ call, args wire.MarkLoadedArgs) (none, error) {
-	dir, err := n.RestoreDir(args.RestoreID)
+	dir, err := n.Ledger().RestoreDir(args.RestoreID)
 	if err != nil {
 		return none{}, err
 	}
-	if err := n.beginRestore(dir, args.BackupID); err != nil {
-		return none{}, err
-	}
-	return none{}, storage.WriteDocument(filepath.Join(dir, storage.LoadedFile), storage.LoadedInfo{Version: document.Version, Time: time.Now().UTC(), Tables: args.Tables})
+	return none{}, ledger.MarkLoaded(dir, args.Tables)
+}
+
+// archive puts a restore aside that is to be done again.
+func (n *node) archive(_ context.Context, _ call, args wire.ArchiveArgs) (none, error) {
+	return none{}, n.Ledger().Archive(args.RestoreID)
 }

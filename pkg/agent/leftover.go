@@ -14,6 +14,7 @@ import (
 	"github.com/casshook/casshook/pkg/agent/wire"
 	"github.com/casshook/casshook/pkg/document"
 	"github.com/casshook/casshook/pkg/flow"
+	"github.com/casshook/casshook/pkg/ledger"
 	"github.com/casshook/casshook/pkg/sstable"
 )
 
@@ -23,7 +24,7 @@ import (
 // table are serialised in Cassandra, so one more refresh ends after all others.
 // That it fails is no matter: it fails on what a killed load tore apart, which the
 // sweep removes.
-func (n *node) settle(ctx context.Context, tables []wire.TableLoad) error {
+func (n *node) settle(ctx context.Context, tables []ledger.Load) error {
 	l := n.cassandra.loader()
 	for _, t := range tables {
 		err := l.adopt(ctx, t.Keyspace, t.Name)
@@ -44,7 +45,7 @@ func (n *node) settle(ctx context.Context, tables []wire.TableLoad) error {
 // are no SSTable to Cassandra and are removed.
 func (n *node) leftovers(ctx context.Context, _ call, args wire.LeftoverArgs) (wire.LeftoverResult, error) {
 	var r wire.LeftoverResult
-	if args.Sweep != "" {
+	if len(args.Sweep) > 0 {
 		return n.sweep(args)
 	}
 	if args.Settle {
@@ -85,8 +86,8 @@ func (n *node) sweep(args wire.LeftoverArgs) (wire.LeftoverResult, error) {
 	var r wire.LeftoverResult
 	for _, t := range args.Tables {
 		var snapshots []string
-		for _, dataDir := range n.DataDirs {
-			snapshots = append(snapshots, document.SnapshotDir(dataDir, t.Keyspace, t.Name, t.BackupID, args.Sweep))
+		for _, backup := range args.Sweep {
+			snapshots = append(snapshots, n.snapshotsOf(backup, t)...)
 		}
 		ours := map[storage.Inode]bool{}
 		if err := eachFile(snapshots, func(_ string, info os.FileInfo) { ours[storage.InodeOf(info)] = true }); err != nil {
@@ -99,6 +100,25 @@ func (n *node) sweep(args wire.LeftoverArgs) (wire.LeftoverResult, error) {
 		}
 	}
 	return r, nil
+}
+
+// snapshotsOf are the directories of a table's snapshot in a backup, under the id
+// that the table had then.
+func (n *node) snapshotsOf(backup string, t ledger.Load) []string {
+	id := t.BackupID
+	var doc document.Node
+	// Without its documents the backup is gone, and so is its snapshot.
+	_ = document.Read(filepath.Join(document.BackupDir(n.Volume, backup), document.NodeFile), &doc)
+	for _, had := range doc.Tables {
+		if had.TableName == t.TableName {
+			id = had.ID
+		}
+	}
+	dirs := make([]string, 0, len(n.DataDirs))
+	for _, dataDir := range n.DataDirs {
+		dirs = append(dirs, document.SnapshotDir(dataDir, t.Keyspace, t.Name, id, backup))
+	}
+	return dirs
 }
 
 func sweepDirs(dirs []string, ours map[storage.Inode]bool) (int, error) {
@@ -191,13 +211,13 @@ func escapeGlob(path string) string {
 // killed run left stays, so that what that run caused is known to be ours; its
 // tables and this run's are taken together.
 func (n *node) autoBefore(_ context.Context, _ call, args wire.AutoArgs) (none, error) {
-	dir, err := n.RestoreDir(args.RestoreID)
+	dir, err := n.Ledger().RestoreDir(args.RestoreID)
 	if err != nil {
 		return none{}, err
 	}
 	path := filepath.Join(dir, autoBefore)
 	before := autoList{Version: document.Version}
-	killed, err := storage.ReadIfThere(path, &before)
+	killed, err := ledger.ReadIfThere(path, &before)
 	if err != nil {
 		return none{}, err
 	}
@@ -211,7 +231,7 @@ func (n *node) autoBefore(_ context.Context, _ call, args wire.AutoArgs) (none, 
 	}
 	slices.Sort(before.Tables)
 	before.Tables = slices.Compact(before.Tables)
-	return none{}, storage.WriteDocument(path, before)
+	return none{}, ledger.Write(path, before)
 }
 
 // tableOf names the table that a snapshot directory belongs to.
@@ -224,16 +244,20 @@ func tableOf(snapshot string) string {
 // autoAfter records which automatic snapshots of the restore's tables came since
 // autoBefore.
 func (n *node) autoAfter(_ context.Context, _ call, args wire.AutoArgs) (none, error) {
-	dir, err := n.RestoreDir(args.RestoreID)
+	return none{}, n.recordAuto(args.RestoreID)
+}
+
+func (n *node) recordAuto(restore string) error {
+	dir, err := n.Ledger().RestoreDir(restore)
 	if err != nil {
-		return none{}, err
+		return err
 	}
 	var before, caused autoList
-	if ok, err := storage.ReadIfThere(filepath.Join(dir, autoBefore), &before); err != nil || !ok {
-		return none{}, err
+	if ok, err := ledger.ReadIfThere(filepath.Join(dir, autoBefore), &before); err != nil || !ok {
+		return err
 	}
-	if _, err := storage.ReadIfThere(filepath.Join(dir, autoCaused), &caused); err != nil {
-		return none{}, err
+	if _, err := ledger.ReadIfThere(filepath.Join(dir, autoCaused), &caused); err != nil {
+		return err
 	}
 	known := map[string]bool{}
 	for _, s := range append(before.Snapshots, caused.Snapshots...) {
@@ -241,7 +265,7 @@ func (n *node) autoAfter(_ context.Context, _ call, args wire.AutoArgs) (none, e
 	}
 	found, err := n.listAuto()
 	if err != nil {
-		return none{}, err
+		return err
 	}
 	for _, s := range found {
 		if !known[s] && slices.Contains(before.Tables, tableOf(s)) {
@@ -249,17 +273,17 @@ func (n *node) autoAfter(_ context.Context, _ call, args wire.AutoArgs) (none, e
 		}
 	}
 	caused.Version = document.Version
-	if err := storage.WriteDocument(filepath.Join(dir, autoCaused), caused); err != nil {
-		return none{}, err
+	if err := ledger.Write(filepath.Join(dir, autoCaused), caused); err != nil {
+		return err
 	}
-	return none{}, os.Remove(filepath.Join(dir, autoBefore))
+	return os.Remove(filepath.Join(dir, autoBefore))
 }
 
 // removeAuto removes the automatic snapshots that the restore caused, and names
 // them. Their list stays, for the case that this is not the end of it.
 func (n *node) removeAuto(dir string) ([]string, error) {
 	var caused autoList
-	if _, err := storage.ReadIfThere(filepath.Join(dir, autoCaused), &caused); err != nil {
+	if _, err := ledger.ReadIfThere(filepath.Join(dir, autoCaused), &caused); err != nil {
 		return nil, err
 	}
 	for _, s := range caused.Snapshots {

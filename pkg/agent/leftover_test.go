@@ -5,6 +5,8 @@ import (
 	"path/filepath"
 	"testing"
 
+	"github.com/casshook/casshook/pkg/ledger"
+
 	"github.com/stretchr/testify/require"
 
 	"github.com/casshook/casshook/pkg/agent/apitest"
@@ -13,8 +15,8 @@ import (
 	"github.com/casshook/casshook/pkg/document"
 )
 
-func leftoverArgs(sweep string) wire.LeftoverArgs {
-	return wire.LeftoverArgs{Sweep: sweep, Tables: []wire.TableLoad{
+func leftoverArgs(sweep ...string) wire.LeftoverArgs {
+	return wire.LeftoverArgs{Sweep: sweep, Tables: []ledger.Load{
 		loadOf(0),
 		{TableName: document.TableName{Keyspace: "ks", Name: "b"}, BackupID: tableTwo, LiveID: tableTwo},
 		{TableName: document.TableName{Keyspace: "ks", Name: "gone"}, BackupID: tableOne},
@@ -31,7 +33,7 @@ func TestLeftoversOfAKilledLoad(t *testing.T) {
 		v.write(filepath.Join(b, "nb-2000000001-big-"+name), "placed in part")
 		v.write(filepath.Join(b, "nb-7-big-"+name), "not ours")
 	}
-	r, err := ask[wire.LeftoverResult](c, wire.OpLeftovers, leftoverArgs(""))
+	r, err := ask[wire.LeftoverResult](c, wire.OpLeftovers, leftoverArgs())
 	require.NoError(t, err)
 	require.Equal(t, wire.LeftoverResult{Loaded: 1, Removed: 4}, r)
 	require.Len(t, f.Calls(apitest.Refresh), 1)
@@ -40,13 +42,13 @@ func TestLeftoversOfAKilledLoad(t *testing.T) {
 	require.FileExists(t, filepath.Join(a, "nb-1-big-Data.db"))
 	require.FileExists(t, filepath.Join(b, "nb-7-big-Index.db"))
 	require.NoFileExists(t, filepath.Join(b, "nb-2000000001-big-Index.db"))
-	r, err = ask[wire.LeftoverResult](c, wire.OpLeftovers, leftoverArgs(""))
+	r, err = ask[wire.LeftoverResult](c, wire.OpLeftovers, leftoverArgs())
 	require.NoError(t, err)
 	require.Equal(t, wire.LeftoverResult{}, r)
 
 	v.sstable(a, "nb-2000000001-big")
 	f.Answer(apitest.Refresh, apitest.Answer(500, "torn"))
-	_, err = ask[wire.LeftoverResult](c, wire.OpLeftovers, leftoverArgs(""))
+	_, err = ask[wire.LeftoverResult](c, wire.OpLeftovers, leftoverArgs())
 	require.ErrorContains(t, err, "500 torn")
 }
 
@@ -56,7 +58,7 @@ func TestSettle(t *testing.T) {
 	t.Parallel()
 	v, f, c := indexed(t, nil)
 	a := v.table(0, "ks", "a", tableOne)
-	args := leftoverArgs("")
+	args := leftoverArgs()
 	args.Settle = true
 	args.Tables = args.Tables[:2]
 	f.Answer(apitest.Refresh, apitest.Answer(500, "Query timed out after PT30S"), apitest.Answer(200, "OK"), apitest.Answer(500, "torn"))
@@ -112,7 +114,7 @@ func auto(c *client, op string) {
 
 func begin(c *client) {
 	c.t.Helper()
-	_, err := ask[none](c, wire.OpJournal, wire.JournalArgs{RestoreID: restoreNo, BackupID: testID, Entry: wire.JournalEntry{Step: "begun"}})
+	_, err := ask[none](c, wire.OpJournal, wire.JournalArgs{RestoreID: restoreNo, BackupID: testID, Scope: ledger.All(), Entry: ledger.Entry{Step: "begun"}})
 	require.NoError(c.t, err)
 }
 

@@ -15,6 +15,7 @@ import (
 
 	"github.com/casshook/casshook/pkg/agent/wire"
 	"github.com/casshook/casshook/pkg/flow"
+	"github.com/casshook/casshook/pkg/ledger"
 	"github.com/casshook/casshook/pkg/sstable"
 )
 
@@ -35,7 +36,7 @@ type loader interface {
 
 // loadJob is one table to load.
 type loadJob struct {
-	wire.TableLoad
+	ledger.Load
 	// staged and live are directories, by data directory; "" where there is none.
 	staged, live []string
 	wait         time.Duration
@@ -46,7 +47,7 @@ func (n *node) load(ctx context.Context, c call, args wire.LoadArgs) (wire.LoadR
 	l := n.cassandra.loader()
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	results := make([]wire.TableLoad, len(args.Tables))
+	results := make([]ledger.Load, len(args.Tables))
 	jobs := make(chan int)
 	var done atomic.Int32
 	var workers sync.WaitGroup
@@ -83,8 +84,8 @@ func feed(ctx context.Context, jobs chan<- int, n int) {
 	}
 }
 
-func (n *node) loadTable(ctx context.Context, l loader, args wire.LoadArgs, t wire.TableLoad) (wire.TableLoad, error) {
-	job := loadJob{TableLoad: t, wait: args.Wait}
+func (n *node) loadTable(ctx context.Context, l loader, args wire.LoadArgs, t ledger.Load) (ledger.Load, error) {
+	job := loadJob{Load: t, wait: args.Wait}
 	for i := range n.DataDirs {
 		staged, err := n.stagedTable(args.RestoreID, i, t.Keyspace, sstable.TableDir(t.Name, t.BackupID))
 		if err != nil {
@@ -121,7 +122,7 @@ func (n *node) loadTable(ctx context.Context, l loader, args wire.LoadArgs, t wi
 // liveDirs waits for the live directories of a table, which appear on a node
 // some time after the coordinator answered the CREATE, one after the other: for
 // all into whose data directories something goes.
-func (n *node) liveDirs(ctx context.Context, t wire.TableLoad, staged []string) ([]string, error) {
+func (n *node) liveDirs(ctx context.Context, t ledger.Load, staged []string) ([]string, error) {
 	var dirs []string
 	table := sstable.TableDir(t.Name, t.LiveID)
 	w := flow.Waiting{For: "the live directories " + filepath.Join(t.Keyspace, table), Limit: liveDirsLimit, Every: pollEvery}

@@ -7,6 +7,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/casshook/casshook/pkg/ledger"
+
 	"github.com/stretchr/testify/require"
 
 	"github.com/casshook/casshook/pkg/agent/apitest"
@@ -28,13 +30,13 @@ func (v *volume) staged(dir int, name, id string) string {
 	return filepath.Join(v.root, "casshook", "restore-"+restoreNo, "stage", []string{"data0", "data1"}[dir], "ks", name+"-"+id)
 }
 
-func loadArgs(tables ...wire.TableLoad) wire.LoadArgs {
+func loadArgs(tables ...ledger.Load) wire.LoadArgs {
 	return wire.LoadArgs{RestoreID: restoreNo, BackupID: testID, Workers: 4, Wait: patience, Tables: tables}
 }
 
 // loadOf is a load of table a, whose own SSTables number n.
-func loadOf(n int) wire.TableLoad {
-	return wire.TableLoad{TableName: document.TableName{Keyspace: "ks", Name: "a"}, BackupID: tableOne, LiveID: tableOne, SSTables: n}
+func loadOf(n int) ledger.Load {
+	return ledger.Load{TableName: document.TableName{Keyspace: "ks", Name: "a"}, BackupID: tableOne, LiveID: tableOne, SSTables: n}
 }
 
 // indexed is a volume whose table a has components of all kinds of indexes, with
@@ -177,7 +179,7 @@ func TestLoadThroughARefresh(t *testing.T) {
 			r, err := ask[wire.LoadResult](c, wire.OpLoad, loadArgs(job))
 			require.NoError(t, err)
 			job.Taken, job.Found = 3, 3
-			require.Equal(t, wire.LoadResult{Tables: []wire.TableLoad{job}, Calls: 1}, r)
+			require.Equal(t, wire.LoadResult{Tables: []ledger.Load{job}, Calls: 1}, r)
 			require.Equal(t, []string{"POST " + apitest.Refresh + "?keyspaceName=ks&table=a"}, f.Calls(apitest.Refresh))
 			after, _ := footprint(t, v.root)
 			require.Equal(t, inodes, after, "no bytes are copied")
@@ -248,7 +250,7 @@ func TestDataIsLinkedLast(t *testing.T) {
 	_, err := ask[wire.StageResult](c, wire.OpStage, stageArgs("a"))
 	require.NoError(t, err)
 	live := []string{v.table(0, "ks", "a", tableOne), v.table(1, "ks", "a", tableOne)}
-	job := loadJob{TableLoad: loadOf(3), staged: []string{v.staged(0, "a", tableOne), ""}, live: live}
+	job := loadJob{Load: loadOf(3), staged: []string{v.staged(0, "a", tableOne), ""}, live: live}
 	placed, err := place(job)
 	require.NoError(t, err)
 	require.Len(t, placed, 2)

@@ -11,6 +11,7 @@ import (
 
 	"github.com/casshook/casshook/pkg/agent/wire"
 	"github.com/casshook/casshook/pkg/document"
+	"github.com/casshook/casshook/pkg/ledger"
 )
 
 const lockFile = "lock.json"
@@ -19,7 +20,7 @@ func (n *node) lockPath() string { return filepath.Join(n.Dir(), lockFile) }
 
 // readLock reads the lock file; one that came along with a copy of the volume,
 // or that cannot be read, is nobody's.
-func (n *node) readLock() (*wire.Lock, error) {
+func (n *node) readLock() (*ledger.Lock, error) {
 	content, err := os.ReadFile(n.lockPath())
 	if errors.Is(err, os.ErrNotExist) {
 		return nil, nil
@@ -27,7 +28,7 @@ func (n *node) readLock() (*wire.Lock, error) {
 	if err != nil {
 		return nil, err
 	}
-	var l wire.Lock
+	var l ledger.Lock
 	if err := json.Unmarshal(content, &l); err != nil {
 		return nil, nil //nolint:nilerr // written atomically: not ours
 	}
@@ -38,7 +39,7 @@ func (n *node) readLock() (*wire.Lock, error) {
 	return &l, nil
 }
 
-func (n *node) writeLock(l wire.Lock) error {
+func (n *node) writeLock(l ledger.Lock) error {
 	content, err := document.Encode(l)
 	if err != nil {
 		return err
@@ -91,9 +92,9 @@ func (n *node) actOnLock(args wire.LockArgs, had bool) (keep bool, err error) {
 	return had, fmt.Errorf("unknown action %q on the lock", args.Action)
 }
 
-func (n *node) acquire(held *wire.Lock, args wire.LockArgs) error {
+func (n *node) acquire(held *ledger.Lock, args wire.LockArgs) error {
 	now := time.Now().UTC()
-	if held != nil && held.Parked && held.Holder != args.Holder && now.Sub(held.Since) < args.ParkedFor {
+	if held != nil && held.Keeps(args.Holder, args.ParkedFor, now) {
 		return &wire.Error{Kind: wire.KindLocked, Message: fmt.Sprintf("%s is kept by %s of %s since %s, for at least %s",
 			n.Volume, held.Operation, held.Holder, held.Since.Format(time.RFC3339), args.ParkedFor)}
 	}
@@ -106,5 +107,5 @@ func (n *node) acquire(held *wire.Lock, args wire.LockArgs) error {
 	if err != nil {
 		return err
 	}
-	return n.writeLock(wire.Lock{Holder: args.Holder, Operation: args.Operation, BackupID: args.BackupID, Volume: identity, Since: now})
+	return n.writeLock(ledger.Lock{Holder: args.Holder, Operation: args.Operation, BackupID: args.BackupID, Volume: identity, Since: now})
 }

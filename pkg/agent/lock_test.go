@@ -7,14 +7,16 @@ import (
 	"testing"
 	"time"
 
+	"github.com/casshook/casshook/pkg/ledger"
+
 	"github.com/stretchr/testify/require"
 
 	"github.com/casshook/casshook/pkg/agent/wire"
 )
 
-func lockOf(c *client) *wire.Lock {
+func lockOf(c *client) *ledger.Lock {
 	c.t.Helper()
-	v, err := ask[wire.Volume](c, wire.OpInspect, none{})
+	v, err := ask[ledger.Volume](c, wire.OpInspect, none{})
 	require.NoError(c.t, err)
 	return v.Lock
 }
@@ -72,7 +74,7 @@ func TestParkedLock(t *testing.T) {
 	require.NoError(t, again.lock(wire.LockAcquire, "me"))
 	require.NoError(t, again.lock(wire.LockPark, "me"))
 	require.NoError(t, acquire(again, "other", time.Nanosecond), "one old enough is taken over")
-	require.Equal(t, &wire.Lock{Holder: "other", Operation: "next", Volume: lockOf(again).Volume, Since: lockOf(again).Since}, lockOf(again))
+	require.Equal(t, &ledger.Lock{Holder: "other", Operation: "next", Volume: lockOf(again).Volume, Since: lockOf(again).Since}, lockOf(again))
 	requireKind(t, again.lock(wire.LockPark, "me"), wire.KindLocked, "was taken by another")
 }
 
@@ -120,6 +122,6 @@ func TestLockThatCannotBeRead(t *testing.T) {
 	require.NoFileExists(t, filepath.Join(v.root, "casshook", "volume-id"), "the target names the volume")
 	require.NoError(t, os.Remove(filepath.Join(v.root, "casshook", lockFile)))
 	require.NoError(t, os.Mkdir(filepath.Join(v.root, "casshook", lockFile), 0o755))
-	_, err := ask[wire.Volume](c, wire.OpInspect, none{})
+	_, err := ask[ledger.Volume](c, wire.OpInspect, none{})
 	require.ErrorContains(t, err, "is a directory")
 }

@@ -7,6 +7,7 @@ import (
 	"github.com/casshook/casshook/pkg/agent/storage"
 	"github.com/casshook/casshook/pkg/agent/wire"
 	"github.com/casshook/casshook/pkg/document"
+	"github.com/casshook/casshook/pkg/ledger"
 )
 
 // checkNames refuses a request whose names cannot be what they stand for, before
@@ -32,10 +33,7 @@ func checkNames(args any) error {
 	case wire.LoadArgs:
 		return errors.Join(checkIDs(a.BackupID), checkLoads(a.Tables))
 	case wire.LeftoverArgs:
-		if a.Sweep != "" {
-			return errors.Join(checkIDs(a.Sweep), checkLoads(a.Tables))
-		}
-		return checkLoads(a.Tables)
+		return errors.Join(checkIDs(a.Sweep...), checkLoads(a.Tables))
 	case wire.JournalArgs:
 		return checkIDs(a.BackupID)
 	case wire.MarkLoadedArgs:
@@ -64,7 +62,7 @@ func checkRefs(tables []document.TableRef) error {
 	return nil
 }
 
-func checkLoads(tables []wire.TableLoad) error {
+func checkLoads(tables []ledger.Load) error {
 	for _, t := range tables {
 		if err := storage.CheckTable(t.Keyspace, t.Name, t.LiveID, t.BackupID); err != nil {
 			return err

@@ -2,16 +2,14 @@ package agent
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
-	"strings"
 	"syscall"
 
 	"github.com/casshook/casshook/pkg/agent/storage"
 	"github.com/casshook/casshook/pkg/agent/wire"
-	"github.com/casshook/casshook/pkg/document"
+	"github.com/casshook/casshook/pkg/ledger"
 )
 
 // node is the node that the agent serves.
@@ -77,6 +75,7 @@ func (n *node) operations(ctx context.Context, c call) map[string]handler {
 		wire.OpLoad:       n.exclusive(bind(ctx, c, n.load)),
 		wire.OpJournal:    n.exclusive(bind(ctx, c, n.journal)),
 		wire.OpMarkLoaded: n.exclusive(bind(ctx, c, n.markLoaded)),
+		wire.OpArchive:    n.exclusive(bind(ctx, c, n.archive)),
 		wire.OpFinish:     n.exclusive(bind(ctx, c, n.finish)),
 	}
 }
@@ -96,46 +95,19 @@ func (n *node) flush(ctx context.Context, _ call, args wire.FlushArgs) (none, er
 	return none{}, n.cassandra.flush(ctx, args.Keyspaces)
 }
 
-func (n *node) inspect(ctx context.Context, _ call, _ none) (wire.Volume, error) {
-	var v wire.Volume
+func (n *node) inspect(ctx context.Context, _ call, _ none) (ledger.Volume, error) {
+	var v ledger.Volume
 	var st syscall.Statfs_t
 	if err := syscall.Statfs(n.Volume, &st); err != nil {
 		return v, fmt.Errorf("free space of %s: %w", n.Volume, err)
 	}
 	v.Free, v.Total = st.Bavail*uint64(st.Bsize), st.Blocks*uint64(st.Bsize)
+	free, total := v.Free, v.Total
 	var err error
-	if v.Identity, err = n.Identity(); err != nil {
+	if v, err = n.Inspect(); err != nil {
 		return v, err
 	}
-	if v.Lock, err = n.readLock(); err != nil {
-		return v, err
-	}
-	ids, err := document.List(n.Volume)
-	if err != nil {
-		return v, err
-	}
-	for _, id := range ids {
-		v.Backups = append(v.Backups, n.summary(id))
-	}
-	v.Restores, err = n.Restores()
+	v.Free, v.Total = free, total
+	v.Lock, err = n.readLock()
 	return v, err
-}
-
-func (n *node) summary(id string) wire.BackupSummary {
-	b := wire.BackupSummary{ID: id}
-	var intent document.Intent
-	if err := document.Read(filepath.Join(document.BackupDir(n.Volume, id), document.IntentFile), &intent); err != nil {
-		b.Problem = err.Error()
-	}
-	b.Volume, b.Started = intent.Volume, intent.Started
-	doc, err := document.Open(n.Volume, id)
-	switch {
-	case errors.Is(err, document.ErrIncomplete):
-	case err != nil:
-		b.Complete = true // it claims to be: what is wrong with it must be told
-		b.Problem = strings.TrimSpace(err.Error())
-	default:
-		b.Complete, b.Volume = true, doc.Node.Volume
-	}
-	return b
 }

@@ -14,8 +14,9 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/casshook/casshook/pkg/agent/storage"
 	"github.com/casshook/casshook/pkg/agent/wire"
+	"github.com/casshook/casshook/pkg/document"
+	"github.com/casshook/casshook/pkg/ledger"
 	"github.com/casshook/casshook/pkg/sstable"
 )
 
@@ -24,10 +25,19 @@ import (
 // hangs (<verb>.hangs).
 const fakeNodetoolVar = "CASSHOOK_TEST_NODETOOL"
 
+func appendLine(path string, line []byte) error {
+	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_APPEND, 0o600)
+	if err != nil {
+		return err
+	}
+	_, err = f.Write(append(line, '\n'))
+	return errors.Join(err, f.Close())
+}
+
 func fakeNodetool(dir string, args []string) int {
 	line, err := json.Marshal(args)
 	if err == nil {
-		err = storage.AppendLine(filepath.Join(dir, "log"), line)
+		err = appendLine(filepath.Join(dir, "log"), line)
 	}
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
@@ -174,7 +184,7 @@ func TestNodetoolArguments(t *testing.T) {
 	require.NoError(t, tool.flush(t.Context(), []string{"ks"}))
 	require.NoError(t, tool.open(t.Context()))
 	require.NoError(t, tool.snapshot(t.Context(), testID))
-	require.NoError(t, tool.importDir(t.Context(), loadJob{TableLoad: wire.TableLoad{Keyspace: "--help", Name: evil}}, []string{"/a b", "/c"}))
+	require.NoError(t, tool.importDir(t.Context(), loadJob{Load: ledger.Load{TableName: document.TableName{Keyspace: "--help", Name: evil}}}, []string{"/a b", "/c"}))
 	require.NoError(t, tool.loader().adopt(t.Context(), evil, "-h"))
 	require.Equal(t, [][]string{
 		{"flush"}, {"snapshot", "-t", testID},

@@ -9,6 +9,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/casshook/casshook/pkg/ledger"
+
 	"github.com/stretchr/testify/require"
 
 	"github.com/casshook/casshook/pkg/agent/apitest"
@@ -26,7 +28,7 @@ func TestHelloRefusals(t *testing.T) {
 		change   func(*wire.Node)
 		want     string
 	}{
-		{"another protocol", wire.Protocol + 1, func(*wire.Node) {}, "protocol 2, this agent 1"},
+		{"another protocol", wire.Protocol + 1, func(*wire.Node) {}, "protocol 3, this agent 2"},
 		{"no data directories", wire.Protocol, func(n *wire.Node) { n.DataDirs = nil }, "no data directories"},
 		{"relative path", wire.Protocol, func(n *wire.Node) { n.Volume = "data" }, `"data" is not an absolute path`},
 		{"missing directory", wire.Protocol, func(n *wire.Node) { n.DataDirs = []string{v.root + "/gone"} }, "no such file"},
@@ -42,7 +44,7 @@ func TestHelloRefusals(t *testing.T) {
 			c := start(t, patience)
 			_, err := ask[wire.HelloResult](c, wire.OpHello, wire.Hello{Protocol: tt.protocol, Node: n})
 			require.ErrorContains(t, err, tt.want)
-			_, err = ask[wire.Volume](c, wire.OpInspect, none{})
+			_, err = ask[ledger.Volume](c, wire.OpInspect, none{})
 			require.ErrorContains(t, err, `operation "inspect" before "hello"`)
 		})
 	}
@@ -94,7 +96,7 @@ func TestNamesAreNoPaths(t *testing.T) {
 	v.write(v.root+"/outside/node.json", "keep")
 	before := tree(t, v.root)
 	c := hold(t, v.node(""))
-	bad := wire.TableLoad{TableName: document.TableName{Keyspace: "..", Name: "t"}, LiveID: tableOne}
+	bad := ledger.Load{TableName: document.TableName{Keyspace: "..", Name: "t"}, LiveID: tableOne}
 	tests := []struct {
 		name, op string
 		args     any
@@ -109,10 +111,10 @@ func TestNamesAreNoPaths(t *testing.T) {
 		{"verify", wire.OpVerify, wire.VerifyArgs{BackupID: "mine"}},
 		{"stage", wire.OpStage, wire.StageArgs{BackupID: "mine", RestoreID: restoreNo}},
 		{"load of a backup", wire.OpLoad, wire.LoadArgs{BackupID: "mine"}},
-		{"load", wire.OpLoad, wire.LoadArgs{BackupID: testID, Tables: []wire.TableLoad{bad}}},
-		{"leftovers", wire.OpLeftovers, wire.LeftoverArgs{Tables: []wire.TableLoad{bad}}},
-		{"an id that is none", wire.OpLeftovers, wire.LeftoverArgs{Tables: []wire.TableLoad{{TableName: document.TableName{Keyspace: "k", Name: "t"}, LiveID: "../x"}}}},
-		{"sweep", wire.OpLeftovers, wire.LeftoverArgs{Sweep: ".."}},
+		{"load", wire.OpLoad, wire.LoadArgs{BackupID: testID, Tables: []ledger.Load{bad}}},
+		{"leftovers", wire.OpLeftovers, wire.LeftoverArgs{Tables: []ledger.Load{bad}}},
+		{"an id that is none", wire.OpLeftovers, wire.LeftoverArgs{Tables: []ledger.Load{{TableName: document.TableName{Keyspace: "k", Name: "t"}, LiveID: "../x"}}}},
+		{"sweep", wire.OpLeftovers, wire.LeftoverArgs{Sweep: []string{".."}}},
 		{"journal", wire.OpJournal, wire.JournalArgs{RestoreID: "../outside", BackupID: testID}},
 		{"journal of a backup", wire.OpJournal, wire.JournalArgs{RestoreID: restoreNo, BackupID: "x"}},
 		{"mark loaded", wire.OpMarkLoaded, wire.MarkLoadedArgs{RestoreID: "..", BackupID: testID}},
@@ -227,6 +229,6 @@ func TestPingsAreHeardWhileRequestsWait(t *testing.T) {
 	}
 	_, err = wait[none](c, first)
 	require.NoError(t, err)
-	_, err = wait[wire.Volume](c, second)
+	_, err = wait[ledger.Volume](c, second)
 	require.NoError(t, err)
 }

@@ -17,7 +17,7 @@ import (
 // file system, since a hard link cannot leave one. The last two components of a
 // staged table's path are <keyspace>/<table>-<32 hex>, as import demands.
 func (n *node) stageRoot(restore string, dir int) (string, error) {
-	base, err := n.RestoreDir(restore)
+	base, err := n.Ledger().RestoreDir(restore)
 	if err != nil {
 		return "", err
 	}

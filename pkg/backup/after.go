@@ -5,10 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/casshook/casshook/pkg/agent/wire"
 	"github.com/casshook/casshook/pkg/flow"
+	"github.com/casshook/casshook/pkg/ledger"
 	"github.com/casshook/casshook/pkg/ring"
 )
 
@@ -38,7 +40,7 @@ func After(ctx context.Context, target ring.Target, opts AfterOptions, observer 
 		return nil, err
 	}
 	defer c.Close()
-	var volumes []wire.Volume
+	var volumes []ledger.Volume
 	removed := &Removed{}
 	err = flow.Run(ctx, slices.Concat([]flow.Step{
 		{Name: "taking the lock", Do: func(ctx context.Context) error { return c.Lock(ctx, opts.Operation, "", 0) }, Undo: c.Unlock},
@@ -48,7 +50,7 @@ func After(ctx context.Context, target ring.Target, opts AfterOptions, observer 
 			return waitVolumeSnapshots(ctx, target.VolumeSnapshots, volumes, opts.SnapshotTimeout, observer.Progress)
 		}},
 		flow.Step{Name: "removing our snapshots and documents", Do: func(ctx context.Context) (err error) {
-			removed, err = removeOwn(ctx, c, volumes)
+			removed, err = removeOwn(ctx, c, volumes, ledger.Remove)
 			return err
 		}},
 	), []flow.Step{
@@ -64,14 +66,14 @@ const clockSlack = time.Hour
 
 // waitVolumeSnapshots waits until the volume snapshots that were begun since the
 // earliest of our backups are cut: until then the backup must stay.
-func waitVolumeSnapshots(ctx context.Context, waiter ring.VolumeSnapshots, volumes []wire.Volume, limit time.Duration, progress func(string)) error {
+func waitVolumeSnapshots(ctx context.Context, waiter ring.VolumeSnapshots, volumes []ledger.Volume, limit time.Duration, progress func(string)) error {
 	if waiter == nil || limit == 0 {
 		return nil
 	}
 	var since time.Time
 	for _, v := range volumes {
 		for _, b := range v.Backups {
-			if b.Volume == v.Identity && (since.IsZero() || b.Started.Before(since)) {
+			if ledger.OriginOf(b, v.Identity) == ledger.Original && (since.IsZero() || b.Started.Before(since)) {
 				since = b.Started
 			}
 		}
@@ -83,16 +85,11 @@ func waitVolumeSnapshots(ctx context.Context, waiter ring.VolumeSnapshots, volum
 }
 
 // removeOwn removes the backups that were made on these very volumes, and what is
-// no backup because it was never completed. A backup of another volume came here
-// with a restore point: it is refused, before anything is removed, unless its
-// restore is done.
-func removeOwn(ctx context.Context, c *ring.Cluster, volumes []wire.Volume) (*Removed, error) {
+// no backup because it was never completed. A backup that is the only good data is
+// refused, before anything is removed.
+func removeOwn(ctx context.Context, c *ring.Cluster, volumes []ledger.Volume, op ledger.Operation) (*Removed, error) {
 	removed := &Removed{Backups: []string{}}
-	names := make([]string, len(c.Sessions))
-	for i, s := range c.Sessions {
-		names[i] = s.Node.Name
-	}
-	own, err := ownBackups(names, volumes)
+	own, err := removable(volumes, op)
 	if err != nil {
 		return removed, err
 	}
@@ -115,41 +112,48 @@ func removeOwn(ctx context.Context, c *ring.Cluster, volumes []wire.Volume) (*Re
 	return removed, err
 }
 
-// ownBackups lists by volume the ids that may be removed, or refuses because of
+// removable lists by volume the ids that may be removed, or refuses because of
 // what may not.
-func ownBackups(names []string, volumes []wire.Volume) ([][]string, error) {
+func removable(volumes []ledger.Volume, op ledger.Operation) ([][]string, error) {
 	own := make([][]string, len(volumes))
-	var foreign []error
+	var refused []error
 	for i, v := range volumes {
 		for _, b := range v.Backups {
-			done, halfWay := restores(v, b.ID)
-			if halfWay {
-				foreign = append(foreign, fmt.Errorf("node %s: an after-restore of backup %s stopped half-way: its snapshot is the only good data; "+
-					"run after-restore again", names[i], b.ID))
+			s := ledger.StateOf(v, b)
+			if a := ledger.Next(ledger.Request{Operation: op}, s); a.Refuses() {
+				refused = append(refused, fmt.Errorf("node %s: %s", v.Node, reason(a, v, b)))
 				continue
 			}
-			if !b.Complete || b.Volume == v.Identity || done {
-				own[i] = append(own[i], b.ID)
-				continue
-			}
-			foreign = append(foreign, fmt.Errorf("node %s: the volume was restored and carries backup %s of %s, whose after-restore has not run: "+
-				"its snapshot is the only good data; run after-restore first", names[i], b.ID, b.Started.Format(time.RFC3339)))
+			own[i] = append(own[i], b.ID)
 		}
 	}
-	if len(foreign) > 0 {
-		return nil, flow.Fail(flow.Precondition, errors.Join(foreign...))
+	if len(refused) > 0 {
+		return nil, flow.Fail(flow.Precondition, errors.Join(refused...))
 	}
 	return own, nil
 }
 
-// restores tells whether a restore of a backup onto this very volume is done, and
-// whether one began to change live data and is not.
-func restores(v wire.Volume, backup string) (done, halfWay bool) {
-	for _, r := range v.Restores {
-		if r.BackupID == backup && r.Volume == v.Identity {
-			done = done || r.Done
-			halfWay = halfWay || (!r.Done && r.Begun(wire.StepSchema))
+// reason says why a backup may not go, and what to do.
+func reason(a ledger.Action, v ledger.Volume, b ledger.Backup) string {
+	switch a {
+	case ledger.RefuseHalfWay:
+		var scopes []string
+		for _, r := range v.Interrupted() {
+			if r.BackupID == b.ID && !r.Scope.Whole {
+				scopes = append(scopes, r.Scope.String())
+			}
 		}
+		hint := ""
+		if len(scopes) > 0 {
+			hint = " with --include " + strings.Join(scopes, ",")
+		}
+		return fmt.Sprintf("an after-restore of backup %s stopped half-way: its snapshot is the only good data; run after-restore again%s", b.ID, hint)
+	case ledger.RefuseCleaning:
+		return fmt.Sprintf("the volume is half cleaned with backup %s: its snapshot is the only good data; stop the ring and run after-restore (or the cleaner) again", b.ID)
+	case ledger.RefusePart:
+		return fmt.Sprintf("only a part of backup %s was restored: its snapshot is the only good data of all other tables; "+
+			"run after-restore without --include and --exclude first", b.ID)
 	}
-	return done, halfWay
+	return fmt.Sprintf("the volume was restored and carries backup %s of %s, whose after-restore has not run: "+
+		"its snapshot is the only good data; run after-restore first", b.ID, b.Started.Format(time.RFC3339))
 }

@@ -5,9 +5,9 @@ import (
 	"testing"
 	"time"
 
-	"github.com/stretchr/testify/require"
+	"github.com/casshook/casshook/pkg/ledger"
 
-	"github.com/casshook/casshook/pkg/agent/wire"
+	"github.com/stretchr/testify/require"
 )
 
 // cutting notes what it is asked to wait for.
@@ -25,10 +25,10 @@ func (c *cutting) WaitVolumeSnapshots(_ context.Context, since time.Time, _ time
 func TestWaitVolumeSnapshots(t *testing.T) {
 	t.Parallel()
 	made := time.Date(2026, 11, 21, 10, 0, 0, 0, time.UTC)
-	volume := func(of string, at time.Time) wire.Volume {
-		return wire.Volume{Identity: "v", Backups: []wire.BackupSummary{{ID: "b", Volume: of, Started: at}}}
+	volume := func(of string, at time.Time) ledger.Volume {
+		return ledger.Volume{Identity: "v", Backups: []ledger.Backup{{ID: "b", Volume: of, Started: at}}}
 	}
-	wait := func(limit time.Duration, volumes ...wire.Volume) []time.Time {
+	wait := func(limit time.Duration, volumes ...ledger.Volume) []time.Time {
 		c := &cutting{}
 		require.NoError(t, waitVolumeSnapshots(t.Context(), c, volumes, limit, func(string) {}))
 		return c.since
@@ -39,5 +39,5 @@ func TestWaitVolumeSnapshots(t *testing.T) {
 	require.True(t, since[0].After(made.Add(-24*time.Hour)), since)
 	require.Empty(t, wait(0, volume("v", made)), "on-failure does not wait")
 	require.Empty(t, wait(time.Minute, volume("other", made)), "no backup of these volumes")
-	require.NoError(t, waitVolumeSnapshots(t.Context(), nil, []wire.Volume{volume("v", made)}, time.Minute, nil), "hosts know of none")
+	require.NoError(t, waitVolumeSnapshots(t.Context(), nil, []ledger.Volume{volume("v", made)}, time.Minute, nil), "hosts know of none")
 }

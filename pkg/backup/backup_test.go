@@ -4,6 +4,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/casshook/casshook/pkg/ledger"
+
 	"github.com/stretchr/testify/require"
 
 	"github.com/casshook/casshook/pkg/agent/wire"
@@ -17,8 +19,8 @@ const (
 	newer = "casshook-20261122T101530Z-0000"
 )
 
-func summary(id, volume string, complete bool) wire.BackupSummary {
-	return wire.BackupSummary{ID: id, Volume: volume, Complete: complete}
+func summary(id, volume string, complete bool) ledger.Backup {
+	return ledger.Backup{ID: id, Volume: volume, Complete: complete}
 }
 
 func TestNewID(t *testing.T) {
@@ -28,37 +30,41 @@ func TestNewID(t *testing.T) {
 	require.True(t, document.ValidID(a), a)
 }
 
-func TestOwnBackups(t *testing.T) {
+func TestRemovable(t *testing.T) {
 	t.Parallel()
-	restore := func(volume string, done bool) []wire.RestoreSummary {
-		return []wire.RestoreSummary{{ID: "r", BackupID: older, Volume: volume, Loaded: true, Done: done}}
+	restore := func(volume string, done bool) []ledger.Restore {
+		stage := ledger.Loaded
+		if done {
+			stage = ledger.Done
+		}
+		return []ledger.Restore{{ID: "r", BackupID: older, Volume: volume, Scope: ledger.All(), Stage: stage}}
 	}
 	for _, c := range []struct {
 		name   string
-		first  wire.Volume // of n1; its identity is v1
+		first  ledger.Volume // of n1; its identity is v1
 		own    []string
-		refuse bool
+		refuse string
 	}{
-		{"nothing", wire.Volume{}, nil, false},
-		{"made on this volume", wire.Volume{Backups: []wire.BackupSummary{summary(older, "v1", true)}}, []string{older}, false},
-		{"two of this volume", wire.Volume{Backups: []wire.BackupSummary{summary(older, "v1", true), summary(newer, "v1", false)}}, []string{older, newer}, false},
-		{"never completed on another volume", wire.Volume{Backups: []wire.BackupSummary{summary(older, "v0", false)}}, []string{older}, false},
-		{"of another volume", wire.Volume{Backups: []wire.BackupSummary{summary(older, "v0", true)}}, nil, true},
-		{"of another volume, beside one of this", wire.Volume{Backups: []wire.BackupSummary{summary(newer, "v1", true), summary(older, "v0", true)}}, nil, true},
-		{"documents that cannot be read", wire.Volume{Backups: []wire.BackupSummary{{ID: older, Complete: true, Problem: "torn"}}}, nil, true},
-		{"of another volume, restored", wire.Volume{Backups: []wire.BackupSummary{summary(older, "v0", true)}, Restores: restore("v1", true)}, []string{older}, false},
-		{"of another volume, loaded and not done", wire.Volume{Backups: []wire.BackupSummary{summary(older, "v0", true)}, Restores: restore("v1", false)}, nil, true},
-		{"restored on the volume before this copy", wire.Volume{Backups: []wire.BackupSummary{summary(older, "v0", true)}, Restores: restore("v0", true)}, nil, true},
-		{"another backup was restored", wire.Volume{Backups: []wire.BackupSummary{summary(newer, "v0", true)}, Restores: restore("v1", true)}, nil, true},
+		{"nothing", ledger.Volume{}, nil, ""},
+		{"made on this volume", ledger.Volume{Backups: []ledger.Backup{summary(older, "v1", true)}}, []string{older}, ""},
+		{"two of this volume", ledger.Volume{Backups: []ledger.Backup{summary(older, "v1", true), summary(newer, "v1", false)}}, []string{older, newer}, ""},
+		{"never completed on another volume", ledger.Volume{Backups: []ledger.Backup{summary(older, "v0", false)}}, []string{older}, ""},
+		{"of another volume", ledger.Volume{Backups: []ledger.Backup{summary(older, "v0", true)}}, nil, "the volume was restored and carries backup"},
+		{"of another volume, beside one of this", ledger.Volume{Backups: []ledger.Backup{summary(newer, "v1", true), summary(older, "v0", true)}}, nil, "the volume was restored and carries backup"},
+		{"documents that cannot be read", ledger.Volume{Backups: []ledger.Backup{{ID: older, Complete: true, Problem: "torn"}}}, nil, "the volume was restored and carries backup"},
+		{"of another volume, restored", ledger.Volume{Backups: []ledger.Backup{summary(older, "v0", true)}, Restores: restore("v1", true)}, []string{older}, ""},
+		{"of another volume, loaded and not done", ledger.Volume{Backups: []ledger.Backup{summary(older, "v0", true)}, Restores: restore("v1", false)}, nil, "an after-restore of backup"},
+		{"restored on the volume before this copy", ledger.Volume{Backups: []ledger.Backup{summary(older, "v0", true)}, Restores: restore("v0", true)}, nil, "the volume was restored and carries backup"},
+		{"another backup was restored", ledger.Volume{Backups: []ledger.Backup{summary(newer, "v0", true)}, Restores: restore("v1", true)}, nil, "the volume was restored and carries backup"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
-			c.first.Identity = "v1"
-			second := wire.Volume{Identity: "v2", Backups: []wire.BackupSummary{summary(older, "v2", true)}}
-			own, err := ownBackups([]string{"n1", "n2"}, []wire.Volume{c.first, second})
-			if c.refuse {
+			c.first.Identity, c.first.Node = "v1", "n1"
+			second := ledger.Volume{Identity: "v2", Node: "n2", Backups: []ledger.Backup{summary(older, "v2", true)}}
+			own, err := removable([]ledger.Volume{c.first, second}, ledger.BeforeBackup)
+			if c.refuse != "" {
 				require.Equal(t, flow.Precondition, flow.CodeOf(err))
-				require.ErrorContains(t, err, "node n1: the volume was restored and carries backup")
+				require.ErrorContains(t, err, "node n1: "+c.refuse)
 				require.NotContains(t, err.Error(), "n2")
 				require.Nil(t, own, "nothing is removed anywhere")
 				return
@@ -73,24 +79,67 @@ func TestOwnBackups(t *testing.T) {
 // stopped after it began to change live data.
 func TestHalfWay(t *testing.T) {
 	t.Parallel()
-	begun := func(step string, done bool) wire.Volume {
-		return wire.Volume{Identity: "v1", Backups: []wire.BackupSummary{summary(older, "v1", true)},
-			Restores: []wire.RestoreSummary{{ID: "r", BackupID: older, Volume: "v1", Done: done, Steps: []wire.JournalEntry{{Step: step}}}}}
+	stopped := func(at ledger.Stage) ledger.Volume {
+		return ledger.Volume{Node: "n1", Identity: "v1", Backups: []ledger.Backup{summary(older, "v1", true)},
+			Restores: []ledger.Restore{{ID: "r", BackupID: older, Volume: "v1", Scope: orders(), Stage: at}}}
 	}
-	_, err := ownBackups([]string{"n1"}, []wire.Volume{begun(wire.StepSchema, false)})
+	_, err := removable([]ledger.Volume{stopped(ledger.Schema)}, ledger.Remove)
 	require.Equal(t, flow.Precondition, flow.CodeOf(err))
 	require.ErrorContains(t, err, "stopped half-way")
-	for _, v := range []wire.Volume{begun(wire.StepSchema, true), begun("staging the snapshots", false)} {
-		own, err := ownBackups([]string{"n1"}, []wire.Volume{v})
+	require.ErrorContains(t, err, "--include shop.orders")
+	for _, v := range []ledger.Volume{stopped(ledger.Done), stopped(ledger.Staged)} {
+		own, err := removable([]ledger.Volume{v}, ledger.Remove)
 		require.NoError(t, err)
 		require.Equal(t, [][]string{{older}}, own)
 	}
 }
 
-func TestOwnBackupsNamesEveryNode(t *testing.T) {
+func orders() ledger.Scope {
+	return ledger.Scope{Tables: []document.TableName{{Keyspace: "shop", Name: "orders"}}}
+}
+
+// TestAPartDoesNotFreeTheWhole: after-restore --include shop.orders ended on restored
+// volumes, and nothing else was restored.
+func TestAPartDoesNotFreeTheWhole(t *testing.T) {
 	t.Parallel()
-	foreign := wire.Volume{Identity: "v", Backups: []wire.BackupSummary{summary(older, "v0", true), summary(newer, "v0", true)}}
-	_, err := ownBackups([]string{"n1", "n2"}, []wire.Volume{foreign, foreign})
+	v := ledger.Volume{Node: "n1", Identity: "v1", Backups: []ledger.Backup{summary(older, "v0", true)},
+		Restores: []ledger.Restore{{ID: "part", BackupID: older, Volume: "v1", Scope: orders(), Stage: ledger.Done}}}
+	for _, op := range []ledger.Operation{ledger.BeforeBackup, ledger.Remove} {
+		_, err := removable([]ledger.Volume{v}, op)
+		require.Equal(t, flow.Precondition, flow.CodeOf(err), op)
+		require.ErrorContains(t, err, "only a part of backup")
+	}
+	v.Restores = append(v.Restores, ledger.Restore{ID: "whole", BackupID: older, Volume: "v1", Scope: ledger.All(), Stage: ledger.Done})
+	own, err := removable([]ledger.Volume{v}, ledger.BeforeBackup)
+	require.NoError(t, err)
+	require.Equal(t, [][]string{{older}}, own)
+}
+
+// TestNoTrap: a restore of one table stopped while it changed the schema, and one of
+// more tables then did all of it and ended.
+func TestNoTrap(t *testing.T) {
+	t.Parallel()
+	more := ledger.Scope{Tables: append(orders().Tables, document.TableName{Keyspace: "shop", Name: "users"})}
+	volume := func(done ledger.Scope) []ledger.Volume {
+		return []ledger.Volume{{Node: "n1", Identity: "v1", Backups: []ledger.Backup{summary(older, "v1", true)}, Restores: []ledger.Restore{
+			{ID: "a", BackupID: older, Volume: "v1", Scope: orders(), Stage: ledger.Schema},
+			{ID: "b", BackupID: older, Volume: "v1", Scope: done, Stage: ledger.Done},
+		}}}
+	}
+	for _, done := range []ledger.Scope{more, ledger.All()} {
+		_, err := removable(volume(done), ledger.BeforeBackup)
+		require.NoError(t, err)
+	}
+	_, err := removable(volume(ledger.Scope{Tables: more.Tables[1:]}), ledger.BeforeBackup)
+	require.Equal(t, flow.Precondition, flow.CodeOf(err), "that did another table")
+}
+
+func TestRemovableNamesEveryNode(t *testing.T) {
+	t.Parallel()
+	foreign := ledger.Volume{Identity: "v", Backups: []ledger.Backup{summary(older, "v0", true), summary(newer, "v0", true)}}
+	first, second := foreign, foreign
+	first.Node, second.Node = "n1", "n2"
+	_, err := removable([]ledger.Volume{first, second}, ledger.BeforeBackup)
 	for _, want := range []string{"node n1: ", "node n2: ", older, newer} {
 		require.ErrorContains(t, err, want)
 	}
@@ -120,8 +169,8 @@ func TestSkew(t *testing.T) {
 
 func TestList(t *testing.T) {
 	t.Parallel()
-	node := func(name string, backups ...wire.BackupSummary) NodeStatus {
-		return NodeStatus{Name: name, Volume: wire.Volume{Identity: "v-" + name, Backups: backups}}
+	node := func(name string, backups ...ledger.Backup) NodeStatus {
+		return NodeStatus{Name: name, Volume: ledger.Volume{Identity: "v-" + name, Backups: backups}}
 	}
 	unreadable := summary(older, "v-b", true)
 	unreadable.Problem = "node.json: torn"

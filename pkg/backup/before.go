@@ -13,6 +13,7 @@ import (
 	"github.com/casshook/casshook/pkg/agent/wire"
 	"github.com/casshook/casshook/pkg/document"
 	"github.com/casshook/casshook/pkg/flow"
+	"github.com/casshook/casshook/pkg/ledger"
 	"github.com/casshook/casshook/pkg/ring"
 	"github.com/casshook/casshook/pkg/schema"
 )
@@ -120,7 +121,7 @@ func (b *before) checkVolumes(ctx context.Context) error {
 	if err := ring.CheckSpace(b.Sessions, volumes, b.opts.MinFree); err != nil {
 		return err
 	}
-	_, err = removeOwn(ctx, b.Cluster, volumes)
+	_, err = removeOwn(ctx, b.Cluster, volumes, ledger.BeforeBackup)
 	return err
 }
 

@@ -49,12 +49,14 @@ func describe(ctx context.Context, c ring.CQL) (described, error) {
 
 // cluster is the document of the ring.
 func (d described) cluster(b *before, members []document.Member) document.Cluster {
-	return document.Cluster{
+	c := document.Cluster{
 		Version: document.Version, BackupID: b.id, Created: time.Now().UTC(), CreatedBy: b.opts.CreatedBy,
-		ClusterName: b.View.ClusterName, Namespace: b.Target.Place.Namespace, Partitioner: d.settings["partitioner"], SchemaVersion: d.version,
+		ClusterName: b.View.ClusterName, Partitioner: d.settings["partitioner"], SchemaVersion: d.version,
 		Members: members, Keyspaces: d.keyspaces, Tables: d.tables,
 		Extras: d.extras, Roles: d.roles, Settings: d.settings, Skew: d.skew,
 	}
+	c.Place(b.Target.Place.Namespace, b.Target.Place.ClusterHash)
+	return c
 }
 
 // shared renders the documents that are the same on every node.

@@ -1,7 +1,6 @@
 package backup
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -10,6 +9,7 @@ import (
 
 	"github.com/casshook/casshook/pkg/agent/wire"
 	"github.com/casshook/casshook/pkg/flow"
+	"github.com/casshook/casshook/pkg/ledger"
 	"github.com/casshook/casshook/pkg/ring"
 )
 
@@ -18,7 +18,7 @@ type NodeStatus struct {
 	Name string `json:"name"`
 	// Problem says why the volume could not be read; the rest is empty then.
 	Problem string `json:"problem,omitempty"`
-	wire.Volume
+	ledger.Volume
 }
 
 // Status reads what lies on every volume. It needs no running Cassandra and
@@ -83,7 +83,7 @@ func List(nodes []NodeStatus) []Listed {
 				byID[b.ID] = l
 			}
 			l.Nodes = append(l.Nodes, n.Name)
-			l.Volumes = mixed(l.Volumes, b.Volume == n.Identity)
+			l.Volumes = mixed(l.Volumes, ledger.OriginOf(b, n.Identity) == ledger.Original)
 			if b.Complete {
 				complete[b.ID]++
 			}
@@ -130,7 +130,7 @@ type Verified struct {
 // Verify compares a backup's documents and files on all volumes with each other;
 // full reads every byte of data. It needs no running Cassandra. What can be reached is
 // verified; nodes that cannot be are problems and, when there is no other, the error. Without an id
-// the newest backup is taken.
+// the one is taken that after-restore would restore.
 func Verify(ctx context.Context, target ring.Target, id string, full bool, observer flow.Observer) (*Verified, error) {
 	c, unreachable, err := ring.ConnectVisible(ctx, target)
 	if err != nil {
@@ -144,8 +144,8 @@ func Verify(ctx context.Context, target ring.Target, id string, full bool, obser
 	if err != nil {
 		return nil, err
 	}
-	if id = cmp.Or(id, newest(volumes)); id == "" {
-		return nil, flow.Failf(flow.Corrupt, "no backup on the volumes")
+	if id, err = ring.ChooseBackup(volumes, id); err != nil {
+		return nil, err
 	}
 	v := &Verified{BackupID: id, Full: full}
 	opened, err := ring.CallAll[wire.OpenResult](ctx, c.Sessions, wire.OpOpen, wire.OpenArgs{BackupID: id})
@@ -175,17 +175,6 @@ func Verify(ctx context.Context, target ring.Target, id string, full bool, obser
 		return v, flow.Fail(flow.Corrupt, errors.New(strings.Join(v.Problems, "\n")))
 	}
 	return v, ring.Unreachable(unreachable)
-}
-
-// newest is the id of the newest backup on volumes; empty where there is none.
-func newest(volumes []wire.Volume) string {
-	id := ""
-	for _, v := range volumes {
-		for _, b := range v.Backups {
-			id = max(id, b.ID) // ids begin with their time
-		}
-	}
-	return id
 }
 
 // compareNodes makes sure that all volumes hold one backup, and that all nodes

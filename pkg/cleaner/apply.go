@@ -2,7 +2,6 @@ package cleaner
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -15,6 +14,7 @@ import (
 	"github.com/casshook/casshook/pkg/agent/wire"
 	"github.com/casshook/casshook/pkg/document"
 	"github.com/casshook/casshook/pkg/flow"
+	"github.com/casshook/casshook/pkg/ledger"
 )
 
 // Steps of the cleaner's journal. The last says what is to come, since it is what
@@ -25,6 +25,13 @@ const (
 	journalData     = "putting Data.db files in place"
 	journalCleaned  = "cleaned, not verified by after-restore"
 )
+
+// journalStages are the stages that steps of the journal enter.
+func journalStages() map[string]ledger.Stage {
+	return map[string]ledger.Stage{
+		journalRemoving: ledger.Truncated, journalPlacing: ledger.Loading, journalData: ledger.Loading, journalCleaned: ledger.Loaded,
+	}
+}
 
 // begin begins the journal, after which the volume counts as half cleaned. On a
 // full file system saved caches, which nobody misses, make room for it.
@@ -63,8 +70,11 @@ func (c *cleaner) beginJournal() error {
 			return err
 		}
 	}
-	c.dir = filepath.Join(c.node.Dir(), storage.RestorePrefix+c.id)
-	err := os.Mkdir(c.dir, 0o750)
+	var err error
+	if c.dir, err = c.node.Ledger().RestoreDir(c.id); err != nil {
+		return err
+	}
+	err = os.Mkdir(c.dir, 0o750)
 	fresh := err == nil
 	if err == nil || errors.Is(err, fs.ErrExist) {
 		err = c.fillJournal()
@@ -79,8 +89,9 @@ func (c *cleaner) fillJournal() error {
 	if err := c.disk.own(c.dir); err != nil {
 		return err
 	}
-	info := storage.RestoreInfo{Version: document.Version, BackupID: c.backup.Node.BackupID, Volume: c.identity, Offline: true}
-	if err := c.disk.write(filepath.Join(c.dir, storage.RestoreFile), info); err != nil {
+	whole := ledger.All()
+	info := ledger.Info{Version: document.Version, Minor: document.Minor, BackupID: c.backup.Node.BackupID, Volume: c.identity, Offline: true, Scope: &whole}
+	if err := c.disk.write(filepath.Join(c.dir, ledger.RestoreFile), info); err != nil {
 		return err
 	}
 	for _, id := range c.result.Supersedes {
@@ -98,7 +109,7 @@ func (c *cleaner) fillJournal() error {
 		return err
 	}
 	// From here on what an earlier run placed is not known to be there.
-	if err := c.disk.remove(filepath.Join(c.dir, storage.CleanedFile)); err != nil {
+	if err := c.disk.remove(filepath.Join(c.dir, ledger.CleanedFile)); err != nil {
 		return err
 	}
 	if err := c.disk.sync(); err != nil {
@@ -116,22 +127,19 @@ func (c *cleaner) markVolume() error {
 	if err != nil || identity == c.identity {
 		return err
 	}
-	c.identity, c.id = identity, cleanID(c.backup.Node.BackupID, identity)
-	c.result.Volume, c.result.RestoreID = c.identity, c.id
+	c.identity = identity
+	c.name()
 	return c.disk.own(document.VolumeFile(c.Volume))
 }
 
 // note appends to the journal.
 func (c *cleaner) note(step string, ended bool) error {
-	path := filepath.Join(c.dir, storage.JournalFile)
+	path := filepath.Join(c.dir, ledger.JournalFile)
 	if err := c.disk.step("journal", path); err != nil {
 		return err
 	}
-	line, err := json.Marshal(wire.JournalEntry{Time: time.Now().UTC(), Step: step, Ended: ended})
-	if err != nil {
-		return err
-	}
-	if err := storage.AppendLine(path, line); err != nil {
+	entry := ledger.Entry{Time: time.Now().UTC(), Step: step, Stage: journalStages()[step], Ended: ended}
+	if err := ledger.Append(c.dir, entry); err != nil {
 		return err
 	}
 	return c.disk.own(path)
@@ -257,11 +265,11 @@ func (c *cleaner) mark(context.Context) error {
 	if err := c.note(journalCleaned, true); err != nil {
 		return err
 	}
-	marker := wire.Cleaned{
+	marker := ledger.Cleaned{
 		Version: document.Version, BackupID: c.result.BackupID, Volume: c.identity, Node: c.result.Node, HostID: c.result.HostID,
 		Time: c.result.Cleaned, PeersForgotten: c.ForgetPeers, Tables: c.result.Tables, Files: c.result.Files, Bytes: c.result.Bytes,
 	}
-	if err := c.disk.write(filepath.Join(c.dir, storage.CleanedFile), marker); err != nil {
+	if err := c.disk.write(filepath.Join(c.dir, ledger.CleanedFile), marker); err != nil {
 		return err
 	}
 	return c.forgetOthers()
@@ -270,7 +278,7 @@ func (c *cleaner) mark(context.Context) error {
 // forgetOthers removes the journals of cleanings of this volume that stopped
 // half-way: the volume is no longer what they left.
 func (c *cleaner) forgetOthers() error {
-	restores, err := c.node.Restores()
+	restores, err := c.node.Ledger().Restores()
 	if err != nil {
 		return err
 	}
@@ -278,11 +286,10 @@ func (c *cleaner) forgetOthers() error {
 		if !r.Offline || r.Cleaned != nil || r.ID == c.id || r.Volume != c.identity {
 			continue
 		}
-		dir := filepath.Join(c.node.Dir(), storage.RestorePrefix+r.ID)
-		if err := c.disk.step("forget", dir); err != nil {
+		if err := c.disk.step("forget", r.ID); err != nil {
 			return err
 		}
-		if err := os.RemoveAll(dir); err != nil {
+		if err := c.node.Ledger().Forget([]ledger.Restore{r}); err != nil {
 			return err
 		}
 	}

@@ -2,8 +2,6 @@ package cleaner
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -17,6 +15,7 @@ import (
 	"github.com/casshook/casshook/pkg/agent/wire"
 	"github.com/casshook/casshook/pkg/document"
 	"github.com/casshook/casshook/pkg/flow"
+	"github.com/casshook/casshook/pkg/ledger"
 	"github.com/casshook/casshook/pkg/sstable"
 )
 
@@ -56,7 +55,6 @@ func newCleaner(opts Options) (*cleaner, error) {
 	}
 	c := &cleaner{Options: opts, lease: lease}
 	c.result.TablesEmptied, c.result.DirectoriesEmptied, c.result.Foreign = []wire.Emptied{}, []wire.Emptied{}, []string{} // JSON readers want lists
-	c.result.Complete = []string{}
 	seen := map[storage.Inode]string{}
 	for i, path := range append([]*string{&c.Volume}, pointers(c.Data)...) {
 		var err error
@@ -142,84 +140,61 @@ func (c *cleaner) open(context.Context) error {
 		return refuse("the node had the data directories %s, %d are given: say --data DIR for each, in this order",
 			strings.Join(n.DataDirectories, ", "), len(c.Data))
 	}
-	if c.identity, err = c.node.Identity(); err != nil {
-		return flow.Fail(flow.Precondition, err)
-	}
-	c.result.Volume = c.identity
 	if err := c.describe(); err != nil {
 		return flow.Fail(flow.Corrupt, err)
 	}
 	return c.checkVolume()
 }
 
-// choose picks the named backup, or the newest that claims to be complete.
+// choose reads what lies on the volume and picks the backup.
 func (c *cleaner) choose() (string, error) {
-	ids, err := document.List(c.Volume)
-	if err != nil {
+	var err error
+	if c.volume, err = c.node.Inspect(); err != nil {
 		return "", flow.Fail(flow.Precondition, err)
 	}
-	if len(ids) == 0 {
-		return "", refuse("no backup on the volume: nothing under %s", filepath.Join(c.Volume, document.Root))
+	c.volume.Node = "of this volume"
+	c.identity = c.volume.Identity
+	c.result.Volume, c.result.Ledger = c.identity, c.volume.Brief()
+	id, err := ledger.Choose([]ledger.Volume{c.volume}, c.Backup)
+	if errors.Is(err, ledger.ErrNoBackup) {
+		return "", flow.Fail(flow.Precondition, fmt.Errorf("%w (looked in %s)", err, c.node.Dir()))
 	}
-	c.result.Complete = slices.DeleteFunc(slices.Clone(ids), func(id string) bool { return !c.claims(id) })
-	if c.Backup != "" {
-		if !slices.Contains(ids, c.Backup) {
-			return "", refuse("backup %s is not on the volume, which has %s", c.Backup, strings.Join(ids, ", "))
-		}
-		return c.Backup, nil
-	}
-	for _, id := range slices.Backward(ids) { // ids begin with their time
-		if c.claims(id) {
-			return id, nil
-		}
-	}
-	return "", damaged("no backup on the volume is complete: %s: %w", strings.Join(ids, ", "), document.ErrIncomplete)
-}
-
-// claims tells whether a backup claims to be complete.
-func (c *cleaner) claims(id string) bool {
-	_, err := os.Lstat(filepath.Join(document.BackupDir(c.Volume, id), document.CompleteFile))
-	return err == nil
-}
-
-// cleanID names the cleaning of a volume with a backup, unlike every restore
-// through the running node, whose ids are made without the first word.
-func cleanID(backup, identity string) string {
-	sum := sha256.Sum256([]byte("clean\n" + backup + "\n" + identity))
-	return hex.EncodeToString(sum[:8])
+	return id, flow.Fail(flow.Corrupt, err)
 }
 
 // checkEarlier looks at what was restored on this very volume before. What was
 // restored may have been written to since: that is not undone by accident.
 func (c *cleaner) checkEarlier(context.Context) error {
-	restores, err := c.node.Restores()
-	if err != nil {
-		return flow.Fail(flow.Precondition, err)
+	c.name()
+	id := c.backup.Node.BackupID
+	b, _ := c.volume.Backup(id)
+	s := ledger.StateOf(c.volume, b)
+	switch ledger.Next(ledger.Request{Operation: ledger.Clean, InPlace: true, Again: c.Again}, s) { // checkVolume knows more of the volume
+	case ledger.Nothing:
+		return c.settle(c.volume.Cleaned(id))
+	case ledger.RefuseAgain:
+		if s.Stage == ledger.Done {
+			return refuse("backup %s was restored on this volume, and clients may have written since: to clean it again and lose these writes, use --again", id)
+		}
+		return refuse("a restore loaded backup %s on this volume and was not verified: run after-restore again, "+
+			"or use --again to clean it and lose all writes since", id)
 	}
-	c.id = cleanID(c.backup.Node.BackupID, c.identity)
-	c.result.RestoreID = c.id
-	restores = slices.DeleteFunc(restores, func(r wire.RestoreSummary) bool { return c.identity == "" || r.Volume != c.identity })
-	own := slices.IndexFunc(restores, func(r wire.RestoreSummary) bool { return r.ID == c.id && r.Cleaned != nil })
-	if own >= 0 && !c.Again { // whether or not after-restore verified it since
-		return c.settle(restores[own].Cleaned)
-	}
-	for _, r := range restores {
-		this := r.BackupID == c.backup.Node.BackupID
-		switch {
-		case this && r.Done && !c.Again:
-			return refuse("backup %s was restored on this volume by restore %s, which is done: to clean it all the same and lose what was written since, say --again", r.BackupID, r.ID)
-		case this && r.Loaded && !c.Again:
-			return refuse("restore %s loaded backup %s on this volume and was not verified: run after-restore again; or, "+
-				"to clean it and lose what was written since, say --again", r.ID, r.BackupID)
-		case r.ID != c.id && !r.Done && r.Begun(wire.StepSchema):
+	for _, r := range c.volume.Interrupted() {
+		if r.ID != c.id {
 			c.result.Supersedes = append(c.result.Supersedes, r.ID)
 		}
 	}
 	return nil
 }
 
+// name gives the restore its id.
+func (c *cleaner) name() {
+	c.id = ledger.CleanID(c.backup.Node.BackupID, c.identity)
+	c.result.Volume, c.result.RestoreID = c.identity, c.id
+}
+
 // settle ends a run on a volume that was cleaned with this backup before.
-func (c *cleaner) settle(was *wire.Cleaned) error {
+func (c *cleaner) settle(was *ledger.Cleaned) error {
 	if was.PeersForgotten != c.ForgetPeers && !c.DryRun {
 		return refuse("the volume was cleaned with backup %s at %s, with peers %s: to clean it again the other way and lose what was written since, say --again",
 			was.BackupID, was.Time.Format("2006-01-02T15:04:05Z07:00"), peersWord(was.PeersForgotten))

@@ -12,6 +12,7 @@ import (
 	"github.com/casshook/casshook/pkg/agent/wire"
 	"github.com/casshook/casshook/pkg/document"
 	"github.com/casshook/casshook/pkg/flow"
+	"github.com/casshook/casshook/pkg/ledger"
 )
 
 // Options say which node's volumes are cleaned, and how.
@@ -61,6 +62,8 @@ type cleaner struct {
 	backup *document.Backup
 	// clear are the directories to empty.
 	clear []clearDir
+	// volume is what lay on it when the run began.
+	volume ledger.Volume
 	// identity of the volume; "" where it has none yet.
 	identity string
 	// id and dir are those of this restore.

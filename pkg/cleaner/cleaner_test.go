@@ -12,6 +12,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/casshook/casshook/pkg/ledger"
+
 	"github.com/stretchr/testify/require"
 
 	"github.com/casshook/casshook/pkg/agent/storage"
@@ -69,7 +71,7 @@ func TestCleanRefuses(t *testing.T) {
 		"volume not there":  {func(_ *wreck, o *Options) { o.Volume += "x" }, flow.Precondition, "no such file"},
 		"data not there":    {func(_ *wreck, o *Options) { o.Data[1] += "x" }, flow.Precondition, "no such file"},
 		"no backup":         {func(w *wreck, _ *Options) { require.NoError(w.t, os.RemoveAll(w.path("casshook"))) }, flow.Precondition, "no backup on the volume"},
-		"not this backup":   {func(_ *wreck, o *Options) { o.Backup = otherID }, flow.Precondition, "which has " + testID},
+		"not this backup":   {func(_ *wreck, o *Options) { o.Backup = otherID }, flow.Precondition, "which have " + testID},
 		"not complete": {func(w *wreck, _ *Options) {
 			require.NoError(w.t, os.Remove(w.path("casshook", testID, "COMPLETE")))
 		}, flow.Corrupt, "COMPLETE is missing"},
@@ -163,7 +165,7 @@ func TestCleanInPlace(t *testing.T) {
 	identity, err := document.VolumeIdentity(w.root)
 	require.NoError(t, err)
 	require.Equal(t, identity, r.Volume)
-	require.Equal(t, cleanID(testID, identity), r.RestoreID)
+	require.Equal(t, ledger.CleanID(testID, identity), r.RestoreID)
 }
 
 // Where the storage names volumes, nothing on a volume tells the original from what was restored.
@@ -213,11 +215,12 @@ func TestCleanDescribesTheBackup(t *testing.T) {
 	doc, err := document.Open(w.root, testID)
 	require.NoError(t, err)
 	require.Equal(t, &wire.CleanBackup{
-		Created: doc.Cluster.Created, CompleteDigest: document.SHA256(complete), Namespace: doc.Cluster.Namespace, ClusterName: doc.Cluster.ClusterName,
+		Created: doc.Cluster.Created, CompleteDigest: document.SHA256(complete), Namespace: doc.Cluster.Namespace, ClusterHash: doc.Cluster.ClusterHash, ClusterName: doc.Cluster.ClusterName,
 		Member: doc.Node.Member, Members: doc.Cluster.Members, Placement: map[string][]string{"ks": {"dc1", "dc2"}},
 	}, r.Backup)
 	require.NotEmpty(t, r.Backup.Members)
-	require.Equal(t, []string{testID}, r.Complete)
+	require.Equal(t, testID, r.Ledger.Backups[0].ID)
+	require.True(t, r.Ledger.Backups[0].Complete)
 }
 
 func TestCleanDryRun(t *testing.T) {
@@ -313,12 +316,12 @@ func TestCleanOrder(t *testing.T) {
 				}
 			}
 		case "write", "journal":
-			if base == storage.CleanedFile {
+			if base == ledger.CleanedFile {
 				require.Empty(t, dirty, "the marker when not all is durable")
 			}
 		}
 	}
-	require.Equal(t, operation{"write", filepath.Join(c.dir, storage.CleanedFile)}, done[len(done)-1])
+	require.Equal(t, operation{"write", filepath.Join(c.dir, ledger.CleanedFile)}, done[len(done)-1])
 }
 
 // TestCleanErrors has every kind of change fail once, at its first and at a later
@@ -405,7 +408,7 @@ func TestCleanOnAFullDisk(t *testing.T) {
 		root, err := full(t, func(name, _ string) bool { return name == "write" })
 		require.Equal(t, flow.Precondition, flow.CodeOf(err))
 		require.ErrorContains(t, err, "free some space")
-		require.NoDirExists(t, filepath.Join(root, "volume", "casshook", "restore-"+cleanID(testID, restoredVolume)))
+		require.NoDirExists(t, filepath.Join(root, "volume", "casshook", "restore-"+ledger.CleanID(testID, restoredVolume)))
 		require.FileExists(t, filepath.Join(root, "volume", "commitlog", "CommitLog-7-1.log"))
 	})
 	t.Run("saved caches make room", func(t *testing.T) {
@@ -474,7 +477,7 @@ func TestCleanNoticesAStart(t *testing.T) {
 	_, err = c.run(t.Context())
 	require.Equal(t, flow.HalfWay, flow.CodeOf(err))
 	require.ErrorContains(t, err, "was Cassandra started?")
-	require.NoFileExists(t, filepath.Join(c.dir, storage.CleanedFile))
+	require.NoFileExists(t, filepath.Join(c.dir, ledger.CleanedFile))
 }
 
 func TestCleanWithoutLeases(t *testing.T) {
@@ -531,22 +534,22 @@ func TestCleanIsSeenByTheAgent(t *testing.T) {
 	w, root := smallWreck(t)
 	n := w.node("")
 	n.VolumeID = restoredVolume
-	inspect := func() wire.Volume {
-		v, err := ask[wire.Volume](open(t, n), wire.OpInspect, none{})
+	inspect := func() ledger.Volume {
+		v, err := ask[ledger.Volume](open(t, n), wire.OpInspect, none{})
 		require.NoError(t, err)
 		return v
 	}
 	cleanUntil(t, wreckOptions(root, false), 40)
 	v := inspect()
 	require.Len(t, v.Restores, 1)
-	require.True(t, v.Restores[0].Offline && v.Restores[0].Begun(wire.StepSchema), "live data is not what it was")
+	require.True(t, v.Restores[0].Offline && v.Restores[0].Stage.Destroys(), "live data is not what it was")
 	_, first := cleanUntil(t, wreckOptions(root, false), 0)
 	v = inspect()
 	require.Len(t, v.Restores, 1)
 	r := v.Restores[0]
-	require.False(t, r.Done || r.Loaded || r.Begun(wire.StepSchema))
+	require.Equal(t, ledger.Loaded, r.Stage)
 	require.Equal(t, journalCleaned, r.Steps[len(r.Steps)-1].Step)
-	require.Equal(t, &wire.Cleaned{Version: document.Version, BackupID: testID, Volume: restoredVolume, Node: "n1", HostID: "h1", Time: first.Cleaned,
+	require.Equal(t, &ledger.Cleaned{Version: document.Version, BackupID: testID, Volume: restoredVolume, Node: "n1", HostID: "h1", Time: first.Cleaned,
 		Tables: first.Tables, Files: first.Files, Bytes: first.Bytes}, r.Cleaned)
 	require.True(t, v.Backups[0].Complete, "the backup stays")
 	_, err := Clean(t.Context(), wreckOptions(root, true))
@@ -558,8 +561,8 @@ func TestCleanIsSeenByTheAgent(t *testing.T) {
 // the running node.
 func TestCleanBesideOnlineRestores(t *testing.T) {
 	t.Parallel()
-	journal := func(c *client, step string) {
-		_, err := ask[none](c, wire.OpJournal, wire.JournalArgs{RestoreID: restoreNo, BackupID: testID, Entry: wire.JournalEntry{Time: time.Now(), Step: step}})
+	journal := func(c *client, stage ledger.Stage) {
+		_, err := ask[none](c, wire.OpJournal, wire.JournalArgs{RestoreID: restoreNo, BackupID: testID, Scope: ledger.All(), Entry: ledger.Entry{Time: time.Now(), Step: "x", Stage: stage}})
 		require.NoError(c.t, err)
 	}
 	agentOf := func(t *testing.T, w *wreck) *client {
@@ -571,11 +574,11 @@ func TestCleanBesideOnlineRestores(t *testing.T) {
 		t.Parallel()
 		w, root := smallWreck(t)
 		c := agentOf(t, w)
-		journal(c, wire.StepSchema)
+		journal(c, ledger.Schema)
 		require.NoError(t, c.lock(wire.LockRelease, "me"))
 		_, r := cleanUntil(t, wreckOptions(root, false), 0)
 		require.Equal(t, []string{restoreNo}, r.Supersedes)
-		content, err := os.ReadFile(w.path("casshook", storage.RestorePrefix+r.RestoreID, storage.JournalFile))
+		content, err := os.ReadFile(w.path("casshook", "restore-"+r.RestoreID, ledger.JournalFile))
 		require.NoError(t, err)
 		require.Contains(t, string(content), "superseding restore "+restoreNo)
 		w.oneFile(false)
@@ -585,17 +588,18 @@ func TestCleanBesideOnlineRestores(t *testing.T) {
 			t.Parallel()
 			w, root := smallWreck(t)
 			c := agentOf(t, w)
+			journal(c, ledger.Loading)
 			_, err := ask[none](c, wire.OpMarkLoaded, wire.MarkLoadedArgs{RestoreID: restoreNo, BackupID: testID})
 			require.NoError(t, err)
 			if how == "done" {
-				_, err = ask[wire.FinishResult](c, wire.OpFinish, wire.FinishArgs{RestoreID: restoreNo, BackupID: testID, KeepBackup: true})
+				_, err = ask[wire.FinishResult](c, wire.OpFinish, wire.FinishArgs{RestoreID: restoreNo, BackupID: testID, Scope: ledger.All(), KeepBackup: true})
 				require.NoError(t, err)
 			}
 			require.NoError(t, c.lock(wire.LockRelease, "me"))
 			before := portrait(t, root)
 			_, err = Clean(t.Context(), wreckOptions(root, false))
 			require.Equal(t, flow.Precondition, flow.CodeOf(err))
-			require.ErrorContains(t, err, "say --again")
+			require.ErrorContains(t, err, "use --again")
 			sameTree(t, before, portrait(t, root), how)
 			opts := wreckOptions(root, false)
 			opts.Again = true
@@ -628,7 +632,7 @@ func TestCleanBesideOnlineRestores(t *testing.T) {
 		_, err = Clean(t.Context(), wreckOptions(root, false))
 		require.Equal(t, flow.Precondition, flow.CodeOf(err))
 		require.ErrorContains(t, err, "no backup on the volume")
-		require.FileExists(t, w.path("casshook", storage.RestorePrefix+r.RestoreID, storage.CleanedFile), "the marker stays")
+		require.FileExists(t, w.path("casshook", "restore-"+r.RestoreID, ledger.CleanedFile), "the marker stays")
 	})
 }
 
@@ -638,7 +642,7 @@ func TestCleanForgetsOtherCleanings(t *testing.T) {
 	t.Parallel()
 	w, root := smallWreck(t)
 	cleanUntil(t, wreckOptions(root, false), 40)
-	half := w.path("casshook", storage.RestorePrefix+cleanID(testID, restoredVolume))
+	half := w.path("casshook", "restore-"+ledger.CleanID(testID, restoredVolume))
 	require.DirExists(t, half)
 	for _, r := range w.refs {
 		for _, dataDir := range w.data {
@@ -652,7 +656,7 @@ func TestCleanForgetsOtherCleanings(t *testing.T) {
 	r, err := Clean(t.Context(), wreckOptions(root, false))
 	require.NoError(t, err)
 	require.Equal(t, otherID, r.BackupID)
-	require.Equal(t, []string{filepath.Base(half)[len(storage.RestorePrefix):]}, r.Supersedes)
+	require.Equal(t, []string{filepath.Base(half)[len("restore-"):]}, r.Supersedes)
 	require.NoDirExists(t, half)
 }
 
@@ -678,7 +682,7 @@ func TestCleanAgain(t *testing.T) {
 	_, err = c.run(t.Context())
 	c.node.Close()
 	require.Equal(t, flow.HalfWay, flow.CodeOf(err))
-	require.NoFileExists(t, filepath.Join(c.dir, storage.CleanedFile))
+	require.NoFileExists(t, filepath.Join(c.dir, ledger.CleanedFile))
 	r, err := Clean(t.Context(), opts)
 	require.NoError(t, err)
 	require.Equal(t, 2, r.Linked, "the file, and the Data.db that must come after it")

@@ -14,6 +14,7 @@ import (
 
 	"github.com/casshook/casshook/pkg/agent/storage"
 	"github.com/casshook/casshook/pkg/document"
+	"github.com/casshook/casshook/pkg/ledger"
 	"github.com/casshook/casshook/pkg/sstable"
 )
 
@@ -169,7 +170,7 @@ func (d *disk) write(path string, doc any) error {
 	if err := d.step("write", path); err != nil {
 		return err
 	}
-	if err := storage.WriteDocument(path, doc); err != nil {
+	if err := ledger.Write(path, doc); err != nil {
 		return err
 	}
 	return d.own(path)

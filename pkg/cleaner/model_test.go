@@ -18,6 +18,7 @@ import (
 	"github.com/casshook/casshook/pkg/agent/storage"
 	"github.com/casshook/casshook/pkg/agent/wire"
 	"github.com/casshook/casshook/pkg/document"
+	"github.com/casshook/casshook/pkg/ledger"
 	"github.com/casshook/casshook/pkg/sstable"
 )
 
@@ -229,7 +230,7 @@ func portrait(t testing.TB, root string) map[string]string {
 			if err != nil {
 				return err
 			}
-			if e.Name() != storage.JournalFile && e.Name() != storage.CleanedFile {
+			if e.Name() != ledger.JournalFile && e.Name() != ledger.CleanedFile {
 				text += fmt.Sprintf(" %08x is %s", crc32.ChecksumIEEE(content), first[storage.InodeOf(info)])
 			}
 		}

@@ -18,7 +18,7 @@ func (c *cleaner) describe() error {
 	}
 	cl := &c.backup.Cluster
 	b := &wire.CleanBackup{
-		Created: cl.Created, CompleteDigest: document.SHA256(complete), Namespace: cl.Namespace, ClusterName: cl.ClusterName,
+		Created: cl.Created, CompleteDigest: document.SHA256(complete), Namespace: cl.Namespace, ClusterHash: cl.ClusterHash, ClusterName: cl.ClusterName,
 		Member: c.backup.Node.Member, Members: cl.Members, Placement: map[string][]string{},
 	}
 	for _, ks := range cl.Keyspaces {

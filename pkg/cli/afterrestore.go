@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/casshook/casshook/pkg/flow"
+	"github.com/casshook/casshook/pkg/report"
 	"github.com/casshook/casshook/pkg/restore"
 )
 
@@ -54,13 +55,22 @@ func (a *app) runRestore(cmd *cobra.Command, opts restore.Options, page string) 
 		}
 		return result.BackupID, a.printChange(err, result, func(w io.Writer) { writeReport(w, result) })
 	}
+	// Kasten runs a hook again whose answer it missed: that is no failure. A person
+	// who asks for a restore gets none, and must not take it for one.
+	nothing := func(result *restore.Report, err error) error {
+		if err == nil && result.AlreadyDone && a.output != report.FormatKanister {
+			return flow.Failf(flow.Precondition, "%s", result.NothingDone())
+		}
+		return err
+	}
 	err := a.each(cmd, work{operation: "after-restore",
 		prepare: func(rings int) error { return checkPages(page, rings) },
 		offline: func(ctx context.Context, s *subject, observer flow.Observer) (string, error) {
 			return end(restore.Offline(ctx, s.Target, opts, observer))
 		},
 		do: func(ctx context.Context, s *subject, observer flow.Observer) (string, error) {
-			return end(restore.Online(ctx, s.Target, opts, observer))
+			result, err := restore.Online(ctx, s.Target, opts, observer)
+			return end(result, nothing(result, err))
 		}})
 	if noDatacenter(err) {
 		err = fmt.Errorf("%w; if the volumes were restored before the datacenter, run casshook clean", err)

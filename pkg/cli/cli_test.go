@@ -12,12 +12,13 @@ import (
 	"testing"
 	"time"
 
+	"github.com/casshook/casshook/pkg/ledger"
+
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 	"github.com/stretchr/testify/require"
 	"sigs.k8s.io/yaml"
 
-	"github.com/casshook/casshook/pkg/agent/wire"
 	"github.com/casshook/casshook/pkg/backup"
 	"github.com/casshook/casshook/pkg/document"
 	"github.com/casshook/casshook/pkg/flow"
@@ -152,7 +153,7 @@ func ringOfOne(t *testing.T, agent string) string {
 }
 
 // fakeAgent answers hello, then inspect with a volume.
-func fakeAgent(t *testing.T, volume wire.Volume) string {
+func fakeAgent(t *testing.T, volume ledger.Volume) string {
 	t.Helper()
 	answer, err := json.Marshal(volume)
 	require.NoError(t, err)
@@ -176,8 +177,8 @@ func TestInterrupted(t *testing.T) {
 	require.Equal(t, int(flow.Interrupted), code, reason)
 }
 
-func aVolume() wire.Volume {
-	return wire.Volume{Identity: "v1", Free: 1 << 30, Total: 1 << 31, Backups: []wire.BackupSummary{
+func aVolume() ledger.Volume {
+	return ledger.Volume{Identity: "v1", Free: 1 << 30, Total: 1 << 31, Backups: []ledger.Backup{
 		{ID: "casshook-20261121T101530Z-4f2a", Complete: true, Volume: "v1"}}}
 }
 
@@ -208,19 +209,20 @@ func TestStatus(t *testing.T) {
 	t.Parallel()
 	since := time.Date(2026, 11, 21, 10, 15, 30, 0, time.UTC)
 	v := aVolume()
-	v.Lock = &wire.Lock{Holder: "h-1", Operation: "before-backup", Since: since, Parked: true}
-	v.Backups = append(v.Backups, wire.BackupSummary{ID: "b2", Volume: "v0", Problem: "torn"})
-	v.Restores = []wire.RestoreSummary{
-		{ID: "r5", BackupID: "b2", Volume: "v1", Offline: true, Cleaned: &wire.Cleaned{Time: since}, Steps: []wire.JournalEntry{{Step: "x"}}},
-		{ID: "r6", BackupID: "b2", Volume: "v1", Offline: true, Steps: []wire.JournalEntry{{Step: "x"}}},
-		{ID: "r1", BackupID: "b2"}, {ID: "r2", BackupID: "b2", Steps: []wire.JournalEntry{{Step: "staging"}, {Step: "loading"}}},
-		{ID: "r3", BackupID: "b2", Loaded: true}, {ID: "r4", BackupID: "b2", Loaded: true, Done: true},
+	v.Lock = &ledger.Lock{Holder: "h-1", Operation: "before-backup", Since: since, Parked: true}
+	v.Backups = append(v.Backups, ledger.Backup{ID: "b2", Volume: "v0", Problem: "torn"})
+	v.Restores = []ledger.Restore{
+		{ID: "r5", BackupID: "b2", Volume: "v1", Stage: ledger.Loaded, Offline: true, Cleaned: &ledger.Cleaned{Time: since}, Steps: []ledger.Entry{{Step: "x"}}},
+		{ID: "r6", BackupID: "b2", Volume: "v1", Stage: ledger.Truncated, Offline: true, Steps: []ledger.Entry{{Step: "x"}}},
+		{ID: "r1", BackupID: "b2"}, {ID: "r2", BackupID: "b2", Stage: ledger.Loading, Steps: []ledger.Entry{{Step: "staging"}, {Step: "loading"}}},
+		{ID: "r3", BackupID: "b2", Stage: ledger.Views}, {ID: "r4", BackupID: "b2", Scope: ledger.All(), Stage: ledger.Done},
+		{ID: "r7", BackupID: "b2", Volume: "v1", Stage: ledger.Done, Scope: ledger.Scope{Tables: []document.TableName{{Keyspace: "ks", Name: "t"}}}},
 	}
 	var out strings.Builder
 	writeStatus(&out, []backup.NodeStatus{{Name: "n1", Volume: v}})
 	for _, want := range []string{
 		"v1                              1.0 GiB of 2.0 GiB free", "parked by h-1 since 2026-11-21T10:15:30Z", "4f2a  complete\n",
-		"not complete, of another volume, torn", "begun, of another volume (backup b2)", "stopped at: loading, of another volume (backup b2)", "loaded, not verified, of", "done, of another volume",
+		"not complete, of another volume, torn", "begun, of another volume (backup b2)", "stopped at: loading, of another volume (backup b2)", "loaded, not verified, of", "done, of another volume", "done, a part: ks.t (backup b2)",
 		"put in place by the cleaner at 2026-11-21T10:15:30Z (backup b2)", "partly cleaned: do not start the node, run clean again (backup b2)",
 	} {
 		require.Contains(t, out.String(), want)

@@ -6,9 +6,10 @@ import (
 	"io"
 	"time"
 
+	"github.com/casshook/casshook/pkg/ledger"
+
 	"github.com/spf13/cobra"
 
-	"github.com/casshook/casshook/pkg/agent/wire"
 	"github.com/casshook/casshook/pkg/backup"
 	"github.com/casshook/casshook/pkg/flow"
 	"github.com/casshook/casshook/pkg/report"
@@ -57,7 +58,7 @@ func writeStatus(w io.Writer, nodes []backup.NodeStatus) {
 			if b.Complete {
 				state = "complete"
 			}
-			if b.Volume != n.Identity {
+			if ledger.OriginOf(b, n.Identity) == ledger.Copy {
 				state += ", of another volume"
 			}
 			if b.Problem != "" {
@@ -77,15 +78,17 @@ func writeStatus(w io.Writer, nodes []backup.NodeStatus) {
 }
 
 // restoreState says how far a restore of a volume came.
-func restoreState(r wire.RestoreSummary) string {
+func restoreState(r ledger.Restore) string {
 	switch {
-	case r.Done:
+	case r.Stage == ledger.Done && r.Scope.Whole:
 		return "done"
+	case r.Stage == ledger.Done:
+		return "done, a part: " + r.Scope.String()
 	case r.Cleaned != nil:
 		return "put in place by the cleaner at " + r.Cleaned.Time.UTC().Format(time.RFC3339)
-	case r.Offline && len(r.Steps) > 0:
+	case r.Offline && r.Stage.Destroys():
 		return "partly cleaned: do not start the node, run clean again"
-	case r.Loaded:
+	case r.Stage.Unfinished() && !r.Stage.Destroys():
 		return "loaded, not verified"
 	case len(r.Steps) > 0:
 		return "stopped at: " + r.Steps[len(r.Steps)-1].Step

@@ -149,12 +149,17 @@ type Skew struct {
 // Cluster is cluster.json: the ring and its schema, the same on every node.
 type Cluster struct {
 	Version     int       `json:"version"`
+	Minor       int       `json:"minor,omitempty"`
+	Ignorable   []string  `json:"ignorable,omitempty"`
 	BackupID    string    `json:"backupId"`
 	Created     time.Time `json:"created"`
 	CreatedBy   string    `json:"createdBy"`
 	ClusterName string    `json:"clusterName"`
 	// Namespace that the ring is in; empty on hosts.
-	Namespace     string     `json:"namespace,omitempty"`
+	Namespace string `json:"namespace,omitempty"`
+	// ClusterHash identifies the Kubernetes cluster of the namespace; empty when
+	// unknown. Since format 1.1.
+	ClusterHash   string     `json:"clusterHash,omitempty"`
 	Partitioner   string     `json:"partitioner"`
 	SchemaVersion string     `json:"schemaVersion"`
 	Members       []Member   `json:"members"`
@@ -165,6 +170,15 @@ type Cluster struct {
 	Roles    []string          `json:"roles"`
 	Settings map[string]string `json:"settings"`
 	Skew     Skew              `json:"skew"`
+}
+
+// Place records where the ring is, and marks what a reader of format 1.0 may
+// ignore of it.
+func (c *Cluster) Place(namespace, clusterHash string) {
+	c.Namespace, c.ClusterHash = namespace, clusterHash
+	if clusterHash != "" {
+		c.Minor, c.Ignorable = 1, []string{"clusterHash"}
+	}
 }
 
 // Complete is COMPLETE: the digests of every document of every node.

@@ -12,7 +12,7 @@ import (
 // nodeOf is a node.json with one SSTable, whose fields a test may change.
 func nodeOf(t *testing.T, change func(doc map[string]any)) []byte {
 	t.Helper()
-	content, err := Encode(Node{Version: Version, BackupID: testID, DataDirectories: []string{"/d"}, Tables: []Table{{Keyspace: "ks", Name: "t", ID: testTable,
+	content, err := Encode(Node{Version: Version, BackupID: testID, DataDirectories: []string{"/d"}, Tables: []Table{{TableName: TableName{Keyspace: "ks", Name: "t"}, ID: testTable,
 		SSTables: []SSTable{{Base: "nb-1-big", Components: []Component{{Name: "Data.db", Size: 9}}}}}}})
 	require.NoError(t, err)
 	var doc map[string]any
@@ -125,13 +125,25 @@ func TestNothingFollowsADocumentOfAnyFormat(t *testing.T) {
 	}
 }
 
-// What is written now must be what the rule lets readers of the first minor read.
+// What is written carries the minor that its fields need, and no newer one: readers
+// of the first minor read whatever has nothing new in it.
 func TestWhatIsWrittenCarriesTheFormat(t *testing.T) {
 	t.Parallel()
-	content := nodeOf(t, func(map[string]any) {})
-	var h header
-	require.NoError(t, json.Unmarshal(content, &h))
-	require.Equal(t, format{Version, Minor}, h.format())
+	read := func(content []byte) (h header) {
+		require.NoError(t, json.Unmarshal(content, &h))
+		return h
+	}
+	require.Equal(t, format{1, 0}, read(nodeOf(t, func(map[string]any) {})).format())
+	c := Cluster{Version: Version}
+	c.Place("shop", "")
+	content, err := Encode(c)
+	require.NoError(t, err)
+	require.Equal(t, format{1, 0}, read(content).format())
+	c.Place("shop", "0f1e2d3c")
+	content, err = Encode(c)
+	require.NoError(t, err)
+	require.Equal(t, format{1, 1}, read(content).format())
+	require.Equal(t, []string{"clusterHash"}, read(content).Ignorable)
 }
 
 func TestFieldsOfEveryShapeAreFound(t *testing.T) {

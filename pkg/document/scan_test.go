@@ -63,7 +63,7 @@ func TestVerifyInScopeTellsItsProgress(t *testing.T) {
 	dirs := twoDirs(t)
 	tables, err := Scan(dirs, testID)
 	require.NoError(t, err)
-	gone := Table{Keyspace: "ks", Name: "gone", ID: testTable}
+	gone := Table{TableName: TableName{Keyspace: "ks", Name: "gone"}, ID: testTable}
 	node := Node{BackupID: testID, DataDirectories: dirs, Tables: append(tables, gone)}
 	var done []int
 	opts := VerifyOptions{Progress: func(n, total int) { done = append(done, n*10+total) }}
@@ -204,7 +204,7 @@ func TestWhatCannotBeWrittenAsJSON(t *testing.T) {
 	require.Error(t, err)
 	_, err = EncodeLines([]any{make(chan int)})
 	require.Error(t, err)
-	content, err := EncodeLines([]TableRef{{Name: "<&>"}})
+	content, err := EncodeLines([]TableRef{{TableName: TableName{Name: "<&>"}}})
 	require.NoError(t, err)
 	require.Contains(t, string(content), `"<&>"`, "CQL stays readable")
 }

@@ -20,6 +20,7 @@ import (
 	"github.com/casshook/casshook/pkg/agent/wire"
 	"github.com/casshook/casshook/pkg/cleaner"
 	"github.com/casshook/casshook/pkg/document"
+	"github.com/casshook/casshook/pkg/ledger"
 	"github.com/casshook/casshook/pkg/schema"
 	"github.com/casshook/casshook/pkg/sstable"
 )
@@ -181,10 +182,10 @@ func (w *world) backup(c *client) {
 		{Name: "n1", HostID: hostID, Address: "10.0.0.1", Datacenter: "dc1", Rack: "r1", Tokens: []string{"-3074457345618258603"}, Release: "5.0.9"},
 		{Name: "n2", HostID: peerID, Address: "10.0.0.2", Datacenter: "dc1", Rack: "r2", Tokens: []string{"3074457345618258602"}, Release: "5.0.9"},
 	}
-	system := document.TableRef{Keyspace: "system", Name: "peers_v2", ID: peersID}
+	system := document.TableRef{TableName: document.TableName{Keyspace: "system", Name: "peers_v2"}, ID: peersID}
 	tables := []document.TableRef{
-		system, {Keyspace: "shop", Name: "users", ID: tableOne, GCGraceSeconds: 864000}, {Keyspace: "shop", Name: "orders", ID: tableTwo, GCGraceSeconds: 864000},
-		{Keyspace: "shop", Name: "orders_by_city", ID: viewID, View: true, GCGraceSeconds: 864000},
+		system, {TableName: document.TableName{Keyspace: "shop", Name: "users"}, ID: tableOne, GCGraceSeconds: 864000}, {TableName: document.TableName{Keyspace: "shop", Name: "orders"}, ID: tableTwo, GCGraceSeconds: 864000},
+		{TableName: document.TableName{Keyspace: "shop", Name: "orders_by_city"}, ID: viewID, View: true, GCGraceSeconds: 864000},
 	}
 	shared := w.shared(members, tables)
 	ask[struct{}](c, wire.OpLock, wire.LockArgs{Action: wire.LockAcquire, Holder: "n1-4711-ABCDEFGH", Operation: "before-backup", BackupID: treeID})
@@ -209,7 +210,7 @@ func (w *world) encode(doc any) []byte {
 // shared are the documents that are the same on all nodes.
 func (w *world) shared(members []document.Member, tables []document.TableRef) map[string][]byte {
 	cluster := document.Cluster{
-		Version: document.Version, BackupID: treeID, Created: at(32), CreatedBy: "casshook", ClusterName: "shop", Namespace: "shop",
+		Version: document.Version, BackupID: treeID, Created: at(32), CreatedBy: "casshook", ClusterName: "shop",
 		Partitioner: "org.apache.cassandra.dht.Murmur3Partitioner", SchemaVersion: "1ec9e4c8-1c2f-3b2a-9a33-6c9f4d1c7f10", Members: members,
 		Keyspaces: []document.Keyspace{{Name: "shop", Durable: true, Replication: map[string]string{"class": "org.apache.cassandra.locator.NetworkTopologyStrategy", "dc1": "2"}}},
 		Tables:    tables,
@@ -221,6 +222,7 @@ func (w *world) shared(members []document.Member, tables []document.TableRef) ma
 		Roles: []string{"cassandra", "reader"}, Settings: map[string]string{"auto_snapshot": "true", "storage_compatibility_mode": "NONE"},
 		Skew: document.Skew{StartMS: 1.25, TotalMS: 48.5},
 	}
+	cluster.Place("shop", "0f1e2d3c4b5a6978")
 	rows, err := document.EncodeLines([]schema.Row{
 		{Keyspace: "shop", Type: "keyspace", Name: "shop", Statement: "CREATE KEYSPACE shop WITH replication = {'class': 'NetworkTopologyStrategy', 'dc1': '2'} AND durable_writes = true;"},
 		{Keyspace: "shop", Type: "table", Name: "users", Statement: "CREATE TABLE shop.users (\n    id int PRIMARY KEY,\n    city text\n) WITH ID = 0c8d4ce0-a9d6-11f0-b2c4-0242ac120002\n    AND comment = '';"},
@@ -237,22 +239,25 @@ func (w *world) shared(members []document.Member, tables []document.TableRef) ma
 // restore is an online restore that ended and kept the backup.
 func (w *world) restore(c *client) {
 	const id = "00112233445566aa"
-	journal := func(step string, ended bool) {
-		ask[struct{}](c, wire.OpJournal, wire.JournalArgs{RestoreID: id, BackupID: treeID, Entry: wire.JournalEntry{Time: at(40), Step: step, Ended: ended}})
+	orders := document.TableName{Keyspace: "shop", Name: "orders"}
+	scope := ledger.Scope{Tables: []document.TableName{orders}}
+	journal := func(step string, stage ledger.Stage, ended bool) {
+		entry := ledger.Entry{Time: at(40), Step: step, Stage: stage, Ended: ended}
+		ask[struct{}](c, wire.OpJournal, wire.JournalArgs{RestoreID: id, BackupID: treeID, Scope: scope, Entry: entry})
 	}
-	journal(wire.StepSchema, false)
-	journal(wire.StepSchema, true)
-	load := wire.TableLoad{Keyspace: "shop", Name: "orders", BackupID: tableTwo, LiveID: tableTwo, SSTables: 1, Taken: 1, Found: 1}
-	ask[struct{}](c, wire.OpMarkLoaded, wire.MarkLoadedArgs{RestoreID: id, BackupID: treeID, Tables: []wire.TableLoad{load}})
-	ask[wire.FinishResult](c, wire.OpFinish, wire.FinishArgs{RestoreID: id, BackupID: treeID, KeepBackup: true,
+	journal("changing the schema", ledger.Schema, false)
+	journal("changing the schema", ledger.Schema, true)
+	load := ledger.Load{TableName: orders, BackupID: tableTwo, LiveID: tableTwo, SSTables: 1, Taken: 1, Found: 1}
+	ask[struct{}](c, wire.OpMarkLoaded, wire.MarkLoadedArgs{RestoreID: id, BackupID: treeID, Tables: []ledger.Load{load}})
+	ask[wire.FinishResult](c, wire.OpFinish, wire.FinishArgs{RestoreID: id, BackupID: treeID, Scope: scope, KeepBackup: true,
 		Report: json.RawMessage(`{"backupId":"` + treeID + `"}`), LiveIDs: []string{tableOne, tableTwo, viewID, peersID}})
 }
 
 // restoreHalfWay is one that died between its schema and its load.
 func (w *world) restoreHalfWay(c *client) {
 	const id = "ffeeddccbbaa9988"
-	ask[struct{}](c, wire.OpJournal, wire.JournalArgs{RestoreID: id, BackupID: treeID, Entry: wire.JournalEntry{Time: at(50), Step: wire.StepSchema}})
-	auto := wire.AutoArgs{RestoreID: id, Tables: []wire.TableName{{Keyspace: "shop", Name: "orders"}}}
+	ask[struct{}](c, wire.OpJournal, wire.JournalArgs{RestoreID: id, BackupID: treeID, Scope: ledger.All(), Entry: ledger.Entry{Time: at(50), Step: "changing the schema", Stage: ledger.Schema}})
+	auto := wire.AutoArgs{RestoreID: id, Tables: []document.TableName{{Keyspace: "shop", Name: "orders"}}}
 	ask[struct{}](c, wire.OpAutoBefore, auto)
 	caused := filepath.Join(w.live("shop", "orders", tableTwo), sstable.SnapshotsDir, "truncated-1795774550000-orders")
 	require.NoError(w.t, os.MkdirAll(caused, 0o755))

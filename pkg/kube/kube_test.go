@@ -14,13 +14,15 @@ import (
 	"testing"
 	"time"
 
+	"github.com/stretchr/testify/require"
+
 	"github.com/casshook/casshook/pkg/kube/api"
 	"github.com/casshook/casshook/pkg/kube/datacenter"
 	"github.com/casshook/casshook/pkg/kube/lock"
 	"github.com/casshook/casshook/pkg/kube/objects"
 	"github.com/casshook/casshook/pkg/kube/snapshot"
 	"github.com/casshook/casshook/pkg/kube/stream"
-	"github.com/stretchr/testify/require"
+	"github.com/casshook/casshook/pkg/ledger"
 
 	// These tests need a Kubernetes at $KUBECONFIG whose user may do everything, and
 	// an image with a busybox shell, $CASSHOOK_TEST_IMAGE or lab.local/busybox:1. They
@@ -37,10 +39,11 @@ import (
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/clientcmd"
 
+	clientcmdapi "k8s.io/client-go/tools/clientcmd/api"
+
 	"github.com/casshook/casshook/pkg/agent/wire"
 	"github.com/casshook/casshook/pkg/flow"
 	"github.com/casshook/casshook/pkg/ring"
-	clientcmdapi "k8s.io/client-go/tools/clientcmd/api"
 )
 
 const podLimit = 2 * time.Minute
@@ -228,7 +231,7 @@ func TestKubeAgentAndLock(t *testing.T) {
 		_, err = target.Acquire(t.Context(), nil, ring.Claim{Holder: "you", Operation: "before-backup"})
 		require.Equal(t, flow.Locked, flow.CodeOf(err))
 		require.ErrorContains(t, err, "me-1 holds it for after-restore")
-		volumes, err := ring.CallAll[wire.Volume](t.Context(), sessions, wire.OpInspect, struct{}{})
+		volumes, err := ring.CallAll[ledger.Volume](t.Context(), sessions, wire.OpInspect, struct{}{})
 		require.NoError(t, err)
 		require.Equal(t, "me-1", volumes[1].Lock.Holder)
 		require.NoError(t, held.Park(t.Context()))

@@ -32,6 +32,7 @@ const keptReports = 10
 // Info is restore.json.
 type Info struct {
 	Version  int    `json:"version"`
+	Minor    int    `json:"minor,omitempty"`
 	BackupID string `json:"backupId"`
 	Volume   string `json:"volume"`
 	// Offline is set by the cleaner.
@@ -85,7 +86,7 @@ func (s Store) Begin(id string, info Info) (string, error) {
 	if err := os.MkdirAll(dir, 0o750); err != nil {
 		return "", err
 	}
-	info.Version = document.Version
+	info.Version, info.Minor = document.Version, document.Minor
 	return dir, Write(path, info)
 }
 
@@ -159,12 +160,15 @@ func readRestore(dir, id string) (Restore, error) {
 	var ending Ending
 	var cleaned Cleaned
 	found := map[string]bool{}
-	for file, into := range map[string]any{RestoreFile: &info, LoadedFile: &load, DoneFile: &ending, CleanedFile: &cleaned} {
-		ok, err := ReadIfThere(filepath.Join(dir, file), into)
+	for _, f := range []struct {
+		file string
+		into any
+	}{{RestoreFile, &info}, {LoadedFile, &load}, {DoneFile, &ending}, {CleanedFile, &cleaned}} {
+		ok, err := ReadIfThere(filepath.Join(dir, f.file), f.into)
 		if err != nil {
 			return r, err
 		}
-		found[file] = ok
+		found[f.file] = ok
 	}
 	if info.Scope != nil {
 		r.Scope = *info.Scope

@@ -7,6 +7,7 @@ package ledger
 
 import (
 	"encoding/json"
+	"slices"
 	"time"
 
 	"github.com/casshook/casshook/pkg/document"
@@ -116,9 +117,55 @@ func (r Restore) last() time.Time {
 func (v Volume) of(backup string) []Restore {
 	var found []Restore
 	for _, r := range v.Restores {
-		if r.BackupID == backup && r.Volume == v.Identity {
+		if r.BackupID == backup && v.here(r) {
 			found = append(found, r)
 		}
 	}
 	return found
+}
+
+// here tells a restore of this very volume from one that came along with a copy. A
+// volume that nothing names yet was never restored.
+func (v Volume) here(r Restore) bool { return v.Identity != "" && r.Volume == v.Identity }
+
+// Backup finds a backup on the volume.
+func (v Volume) Backup(id string) (Backup, bool) {
+	for _, b := range v.Backups {
+		if b.ID == id {
+			return b, true
+		}
+	}
+	return Backup{ID: id}, false
+}
+
+// Cleaned is what the cleaner recorded when it put a backup in place; nil when it
+// did not.
+func (v Volume) Cleaned(backup string) *Cleaned {
+	for _, r := range v.of(backup) {
+		if r.Cleaned != nil {
+			return r.Cleaned
+		}
+	}
+	return nil
+}
+
+// Interrupted lists the restores onto this volume, of any backup, that stopped
+// while live data was not whole or not proven; what the cleaner ended is not one.
+func (v Volume) Interrupted() []Restore {
+	var found []Restore
+	for _, r := range v.Restores {
+		if v.here(r) && r.Stage.Unfinished() && r.Cleaned == nil {
+			found = append(found, r)
+		}
+	}
+	return found
+}
+
+// Brief is the volume without what makes it long: journals, evidence, reports.
+func (v Volume) Brief() Volume {
+	v.Restores = slices.Clone(v.Restores)
+	for i := range v.Restores {
+		v.Restores[i].Steps, v.Restores[i].Evidence, v.Restores[i].Report = nil, nil, nil
+	}
+	return v
 }

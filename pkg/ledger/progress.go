@@ -63,7 +63,7 @@ func Leftovers(volumes []Volume, scope Scope) []string {
 	seen := map[string]bool{}
 	for _, v := range volumes {
 		for _, r := range v.Restores {
-			if r.Volume == v.Identity && r.Stage == Loading && !r.Offline && r.Scope.Meets(scope) && !seen[r.BackupID] {
+			if v.here(r) && r.Stage == Loading && !r.Offline && r.Scope.Meets(scope) && !seen[r.BackupID] {
 				seen[r.BackupID] = true
 				backups = append(backups, r.BackupID)
 			}

@@ -73,6 +73,8 @@ const (
 	RefuseHalfWay    Action = "refuse: a restore stopped half-way"
 	RefuseCleaning   Action = "refuse: half cleaned, clean again"
 	RefuseAgain      Action = "refuse: restored before, needs --again"
+	// RefuseMixed is about a ring, and stands in no row of the table.
+	RefuseMixed Action = "refuse: only some volumes were cleaned"
 )
 
 // Refuses tells an action that changes nothing because it must not.
@@ -140,7 +142,7 @@ func cleaning(r Request, s State) Action {
 	switch {
 	case s.Origin == Original && !r.InPlace:
 		return RefuseOriginal
-	case s.Cleaned && !s.Stage.Destroys() && !r.Again:
+	case s.Cleaned && !r.Again:
 		return Nothing
 	case s.Stage >= Loaded && !r.Again:
 		return RefuseAgain

@@ -84,7 +84,11 @@ func golden(t *testing.T, path string, got []byte) {
 	}
 	want, err := os.ReadFile(path)
 	require.NoError(t, err)
-	require.Equal(t, string(want), string(got), "go test ./pkg/ledger -update writes it")
+	wanted, lines := strings.Split(string(want), "\n"), strings.Split(string(got), "\n")
+	for i := range min(len(wanted), len(lines)) {
+		require.Equal(t, wanted[i], lines[i], "%s:%d: go test ./pkg/ledger -update writes it", path, i+1)
+	}
+	require.Len(t, lines, len(wanted), path)
 }
 
 // rowsOf groups states that have the same answers to all requests.
@@ -176,6 +180,7 @@ const answers = `
 | refuse: only a part was restored | 3 | All other tables exist in this backup only. | Run after-restore without ` + "`--include`" + ` and ` + "`--exclude`" + `. |
 | refuse: a restore stopped half-way | 3 | An after-restore began to change live data and is not done. | Run the same after-restore again. |
 | refuse: half cleaned, clean again | 3 | The cleaner stopped half-way. | Keep all nodes stopped; run after-restore, or the cleaner, again. |
+| refuse: only some volumes were cleaned | 3 | Nodes that were not cleaned have newer schema and data, which spread to the others. | Stop the ring and run after-restore with ` + "`--again`" + `. |
 | refuse: restored before, needs --again | 3 | Cleaning would undo writes since the restore. | Do nothing, or clean with ` + "`--again`" + ` and lose these writes. |
 `
 

@@ -140,6 +140,6 @@ func Superseded(v Volume, by Restore) []Restore {
 // through the running ring has proven since.
 func CleanedSince(v Volume) bool {
 	return slices.ContainsFunc(v.Restores, func(r Restore) bool {
-		return r.Cleaned != nil && r.Volume == v.Identity && !superseded(r, v.of(r.BackupID))
+		return r.Cleaned != nil && v.here(r) && !superseded(r, v.of(r.BackupID))
 	})
 }

@@ -10,6 +10,7 @@ import (
 
 	"github.com/casshook/casshook/pkg/agent/wire"
 	"github.com/casshook/casshook/pkg/flow"
+	"github.com/casshook/casshook/pkg/ledger"
 	"github.com/casshook/casshook/pkg/ring"
 )
 
@@ -76,13 +77,12 @@ func (c *cleaner) look(ctx context.Context) error {
 
 // choose is the newest backup that is complete on every volume, or the named one.
 func (c *cleaner) choose() (string, error) {
-	volumes := make([]wire.Volume, len(c.found))
+	volumes := make([]ledger.Volume, len(c.found))
 	for i, r := range c.found {
-		for _, id := range r.Complete {
-			volumes[i].Backups = append(volumes[i].Backups, wire.BackupSummary{ID: id, Complete: true})
-		}
+		volumes[i] = r.Ledger
+		volumes[i].Node = c.nodes[i].Name
 	}
-	return choose(c.names(), volumes, c.opts.Backup)
+	return ring.ChooseBackup(volumes, c.opts.Backup)
 }
 
 func (c *cleaner) names() []string {
@@ -148,7 +148,28 @@ func (c *cleaner) compare() error {
 	case len(wrong) > 0:
 		return flow.Fail(flow.Precondition, errors.Join(wrong...))
 	}
-	c.forget = c.opts.Peers == PeersForget || (c.opts.Peers == PeersAuto && first.Namespace != "" && c.place.Namespace != "" && first.Namespace != c.place.Namespace)
+	return c.decidePeers()
+}
+
+// decidePeers decides what the nodes remember of the others. Left to itself it keeps
+// their peers only where this is certainly the place of the backup: the very volumes,
+// or the same namespace of the same Kubernetes cluster. A copy that remembers the
+// nodes of its original joins them.
+func (c *cleaner) decidePeers() error {
+	b := c.found[0].Backup
+	here, there := c.place, ring.Place{Namespace: b.Namespace, ClusterHash: b.ClusterHash}
+	known := here.ClusterHash != "" && there.ClusterHash != ""
+	switch {
+	case c.opts.Peers != PeersAuto:
+		c.forget = c.opts.Peers == PeersForget
+	case c.opts.InPlace, known && here == there:
+		c.forget = false
+	case known, there.Namespace != "" && here.Namespace != there.Namespace:
+		c.forget = true
+	default:
+		return flow.Failf(flow.Precondition, "cannot tell whether this is the place where backup %s was made (namespace %q; its Kubernetes cluster is not recorded, or cannot be read here): "+
+			"use --peers keep if it is and the original is gone, --peers forget otherwise", c.backup(), b.Namespace)
+	}
 	return nil
 }
 

@@ -62,7 +62,7 @@ func (s *standinRing) Clean(_ context.Context, tasks []ring.CleanTask, progress 
 		if backup.CompleteDigest == "" {
 			backup.CompleteDigest = "digest of " + id
 		}
-		outcomes[i].Result = &wire.CleanResult{State: v.state, BackupID: id, HostID: backup.Member.HostID, Complete: v.complete, Backup: &backup, Ran: v.ran}
+		outcomes[i].Result = &wire.CleanResult{State: v.state, BackupID: id, HostID: backup.Member.HostID, Ledger: holding(v.complete...), Backup: &backup, Ran: v.ran}
 	}
 	return outcomes, nil
 }
@@ -118,7 +118,7 @@ func (s *standinRing) Credentials(context.Context) (c ring.Credentials, err erro
 
 // target describes it.
 func (s *standinRing) target() ring.Target {
-	return ring.Target{ClusterName: "shop", Place: ring.Place{Namespace: "db"}, Nodes: s, Locker: s, Stopped: s, Datacenters: s}
+	return ring.Target{ClusterName: "shop", Place: ring.Place{Namespace: "db", ClusterHash: "here"}, Nodes: s, Locker: s, Stopped: s, Datacenters: s}
 }
 
 // stoppedRing is a ring of three nodes with one backup.
@@ -131,7 +131,7 @@ func stoppedRing() *standinRing {
 	for _, m := range members {
 		s.nodes = append(s.nodes, ring.StoppedNode{Name: m.Name, Datacenter: "dc1", Rack: m.Rack, Volume: "data-" + m.Name, Identity: "pvc/" + m.Name})
 		s.volumes[m.Name] = &standinVolume{complete: []string{older}, state: wire.StatePlanned, backup: wire.CleanBackup{
-			ClusterName: "shop", Namespace: "db", Member: m, Members: members, Placement: map[string][]string{"system_auth": {"dc1"}},
+			ClusterName: "shop", Namespace: "db", ClusterHash: "here", Member: m, Members: members, Placement: map[string][]string{"system_auth": {"dc1"}},
 		}}
 	}
 	return s
@@ -254,22 +254,45 @@ func TestOfflineStartsNothingHalfCleaned(t *testing.T) {
 	require.Equal(t, flow.HalfWay, flow.CodeOf(err))
 }
 
-func TestPeersAreForgottenInAnotherNamespace(t *testing.T) {
+// TestPeers: they are kept by themselves only where this is certainly the place of the
+// backup.
+func TestPeers(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct {
-		peers     Peers
-		namespace string
-		forget    bool
+		peers      Peers
+		there      ring.Place
+		here       string // hash of this Kubernetes cluster
+		inPlace    bool
+		forget     bool
+		refusesFor string
 	}{
-		{PeersAuto, "db", false}, {PeersAuto, "original", true}, {PeersAuto, "", false},
-		{PeersKeep, "original", false}, {PeersForget, "db", true},
+		{PeersAuto, ring.Place{Namespace: "db", ClusterHash: "here"}, "here", false, false, ""},
+		{PeersAuto, ring.Place{Namespace: "original", ClusterHash: "here"}, "here", false, true, ""},
+		{PeersAuto, ring.Place{Namespace: "db", ClusterHash: "there"}, "here", false, true, ""},
+		{PeersAuto, ring.Place{Namespace: "original"}, "here", false, true, ""},
+		{PeersAuto, ring.Place{Namespace: "db"}, "here", false, false, "--peers keep"},
+		{PeersAuto, ring.Place{Namespace: "db", ClusterHash: "here"}, "", false, false, "--peers keep"},
+		{PeersAuto, ring.Place{}, "here", false, false, "--peers keep"},
+		{PeersAuto, ring.Place{Namespace: "db"}, "here", true, false, ""},
+		{PeersKeep, ring.Place{Namespace: "original", ClusterHash: "there"}, "here", false, false, ""},
+		{PeersForget, ring.Place{Namespace: "db", ClusterHash: "here"}, "here", false, true, ""},
 	} {
 		s := stoppedRing()
 		for _, v := range s.volumes {
-			v.backup.Namespace = tt.namespace
+			v.backup.Namespace, v.backup.ClusterHash = tt.there.Namespace, tt.there.ClusterHash
 		}
-		_, err := Offline(t.Context(), s.target(), Options{Peers: tt.peers}, silent{})
-		require.ErrorIs(t, err, errRunning)
+		target := s.target()
+		target.Place.ClusterHash = tt.here
+		_, err := Offline(t.Context(), target, Options{Peers: tt.peers, InPlace: tt.inPlace}, silent{})
+		if tt.refusesFor != "" {
+			require.Equal(t, flow.Precondition, flow.CodeOf(err), "%+v", tt)
+			require.ErrorContains(t, err, tt.refusesFor)
+			for _, task := range s.tasks {
+				require.True(t, task.DryRun, "nothing was cleaned")
+			}
+			continue
+		}
+		require.ErrorIs(t, err, errRunning, "%+v", tt)
 		require.Equal(t, tt.forget, s.tasks[0].ForgetPeers, "%+v", tt)
 	}
 }
@@ -287,7 +310,7 @@ func TestCleanVolumes(t *testing.T) {
 	require.False(t, s.held)
 
 	s = stoppedRing()
-	c, err = CleanVolumes(t.Context(), Volumes{Cleaner: s, Locker: s, Cluster: "shop", Place: ring.Place{Namespace: "db"}}, true, Options{Full: true}, silent{})
+	c, err = CleanVolumes(t.Context(), Volumes{Cleaner: s, Locker: s, Cluster: "shop", Place: ring.Place{Namespace: "db", ClusterHash: "here"}}, true, Options{Full: true}, silent{})
 	require.NoError(t, err)
 	require.True(t, c.DryRun)
 	require.Equal(t, []string{"look 3 "}, s.did)
@@ -322,68 +345,6 @@ func TestBeforeTakesAnUndoFirst(t *testing.T) {
 			require.ErrorContains(t, err, "undo-1 undo-2")
 		}
 	}
-}
-
-func TestReadCleaned(t *testing.T) {
-	t.Parallel()
-	mark := func(states ...cleanState) *run {
-		r := &run{source: &source{id: older}}
-		r.Cluster = emptyCluster()
-		for i, state := range states {
-			v := wire.Volume{Identity: fmt.Sprint("v", i)}
-			switch state {
-			case cleaned:
-				v.Restores = []wire.RestoreSummary{{Offline: true, BackupID: older, Volume: v.Identity, Cleaned: &wire.Cleaned{}, Steps: []wire.JournalEntry{{}}}}
-			case halfCleaned:
-				v.Restores = []wire.RestoreSummary{{Offline: true, BackupID: older, Volume: v.Identity, Steps: []wire.JournalEntry{{}}}}
-			case untouched: // what was cleaned on another volume, or with another backup, says nothing
-				v.Restores = []wire.RestoreSummary{
-					{Offline: true, BackupID: older, Volume: "original", Cleaned: &wire.Cleaned{}}, {Offline: true, BackupID: newer, Volume: v.Identity, Cleaned: &wire.Cleaned{}},
-				}
-			}
-			r.volumes = append(r.volumes, v)
-		}
-		return r
-	}
-	for name, tt := range map[string]struct {
-		states []cleanState
-		opts   Options
-		want   bool
-		text   string
-	}{
-		"all":                {[]cleanState{cleaned, cleaned, cleaned}, Options{}, true, ""},
-		"none":               {[]cleanState{untouched, untouched, untouched}, Options{}, false, ""},
-		"a part of all":      {[]cleanState{cleaned, cleaned, cleaned}, Options{Include: []string{"a.*"}}, false, ""},
-		"all, once more":     {[]cleanState{cleaned, cleaned, cleaned}, Options{Again: true}, false, ""},
-		"one not":            {[]cleanState{cleaned, untouched, cleaned}, Options{}, false, "of n1, n3, and not on those of n2"},
-		"one half":           {[]cleanState{cleaned, halfCleaned, cleaned}, Options{}, false, "the volumes of n2 are half cleaned"},
-		"half and untouched": {[]cleanState{untouched, halfCleaned, untouched}, Options{}, false, "the volumes of n2 are half cleaned"},
-	} {
-		r := mark(tt.states...)
-		r.opts = tt.opts
-		err := r.readCleaned()
-		if tt.text != "" {
-			require.ErrorContains(t, err, tt.text, name)
-			require.Equal(t, flow.Precondition, flow.CodeOf(err), name)
-			continue
-		}
-		require.NoError(t, err, name)
-		require.Equal(t, tt.want, r.earlier.cleaned, name)
-	}
-}
-
-func TestFreshlyCleaned(t *testing.T) {
-	t.Parallel()
-	at := time.Date(2026, 11, 21, 10, 0, 0, 0, time.UTC)
-	clean := wire.RestoreSummary{ID: "c", Offline: true, BackupID: older, Volume: "v", Cleaned: &wire.Cleaned{Time: at}}
-	done := func(when time.Time) wire.RestoreSummary {
-		return wire.RestoreSummary{ID: "r", BackupID: older, Volume: "v", Done: true, Steps: []wire.JournalEntry{{Time: when}}}
-	}
-	require.True(t, freshlyCleaned(wire.Volume{Identity: "v", Restores: []wire.RestoreSummary{clean}}))
-	require.False(t, freshlyCleaned(wire.Volume{Identity: "w", Restores: []wire.RestoreSummary{clean}}), "a copy")
-	require.False(t, freshlyCleaned(wire.Volume{Identity: "v", Restores: []wire.RestoreSummary{clean, done(at.Add(time.Minute))}}))
-	require.True(t, freshlyCleaned(wire.Volume{Identity: "v", Restores: []wire.RestoreSummary{clean, done(at.Add(-time.Minute))}}), "cleaned again since")
-	require.False(t, freshlyCleaned(wire.Volume{Identity: "v"}))
 }
 
 // emptyCluster knows the names of three nodes and no more.

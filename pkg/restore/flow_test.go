@@ -9,9 +9,9 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/casshook/casshook/pkg/agent/wire"
 	"github.com/casshook/casshook/pkg/backup"
 	"github.com/casshook/casshook/pkg/flow"
+	"github.com/casshook/casshook/pkg/ledger"
 	"github.com/casshook/casshook/pkg/restore"
 	"github.com/casshook/casshook/pkg/ring/ringtest"
 )
@@ -113,7 +113,7 @@ func (p restorePoint) ended(t testing.TB, r *ringtest.Ring) {
 	}
 }
 
-func doneRestore(r wire.RestoreSummary) bool { return r.Done }
+func doneRestore(r ledger.Restore) bool { return r.Stage == ledger.Done && r.Scope.Whole }
 
 // ownTags leaves out what Cassandra kept of the wreck, which nobody asked to be removed.
 func ownTags(r *ringtest.Ring) []string {

@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"slices"
 
+	"github.com/casshook/casshook/pkg/ledger"
+
 	"golang.org/x/sync/errgroup"
 
 	"github.com/casshook/casshook/pkg/agent/wire"
@@ -35,7 +37,7 @@ func (o *online) removeLeftovers(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	args.Settle = o.earlier.loading
+	args.Settle = len(o.earlier.Leftovers) > 0
 	results, err := ring.CallAll[wire.LeftoverResult](ctx, o.Sessions, wire.OpLeftovers, args)
 	for i, r := range results {
 		if r.Loaded+r.Removed > 0 {
@@ -56,7 +58,7 @@ func (o *online) leftoverTables(ctx context.Context) (wire.LeftoverArgs, error) 
 	backupIDs := o.backupIDs()
 	for _, t := range o.stays(true) {
 		name := t.TableName
-		args.Tables = append(args.Tables, wire.TableLoad{TableName: t.TableName, LiveID: ids[name], BackupID: backupIDs[name]})
+		args.Tables = append(args.Tables, ledger.Load{TableName: t.TableName, LiveID: ids[name], BackupID: backupIDs[name]})
 	}
 	return args, nil
 }
@@ -86,7 +88,7 @@ func (o *online) readLiveIDs(ctx context.Context) (map[document.TableName]string
 // coordinator, with one wait for agreement a phase. The automatic snapshots are
 // listed before, to know which ones are ours.
 func (o *online) changeSchema(ctx context.Context) error {
-	auto := wire.AutoArgs{RestoreID: o.earlier.id, Tables: o.touched()}
+	auto := wire.AutoArgs{RestoreID: o.earlier.ID, Tables: o.touched()}
 	if _, err := ring.CallAll[struct{}](ctx, o.Sessions, wire.OpAutoBefore, auto); err != nil {
 		return err
 	}
@@ -165,17 +167,17 @@ func (o *online) truncate(ctx context.Context) error {
 	if err := group.Wait(); err != nil {
 		return err
 	}
-	if o.earlier.loading {
+	if len(o.earlier.Leftovers) > 0 {
 		args, err := o.leftoverTables(ctx)
 		if err != nil {
 			return err
 		}
-		args.Sweep = o.source.id
+		args.Sweep = o.earlier.Leftovers
 		if _, err := ring.CallAll[wire.LeftoverResult](ctx, o.Sessions, wire.OpLeftovers, args); err != nil {
 			return err
 		}
 	}
-	_, err := ring.CallAll[struct{}](ctx, o.Sessions, wire.OpAutoAfter, wire.AutoArgs{RestoreID: o.earlier.id})
+	_, err := ring.CallAll[struct{}](ctx, o.Sessions, wire.OpAutoAfter, wire.AutoArgs{RestoreID: o.earlier.ID})
 	return err
 }
 
@@ -187,13 +189,13 @@ func (o *online) load(ctx context.Context) error {
 	}
 	backupIDs := o.backupIDs()
 	argsOf := func(i int) any {
-		args := wire.LoadArgs{RestoreID: o.earlier.id, BackupID: o.source.id, Workers: o.opts.Workers, Wait: o.opts.LoadTimeout}
+		args := wire.LoadArgs{RestoreID: o.earlier.ID, BackupID: o.source.id, Workers: o.opts.Workers, Wait: o.opts.LoadTimeout}
 		for _, t := range o.plan.Tables {
 			name := t.TableName
 			if t.SSTables[i] == 0 {
 				continue
 			}
-			args.Tables = append(args.Tables, wire.TableLoad{TableName: t.TableName, BackupID: backupIDs[name], LiveID: o.liveIDs[name], SSTables: t.SSTables[i]})
+			args.Tables = append(args.Tables, ledger.Load{TableName: t.TableName, BackupID: backupIDs[name], LiveID: o.liveIDs[name], SSTables: t.SSTables[i]})
 		}
 		return args
 	}
@@ -228,7 +230,7 @@ func (o *online) checkEvidence() error {
 // may write from now on.
 func (o *online) markLoaded(ctx context.Context) error {
 	_, err := ring.Each(o.Sessions, func(i int, s *ring.Session) (struct{}, error) {
-		args := wire.MarkLoadedArgs{RestoreID: o.earlier.id, BackupID: o.source.id, Tables: o.evidence[i]}
+		args := wire.MarkLoadedArgs{RestoreID: o.earlier.ID, BackupID: o.source.id, Tables: o.evidence[i]}
 		return struct{}{}, s.Call(ctx, wire.OpMarkLoaded, args, nil)
 	})
 	return err

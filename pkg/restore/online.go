@@ -9,6 +9,7 @@ import (
 	"github.com/casshook/casshook/pkg/agent/wire"
 	"github.com/casshook/casshook/pkg/document"
 	"github.com/casshook/casshook/pkg/flow"
+	"github.com/casshook/casshook/pkg/ledger"
 	"github.com/casshook/casshook/pkg/ring"
 )
 
@@ -18,7 +19,7 @@ type online struct {
 	// liveIDs are the ids of all tables after the schema was changed.
 	liveIDs map[document.TableName]string
 	// evidence is what the load found, by session.
-	evidence [][]wire.TableLoad
+	evidence [][]ledger.Load
 	report   *Report
 	finish   []wire.FinishResult
 }
@@ -50,13 +51,15 @@ func (o *online) takeLock(ctx context.Context) error {
 // loadSteps make the data that of the backup. They are passed over once all data
 // is loaded. None has an undo: a restore goes on, it does not go back.
 func (o *online) loadSteps() []flow.Step {
+	archive := flow.Step{Name: "archiving the earlier restore", Skip: func() bool { return !o.opts.Again || o.isLoaded() }, Do: o.archive}
 	return []flow.Step{
-		o.step("staging the snapshots", o.stage),
-		o.step("removing leftovers of an earlier run", o.removeLeftovers),
-		o.step(wire.StepSchema, o.changeSchema),
-		o.step("truncating", o.truncate),
-		o.step(wire.StepLoading, o.load),
-		o.step("recording that all is loaded", o.markLoaded),
+		archive,
+		o.step("staging the snapshots", ledger.Staged, o.stage),
+		o.step("removing leftovers of an earlier run", ledger.Staged, o.removeLeftovers),
+		o.step("changing the schema", ledger.Schema, o.changeSchema),
+		o.step("truncating", ledger.Truncated, o.truncate),
+		o.step("loading", ledger.Loading, o.load),
+		o.step("recording that all is loaded", ledger.Loading, o.markLoaded),
 	}
 }
 
@@ -64,39 +67,53 @@ func (o *online) loadSteps() []flow.Step {
 // there and never truncate or drop.
 func (o *online) endSteps() []flow.Step {
 	return []flow.Step{
-		{Name: "building views", Skip: o.isDone, Do: o.journalled("building views", o.createViews)},
-		{Name: "restoring grants", Skip: o.isDone, Do: o.journalled("restoring grants", o.restoreGrants)},
-		{Name: "verifying", Skip: o.isDone, Do: o.verify},
-		{Name: "removing what the restore left", Do: o.end, Destroys: true},
+		{Name: "building views", Skip: o.isDone, Do: o.journalled("building views", ledger.Views, o.createViews), Destroys: true},
+		{Name: "restoring grants", Skip: o.isDone, Do: o.journalled("restoring grants", ledger.Views, o.restoreGrants)},
+		{Name: "verifying", Skip: o.isDone, Do: o.verifyAndRecord},
+		{Name: "cleaning up", Do: o.end, Destroys: true},
 	}
 }
 
 // step is a step of the load: journalled before it starts and after it ends, and
 // half-way when it fails.
-func (o *online) step(name string, do func(context.Context) error) flow.Step {
-	return flow.Step{Name: name, Skip: o.isLoaded, Do: o.journalled(name, do)}
+func (o *online) step(name string, stage ledger.Stage, do func(context.Context) error) flow.Step {
+	return flow.Step{Name: name, Skip: o.isLoaded, Do: o.journalled(name, stage, do), Destroys: stage.Destroys()}
 }
 
-func (o *online) journalled(name string, do func(context.Context) error) func(context.Context) error {
+func (o *online) journalled(name string, stage ledger.Stage, do func(context.Context) error) func(context.Context) error {
 	return func(ctx context.Context) error {
-		if err := o.journal(ctx, name, false); err != nil {
+		if err := o.journal(ctx, name, stage, false); err != nil {
 			return flow.Fail(flow.HalfWay, err)
 		}
 		if err := do(ctx); err != nil {
 			return flow.Fail(flow.HalfWay, err)
 		}
-		return flow.Fail(flow.HalfWay, o.journal(ctx, name, true))
+		return flow.Fail(flow.HalfWay, o.journal(ctx, name, stage, true))
 	}
 }
 
-func (o *online) journal(ctx context.Context, step string, ended bool) error {
-	args := wire.JournalArgs{RestoreID: o.earlier.id, BackupID: o.source.id, Entry: wire.JournalEntry{Time: time.Now().UTC(), Step: step, Ended: ended}}
+func (o *online) journal(ctx context.Context, step string, stage ledger.Stage, ended bool) error {
+	args := wire.JournalArgs{RestoreID: o.earlier.ID, BackupID: o.source.id, Scope: o.earlier.scope,
+		Entry: ledger.Entry{Time: time.Now().UTC(), Step: step, Stage: stage, Ended: ended}}
 	_, err := ring.CallAll[struct{}](ctx, o.Sessions, wire.OpJournal, args)
 	return err
 }
 
+// archive puts the record of a restore aside that is done once more.
+func (o *online) archive(ctx context.Context) error {
+	_, err := ring.CallAll[struct{}](ctx, o.Sessions, wire.OpArchive, wire.ArchiveArgs{RestoreID: o.earlier.ID})
+	return err
+}
+
+func (o *online) verifyAndRecord(ctx context.Context) error {
+	if err := o.verify(ctx); err != nil {
+		return err
+	}
+	return flow.Fail(flow.HalfWay, o.journal(ctx, "verifying", ledger.Verified, true))
+}
+
 func (o *online) stage(ctx context.Context) error {
-	args := wire.StageArgs{RestoreID: o.earlier.id, BackupID: o.source.id, Tables: o.scope()}
+	args := wire.StageArgs{RestoreID: o.earlier.ID, BackupID: o.source.id, Tables: o.scope()}
 	_, err := ring.CallProgress[wire.StageResult](ctx, o.Sessions, wire.OpStage, func(int) any { return args }, o.progress("staged %d of %d tables"))
 	return err
 }
@@ -119,10 +136,14 @@ func (o *online) end(ctx context.Context) error {
 	for _, t := range tables {
 		ids = append(ids, t.ID)
 	}
-	args := wire.FinishArgs{RestoreID: o.earlier.id, BackupID: o.source.id, Report: report, KeepBackup: o.opts.KeepBackup || o.opts.partial(), LiveIDs: ids}
+	args := wire.FinishArgs{RestoreID: o.earlier.ID, BackupID: o.source.id, Report: report, Scope: o.earlier.scope, KeepBackup: o.opts.KeepBackup || !o.earlier.scope.Whole, LiveIDs: ids}
 	o.finish, err = ring.CallAll[wire.FinishResult](ctx, o.Sessions, wire.OpFinish, args)
 	if err != nil {
 		return flow.Fail(flow.HalfWay, fmt.Errorf("the restore is done and verified, but: %w", err))
+	}
+	nothing := func(r wire.FinishResult) bool { return r == wire.FinishResult{} }
+	if o.isDone() && !slices.ContainsFunc(o.finish, func(r wire.FinishResult) bool { return !nothing(r) }) {
+		o.report.AlreadyDone = true
 	}
 	return nil
 }

@@ -198,7 +198,7 @@ func TestOnlineRefuses(t *testing.T) {
 			return r
 		}, nil, flow.Corrupt, "node n2: "},
 		{"a backup that is not there", func(t *testing.T, p restorePoint) *ringtest.Ring { return p.back(t) },
-			func(o *restore.Options) { o.Backup = "casshook-20200101T000000Z-0000" }, flow.Corrupt, "casshook-20200101T000000Z-0000"},
+			func(o *restore.Options) { o.Backup = "casshook-20200101T000000Z-0000" }, flow.Precondition, "casshook-20200101T000000Z-0000"},
 		{"a full volume", func(t *testing.T, p restorePoint) *ringtest.Ring { return p.back(t) },
 			func(o *restore.Options) { o.MinFree = 1.1 }, flow.Precondition, "of the volume"},
 		{"a ring at which another works", func(t *testing.T, p restorePoint) *ringtest.Ring {

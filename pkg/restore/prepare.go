@@ -11,6 +11,7 @@ import (
 	"github.com/casshook/casshook/pkg/agent/wire"
 	"github.com/casshook/casshook/pkg/document"
 	"github.com/casshook/casshook/pkg/flow"
+	"github.com/casshook/casshook/pkg/ledger"
 	"github.com/casshook/casshook/pkg/ring"
 )
 
@@ -20,7 +21,7 @@ type run struct {
 	opts     Options
 	observer flow.Observer
 
-	volumes []wire.Volume
+	volumes []ledger.Volume
 	source  *source
 	earlier earlier
 	cmp     *comparison
@@ -39,7 +40,7 @@ func MakePlan(ctx context.Context, target ring.Target, opts Options, observer fl
 		return nil, err
 	}
 	if r.plan == nil {
-		return nil, flow.Failf(flow.Precondition, "the restore of this backup onto these volumes is done: there is nothing to plan")
+		return nil, r.errDone()
 	}
 	return r.plan, nil
 }
@@ -48,16 +49,22 @@ func MakePlan(ctx context.Context, target ring.Target, opts Options, observer fl
 func (r *run) prepare() []flow.Step {
 	return []flow.Step{
 		{Name: "reading the documents", Do: r.readDocuments},
-		{Name: "comparing the schemas", Skip: r.isDone, Do: r.makePlan},
-		{Name: "verifying the files", Skip: r.isLoaded, Do: r.verifyFiles},
+		{Name: "comparing the schemas", Skip: r.isDone, Do: r.resumed(r.makePlan)},
+		{Name: "verifying the files", Skip: r.isLoaded, Do: r.resumed(r.verifyFiles)},
 	}
 }
 
-// isDone tells whether an earlier run ended the restore.
-func (r *run) isDone() bool { return r.earlier.done }
-
-// isLoaded tells whether all data is in place: then nothing is loaded any more.
-func (r *run) isLoaded() bool { return r.earlier.done || r.earlier.loaded || r.earlier.cleaned }
+// resumed is a check that a rerun makes: where an earlier run has begun to replace
+// live data, a refusal must not say that nothing was touched.
+func (r *run) resumed(check func(context.Context) error) func(context.Context) error {
+	return func(ctx context.Context) error {
+		err := check(ctx)
+		if err != nil && r.earlier.Stage.Unfinished() {
+			return flow.Recode(flow.HalfWay, fmt.Errorf("%w (an earlier run stopped at %q; live data is not whole)", err, r.earlier.Stage))
+		}
+		return err
+	}
+}
 
 func (r *run) names() []string { return r.View.Names }
 
@@ -66,20 +73,12 @@ func (r *run) readDocuments(ctx context.Context) error {
 	if r.volumes, err = r.Inspect(ctx); err != nil {
 		return err
 	}
-	id, err := choose(r.names(), r.volumes, r.opts.Backup)
+	id, err := ring.ChooseBackup(r.volumes, r.opts.Backup)
 	if err != nil {
-		e, backup, ok := finished(r.volumes, r.opts)
-		if !ok || holdsOther(r.volumes, backup) {
-			return err
+		if r.findFinished() {
+			return r.checkAgain()
 		}
-		r.earlier, r.source = e, &source{id: backup}
-		return nil
-	}
-	r.earlier = find(restoreID(id, r.volumes, r.opts), r.volumes)
-	r.earlier.done = r.earlier.done && !slices.ContainsFunc(r.volumes, freshlyCleaned)
-	if r.earlier.done {
-		r.source = &source{id: id}
-		return nil
+		return err
 	}
 	opened, err := ring.CallAll[wire.OpenResult](ctx, r.Sessions, wire.OpOpen, wire.OpenArgs{BackupID: id})
 	if err != nil {
@@ -88,13 +87,10 @@ func (r *run) readDocuments(ctx context.Context) error {
 	if r.source, err = newSource(id, r.names(), r.View.Facts, opened); err != nil {
 		return err
 	}
-	if err := ring.CheckSpace(r.Sessions, r.volumes, r.opts.MinFree); err != nil {
+	if err := r.decide(); err != nil || r.isDone() {
 		return err
 	}
-	if err := r.readCleaned(); err != nil {
-		return err
-	}
-	return r.source.checkVolumes(r.names(), r.volumes, r.opts.InPlace || r.earlier.cleaned)
+	return ring.CheckSpace(r.Sessions, r.volumes, r.opts.MinFree)
 }
 
 func (r *run) makePlan(ctx context.Context) error {
@@ -109,13 +105,13 @@ func (r *run) makePlan(ctx context.Context) error {
 		r.cmp.rebuildViews()
 	}
 	p := &Plan{
-		RestoreID: r.earlier.id, BackupID: r.source.id, Created: r.source.cluster.Created, Resumes: r.earlier.loaded, Cleaned: r.earlier.cleaned,
+		RestoreID: r.earlier.ID, BackupID: r.source.id, Created: r.source.cluster.Created, Resumes: r.isLoaded() && !r.earlier.Cleaned, Cleaned: r.earlier.Cleaned,
 		Objects: r.cmp.objects(), Nodes: r.names(), Tables: r.cmp.loads(r.source, r.names()),
 	}
 	if missing := r.cmp.missingRoles(r.source); len(missing) > 0 {
 		p.Warnings = append(p.Warnings, fmt.Sprintf("roles that have permissions in the backup and do not exist: %s", strings.Join(missing, ", ")))
 	}
-	if r.earlier.cleaned {
+	if r.earlier.Cleaned {
 		p.Warnings = append(p.Warnings, fmt.Sprintf("the cleaner put the backup in place at %s: it is verified and not loaded, and what was written since stays (--again loads it)",
 			r.cleanedAt().UTC().Format(time.RFC3339)))
 	}

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/casshook/casshook/pkg/document"
+	"github.com/casshook/casshook/pkg/ledger"
 )
 
 // Report is what a restore did and found.
@@ -15,8 +16,11 @@ type Report struct {
 	RestoreID string    `json:"restoreId"`
 	Created   time.Time `json:"created"`
 	Finished  time.Time `json:"finished"`
-	// AlreadyDone is set when an earlier run ended this restore.
-	AlreadyDone bool         `json:"alreadyDone,omitempty"`
+	// AlreadyDone is set when an earlier run ended this restore and this one did
+	// nothing.
+	AlreadyDone bool `json:"alreadyDone,omitempty"`
+	// Scope is what was restored.
+	Scope       ledger.Scope `json:"scope"`
 	Nodes       []string     `json:"nodes"`
 	Tables      []TableProof `json:"tables"`
 	Objects     []Object     `json:"objects"`
@@ -46,7 +50,7 @@ func (r *Report) encode() (json.RawMessage, error) { return json.Marshal(r) }
 
 func (o *online) newReport(ctx context.Context) (*Report, error) {
 	r := &Report{
-		BackupID: o.source.id, RestoreID: o.earlier.id, Created: o.source.cluster.Created, Finished: time.Now().UTC(),
+		BackupID: o.source.id, RestoreID: o.earlier.ID, Scope: o.earlier.scope, Created: o.source.cluster.Created, Finished: time.Now().UTC(),
 		Nodes: o.names(), Objects: o.plan.Objects, Warnings: o.plan.Warnings, Statements: o.CQL.Statements(),
 	}
 	for _, s := range o.Sessions {
@@ -70,11 +74,11 @@ func (o *online) newReport(ctx context.Context) (*Report, error) {
 
 func (o *online) proof(t TablePlan) TableProof {
 	p := TableProof{TableName: t.TableName, View: t.View, Verdict: t.Verdict, Expected: slices.Clone(t.SSTables), Taken: make([]int, len(t.SSTables))}
-	if o.earlier.cleaned { // the cleaner put every file in place, which its marker on each volume says
+	if o.earlier.Cleaned { // the cleaner put every file in place, which its marker on each volume says
 		p.Taken = slices.Clone(t.SSTables)
 		return p
 	}
-	if o.earlier.loaded { // what the load was to take; views that were built since are none of it
+	if o.isLoaded() { // what the load was to take; views that were built since are none of it
 		p.Expected = make([]int, len(t.SSTables))
 	}
 	for i, tables := range o.evidence {
@@ -87,12 +91,15 @@ func (o *online) proof(t TablePlan) TableProof {
 	return p
 }
 
+// NothingDone says that an earlier run ended the restore, and what would do it once
+// more.
+func (r *Report) NothingDone() string { return doneBefore(r.BackupID, r.Scope) }
+
 // earlierReport is the report of the run that ended this restore.
 func (o *online) earlierReport() *Report {
 	r := &Report{}
-	if err := json.Unmarshal(o.earlier.report, r); err != nil {
-		r = &Report{BackupID: o.source.id, RestoreID: o.earlier.id, Warnings: []string{"the report of the earlier run cannot be read: " + err.Error()}}
+	if err := json.Unmarshal(o.earlier.Report, r); err != nil {
+		r = &Report{BackupID: o.source.id, RestoreID: o.earlier.ID, Scope: o.earlier.scope, Warnings: []string{"the report of the earlier run cannot be read: " + err.Error()}}
 	}
-	r.AlreadyDone = true
 	return r
 }

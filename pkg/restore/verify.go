@@ -116,27 +116,27 @@ func (o *online) grantSteps(ctx context.Context) (grant, revoke []schema.GrantSt
 // permissions are those of the backup, no role is missing.
 func (o *online) verify(ctx context.Context) error {
 	if o.evidence == nil {
-		o.evidence = o.earlier.evidence
+		o.evidence = o.earlier.Evidence
 	}
 	check := o.checkEvidence
 	switch {
-	case o.earlier.cleaned:
-		check = func() error { return nil } // readCleaned found the marker of every volume
-	case o.earlier.loaded:
+	case o.earlier.Cleaned:
+		check = func() error { return nil } // Decide found the marker of every volume
+	case o.isLoaded():
 		check = o.checkRecorded
 	}
 	data := check()
 	schemas, err := o.verifySchema(ctx)
 	if err != nil {
-		return flow.Recode(flow.Differences, fmt.Errorf("verify the schema: %w", err))
+		return couldNotLook("the schema", err)
 	}
 	grants, err := o.verifyGrants(ctx)
 	if err != nil {
-		return flow.Recode(flow.Differences, fmt.Errorf("verify the permissions: %w", err))
+		return couldNotLook("the permissions", err)
 	}
 	whole, err := o.verifyWhole(ctx)
 	if err != nil {
-		return flow.Recode(flow.Differences, fmt.Errorf("verify ids and roles: %w", err))
+		return couldNotLook("ids and roles", err)
 	}
 	differences := slices.Concat(schemas, grants, whole)
 	if o.report, err = o.newReport(ctx); err != nil {
@@ -151,6 +151,12 @@ func (o *online) verify(ctx context.Context) error {
 		return nil
 	}
 	return flow.Recode(flow.Differences, errors.Join(append([]error{data}, differences...)...))
+}
+
+// couldNotLook is a verification that was cut off: nothing is known to differ, and a
+// rerun verifies.
+func couldNotLook(what string, err error) error {
+	return flow.Recode(flow.HalfWay, fmt.Errorf("verify %s: %w", what, err))
 }
 
 // checkRecorded is for a rerun: the evidence of the load was recorded, and views

@@ -11,6 +11,7 @@ import (
 
 	"github.com/casshook/casshook/pkg/agent/wire"
 	"github.com/casshook/casshook/pkg/flow"
+	"github.com/casshook/casshook/pkg/ledger"
 )
 
 // Cluster is an open connection to a whole ring: a session with the agent of every
@@ -129,8 +130,25 @@ func (c *Cluster) WaitAgreement(ctx context.Context, patience time.Duration) err
 }
 
 // Inspect reads what lies on every volume.
-func (c *Cluster) Inspect(ctx context.Context) ([]wire.Volume, error) {
-	return CallAll[wire.Volume](ctx, c.Sessions, wire.OpInspect, struct{}{})
+func (c *Cluster) Inspect(ctx context.Context) ([]ledger.Volume, error) {
+	volumes, err := CallAll[ledger.Volume](ctx, c.Sessions, wire.OpInspect, struct{}{})
+	if err != nil {
+		return nil, err
+	}
+	for i, s := range c.Sessions {
+		volumes[i].Node = s.Node.Name
+	}
+	return ledger.Resolve(volumes), nil
+}
+
+// ChooseBackup is ledger.Choose with exit codes: no backup is a precondition that
+// is not met, one that is nowhere complete is corrupt.
+func ChooseBackup(volumes []ledger.Volume, wanted string) (string, error) {
+	id, err := ledger.Choose(volumes, wanted)
+	if errors.Is(err, ledger.ErrNoBackup) {
+		return "", flow.Fail(flow.Precondition, err)
+	}
+	return id, flow.Fail(flow.Corrupt, err)
 }
 
 // Lock takes the lock of the ring for an operation.
@@ -179,7 +197,7 @@ func (c *Cluster) closeCQL() {
 }
 
 // CheckSpace refuses when a volume has less than a fraction of it free.
-func CheckSpace(sessions []*Session, volumes []wire.Volume, fraction float64) error {
+func CheckSpace(sessions []*Session, volumes []ledger.Volume, fraction float64) error {
 	var problems []error
 	for i, v := range volumes {
 		if float64(v.Free) < fraction*float64(v.Total) {

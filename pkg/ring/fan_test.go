@@ -12,6 +12,8 @@ import (
 	"sync"
 	"testing"
 
+	"github.com/casshook/casshook/pkg/ledger"
+
 	"github.com/stretchr/testify/require"
 
 	"github.com/casshook/casshook/pkg/agent/wire"
@@ -84,7 +86,7 @@ func TestCallAll(t *testing.T) {
 	sessions, err := OpenAll(t.Context(), f, []Node{node(t, "n1"), node(t, "n2"), node(t, "n3")})
 	require.NoError(t, err)
 	t.Cleanup(func() { CloseAll(sessions) })
-	volumes, err := CallAll[wire.Volume](t.Context(), sessions, wire.OpInspect, struct{}{})
+	volumes, err := CallAll[ledger.Volume](t.Context(), sessions, wire.OpInspect, struct{}{})
 	require.EqualError(t, err, "node n2: disk")
 	require.Equal(t, "volume of n3", volumes[2].Identity, "the others ended what they began")
 }

@@ -13,6 +13,7 @@ import (
 
 	"github.com/casshook/casshook/pkg/agent/wire"
 	"github.com/casshook/casshook/pkg/document"
+	"github.com/casshook/casshook/pkg/ledger"
 )
 
 // TestOpenAllStartsSomeAtATime: agents are copied to hundreds of nodes through one
@@ -125,7 +126,7 @@ func TestSilentHello(t *testing.T) {
 func TestCallLimits(t *testing.T) {
 	t.Parallel()
 	const asked = 7 * time.Hour
-	tables := make([]wire.TableLoad, 10)
+	tables := make([]ledger.Load, 10)
 	for name, tt := range map[string]struct {
 		op   string
 		args any

@@ -7,6 +7,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/casshook/casshook/pkg/ledger"
+
 	"github.com/stretchr/testify/require"
 
 	"github.com/casshook/casshook/pkg/agent/wire"
@@ -20,7 +22,7 @@ func TestSessionWithARealAgent(t *testing.T) {
 	t.Parallel()
 	f := newFakeExec()
 	s := mustOpen(t, f, node(t, "n1"))
-	var v wire.Volume
+	var v ledger.Volume
 	require.NoError(t, s.Call(t.Context(), wire.OpInspect, struct{}{}, &v))
 	require.Equal(t, "volume of n1", v.Identity)
 	require.NoError(t, s.Call(t.Context(), wire.OpLock, wire.LockArgs{Action: wire.LockAcquire, Holder: "me"}, nil))

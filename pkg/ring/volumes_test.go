@@ -6,6 +6,8 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/casshook/casshook/pkg/ledger"
+
 	"github.com/stretchr/testify/require"
 
 	"github.com/casshook/casshook/pkg/agent/wire"
@@ -13,9 +15,9 @@ import (
 )
 
 // lockOf is the lock file of a session's volume.
-func lockOf(t *testing.T, s *Session) *wire.Lock {
+func lockOf(t *testing.T, s *Session) *ledger.Lock {
 	t.Helper()
-	var v wire.Volume
+	var v ledger.Volume
 	require.NoError(t, s.Call(t.Context(), wire.OpInspect, struct{}{}, &v))
 	return v.Lock
 }

@@ -49,6 +49,30 @@ func newScope(opts CompareOptions, backup, live *Schema) (*Scope, []Refusal) {
 	return s, refusals
 }
 
+// Select lists the tables and views of a backup that the globs of the options
+// select, and all that would be selected without any. The error is a *RefusalError.
+func Select(backup *Schema, opts CompareOptions) (selected, all []Ref, err error) {
+	nothing := &Schema{}
+	s, refusals := newScope(opts, backup, nothing)
+	refusals = slices.DeleteFunc(refusals, func(r Refusal) bool { return r.Reason == "matches nothing" }) // in the live schema it may
+	if len(refusals) > 0 {
+		return nil, nil, &RefusalError{Refusals: refusals}
+	}
+	everything, _ := newScope(CompareOptions{Components: opts.Components}, backup, nothing)
+	for _, o := range backup.Objects {
+		if o.Relation == nil {
+			continue
+		}
+		if s.Contains(o.Ref.Keyspace, o.Ref.Name) {
+			selected = append(selected, o.Ref)
+		}
+		if everything.Contains(o.Ref.Keyspace, o.Ref.Name) {
+			all = append(all, o.Ref)
+		}
+	}
+	return selected, all, nil
+}
+
 func relationNames(s *Schema) []relationName {
 	var out []relationName
 	for _, o := range s.Objects {

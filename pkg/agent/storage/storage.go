@@ -7,10 +7,12 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 	"syscall"
 
 	"github.com/casshook/casshook/pkg/agent/wire"
 	"github.com/casshook/casshook/pkg/document"
+	"github.com/casshook/casshook/pkg/ledger"
 )
 
 // FlockFile keeps two agents from changing one volume at once.
@@ -25,6 +27,46 @@ type Volumes struct {
 
 // Dir is casshook's directory on the volume.
 func (v *Volumes) Dir() string { return filepath.Join(v.Volume, document.Root) }
+
+// Ledger is the records of restores on the volume.
+func (v *Volumes) Ledger() ledger.Store { return ledger.Store{Root: v.Dir()} }
+
+// Inspect reads what lies on the volume, but for its free space.
+func (v *Volumes) Inspect() (ledger.Volume, error) {
+	var found ledger.Volume
+	var err error
+	if found.Identity, err = v.Identity(); err != nil {
+		return found, err
+	}
+	ids, err := document.List(v.Volume)
+	if err != nil {
+		return found, err
+	}
+	for _, id := range ids {
+		found.Backups = append(found.Backups, v.backup(id))
+	}
+	found.Restores, err = v.Ledger().Restores()
+	return found, err
+}
+
+func (v *Volumes) backup(id string) ledger.Backup {
+	b := ledger.Backup{ID: id}
+	var intent document.Intent
+	if err := document.Read(filepath.Join(document.BackupDir(v.Volume, id), document.IntentFile), &intent); err != nil {
+		b.Problem = err.Error()
+	}
+	b.Volume, b.Started = intent.Volume, intent.Started
+	doc, err := document.Open(v.Volume, id)
+	switch {
+	case errors.Is(err, document.ErrIncomplete):
+	case err != nil:
+		b.Complete = true // it claims to be: what is wrong with it must be told
+		b.Problem = strings.TrimSpace(err.Error())
+	default:
+		b.Complete, b.Volume = true, doc.Node.Volume
+	}
+	return b
+}
 
 // Identity is the volume's identity: what the target says, or the id file's.
 func (v *Volumes) Identity() (string, error) {

@@ -6,12 +6,12 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/stretchr/testify/require"
 
 	"github.com/casshook/casshook/pkg/agent/wire"
 	"github.com/casshook/casshook/pkg/document"
+	"github.com/casshook/casshook/pkg/ledger"
 )
 
 const backupID = "casshook-20261121T101530Z-4f2a"
@@ -58,58 +58,30 @@ func TestIdentity(t *testing.T) {
 	require.Equal(t, "pvc-1", identity, "what the storage says counts more")
 }
 
-func TestRestores(t *testing.T) {
+func TestInspect(t *testing.T) {
 	t.Parallel()
 	v := volumes(t.TempDir())
-	none, err := v.Restores()
+	v.VolumeID = "pvc-1"
+	found, err := v.Inspect()
 	require.NoError(t, err)
-	require.Empty(t, none)
-	_, err = v.RestoreDir("../x")
-	require.ErrorContains(t, err, "is no restore id")
-	for _, id := range []string{"00112233445566bb", "00112233445566aa"} {
-		dir, err := v.RestoreDir(id)
-		require.NoError(t, err)
-		require.NoError(t, os.MkdirAll(dir, 0o755))
-		require.NoError(t, WriteDocument(filepath.Join(dir, RestoreFile), RestoreInfo{Version: document.Version, BackupID: backupID, Volume: "v1", Offline: id[15] == 'b'}))
-		for _, line := range []string{`{"step":"a"}`, `{"step":"b","ended":true}`, `{"st`} {
-			require.NoError(t, AppendLine(filepath.Join(dir, JournalFile), []byte(line)))
-		}
-	}
-	for _, other := range []string{"restore-x", "lost+found"} {
-		require.NoError(t, os.Mkdir(filepath.Join(v.Dir(), other), 0o755))
-	}
-	found, err := v.Restores()
+	require.Equal(t, ledger.Volume{Identity: "pvc-1"}, found)
+	dir := document.BackupDir(v.Volume, backupID)
+	require.NoError(t, os.MkdirAll(dir, 0o755))
+	require.NoError(t, ledger.Write(filepath.Join(dir, document.IntentFile), document.Intent{Version: document.Version, BackupID: backupID, Volume: "pvc-0"}))
+	_, err = v.Ledger().Begin("00112233445566bb", ledger.Info{BackupID: backupID, Volume: "pvc-1"})
 	require.NoError(t, err)
-	require.Len(t, found, 2)
-	steps := []wire.JournalEntry{{Step: "a"}, {Step: "b", Ended: true}}
-	require.Equal(t, wire.RestoreSummary{ID: "00112233445566aa", BackupID: backupID, Volume: "v1", Steps: steps}, found[0])
-	require.True(t, found[1].Offline)
-	dir, _ := v.RestoreDir(found[0].ID)
-	require.NoError(t, WriteDocument(filepath.Join(dir, LoadedFile), LoadedInfo{Version: document.Version, Time: time.Now()}))
-	require.NoError(t, WriteDocument(filepath.Join(dir, DoneFile), DoneInfo{Version: document.Version, BackupID: backupID, Report: []byte("{}")}))
-	require.NoError(t, WriteDocument(filepath.Join(dir, CleanedFile), wire.Cleaned{Version: document.Version, BackupID: backupID}))
-	found, err = v.Restores()
+	found, err = v.Inspect()
 	require.NoError(t, err)
-	require.True(t, found[0].Loaded && found[0].Done && found[0].Cleaned != nil)
-	require.NoError(t, os.WriteFile(filepath.Join(dir, DoneFile), []byte("torn"), 0o600))
-	_, err = v.Restores()
-	require.Error(t, err, "what cannot be read is not passed over")
-}
-
-// TestAppendLine has a killed run leave a torn line, which must not take the next one
-// with it.
-func TestAppendLine(t *testing.T) {
-	t.Parallel()
-	path := filepath.Join(t.TempDir(), "journal")
-	require.NoError(t, AppendLine(path, []byte("one")))
-	f, err := os.OpenFile(path, os.O_APPEND|os.O_WRONLY, 0)
+	require.Equal(t, []ledger.Backup{{ID: backupID, Volume: "pvc-0"}}, found.Backups)
+	require.Equal(t, []ledger.Restore{{ID: "00112233445566bb", BackupID: backupID, Volume: "pvc-1"}}, found.Restores)
+	require.NoError(t, os.WriteFile(filepath.Join(dir, document.CompleteFile), []byte("torn"), 0o600))
+	found, err = v.Inspect()
 	require.NoError(t, err)
-	_, err = f.WriteString("to")
-	require.NoError(t, errors.Join(err, f.Close()))
-	require.NoError(t, AppendLine(path, []byte("three")))
-	content, err := os.ReadFile(path)
-	require.NoError(t, err)
-	require.Equal(t, "one\nto\nthree\n", string(content))
+	require.True(t, found.Backups[0].Complete, "it claims to be")
+	require.NotEmpty(t, found.Backups[0].Problem)
+	require.NoError(t, os.WriteFile(filepath.Join(v.Ledger().Root, "restore-00112233445566bb", ledger.DoneFile), []byte("torn"), 0o600))
+	_, err = v.Inspect()
+	require.Error(t, err, "a record that cannot be read is not passed over")
 }
 
 func TestNames(t *testing.T) {

@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"github.com/casshook/casshook/pkg/document"
+	"github.com/casshook/casshook/pkg/ledger"
 )
 
 // States of a CleanResult.
@@ -52,8 +53,8 @@ type CleanResult struct {
 	Seconds float64   `json:"seconds"`
 	// Backup is what the volume says of the ring.
 	Backup *CleanBackup `json:"backup,omitempty"`
-	// Complete are the ids of all backups of the volume that claim to be complete.
-	Complete []string `json:"complete"`
+	// Ledger is what lay on the volume, without reports.
+	Ledger ledger.Volume `json:"ledger"`
 }
 
 // Emptied is a table, by its directory, or another directory that was emptied.
@@ -68,7 +69,9 @@ type CleanBackup struct {
 	Created        time.Time `json:"created"`
 	CompleteDigest string    `json:"completeDigest"`
 	// Namespace that the ring was in; empty on hosts.
-	Namespace   string            `json:"namespace,omitempty"`
+	Namespace string `json:"namespace,omitempty"`
+	// ClusterHash identifies the Kubernetes cluster of the namespace.
+	ClusterHash string            `json:"clusterHash,omitempty"`
 	ClusterName string            `json:"clusterName"`
 	Member      document.Member   `json:"member"`
 	Members     []document.Member `json:"members"`

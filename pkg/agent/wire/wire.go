@@ -7,12 +7,11 @@ package wire
 
 import (
 	"encoding/json"
-	"slices"
 	"time"
 )
 
 // Protocol is the version of this package; both sides must have the same.
-const Protocol = 1
+const Protocol = 2
 
 // Silence is how long the agent waits for a line before it takes the executor
 // for dead; Heartbeat is how often the executor sends one.
@@ -45,6 +44,7 @@ const (
 	OpLoad       = "load"
 	OpJournal    = "journal"
 	OpMarkLoaded = "mark-loaded"
+	OpArchive    = "archive"
 	OpFinish     = "finish"
 )
 
@@ -147,90 +147,6 @@ type Facts struct {
 // nodes that have it, as asked of every node at this moment; "UNREACHABLE" is one
 // of them when a node did not answer. It is empty where only gossip could tell.
 type SchemaVersions map[string][]string
-
-// BackupSummary is a backup directory on a volume.
-type BackupSummary struct {
-	ID       string    `json:"id"`
-	Complete bool      `json:"complete"`
-	Volume   string    `json:"volume"`
-	Started  time.Time `json:"started"`
-	// Problem says why its documents cannot be read.
-	Problem string `json:"problem,omitempty"`
-}
-
-// Steps of a restore that its journal is asked for: from the first on, live data
-// is no longer what it was; from the second on, files lie in live directories.
-const (
-	StepSchema  = "changing the schema"
-	StepLoading = "loading"
-)
-
-// RestoreSummary is a restore that ran, or runs, on a volume.
-type RestoreSummary struct {
-	ID       string `json:"id"`
-	BackupID string `json:"backupId"`
-	Volume   string `json:"volume"`
-	Loaded   bool   `json:"loaded"`
-	Done     bool   `json:"done"`
-	// Steps that were begun, with those that ended marked.
-	Steps []JournalEntry `json:"steps,omitempty"`
-	// Report is the report of a restore that is done.
-	Report json.RawMessage `json:"report,omitempty"`
-	// Evidence is what the load recorded.
-	Evidence []TableLoad `json:"evidence,omitempty"`
-	// Offline is set where the cleaner works, or worked; Cleaned where it ended.
-	Offline bool     `json:"offline,omitempty"`
-	Cleaned *Cleaned `json:"cleaned,omitempty"`
-}
-
-// Cleaned says that the cleaner put a backup in place on a volume. That says
-// nothing of the other nodes: a restore is done when it was verified.
-type Cleaned struct {
-	Version  int       `json:"version"`
-	BackupID string    `json:"backupId"`
-	Volume   string    `json:"volume"`
-	Node     string    `json:"node"`
-	HostID   string    `json:"hostId"`
-	Time     time.Time `json:"time"`
-	// PeersForgotten is set where system.peers was left empty.
-	PeersForgotten bool  `json:"peersForgotten"`
-	Tables         int   `json:"tables"`
-	Files          int   `json:"files"`
-	Bytes          int64 `json:"bytes"`
-}
-
-// Volume is what lies on a node's volume.
-type Volume struct {
-	Identity string           `json:"identity"`
-	Free     uint64           `json:"free"`
-	Total    uint64           `json:"total"`
-	Backups  []BackupSummary  `json:"backups"`
-	Restores []RestoreSummary `json:"restores"`
-	Lock     *Lock            `json:"lock,omitempty"`
-}
-
-// Begun tells whether the restore began a step. A cleaner that changes live files
-// changes all of them at once, and has begun every step until it ended.
-func (r RestoreSummary) Begun(step string) bool {
-	if r.Offline {
-		return r.Cleaned == nil && len(r.Steps) > 0
-	}
-	return slices.ContainsFunc(r.Steps, func(e JournalEntry) bool { return e.Step == step })
-}
-
-// Lock is the lock file of a volume.
-type Lock struct {
-	Holder    string `json:"holder"`
-	Operation string `json:"operation"`
-	BackupID  string `json:"backupId,omitempty"`
-	// Volume is the identity of the volume it was written on; a lock that came
-	// along with a copy is nobody's.
-	Volume string    `json:"volume"`
-	Since  time.Time `json:"since"`
-	// Parked is set between before-backup and after-backup, when no process
-	// holds the lock.
-	Parked bool `json:"parked"`
-}
 
 // Actions on the lock.
 const (

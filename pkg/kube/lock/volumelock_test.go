@@ -4,6 +4,8 @@ import (
 	"context"
 	"testing"
 
+	"github.com/casshook/casshook/pkg/ledger"
+
 	"github.com/stretchr/testify/require"
 
 	"github.com/casshook/casshook/pkg/agent"
@@ -39,7 +41,7 @@ func TestAcquireLocksTheVolumes(t *testing.T) {
 	ours, theirs := open(), open()
 	held, err := target.Acquire(t.Context(), ours, mine())
 	require.NoError(t, err)
-	var v wire.Volume
+	var v ledger.Volume
 	require.NoError(t, ours[0].Call(t.Context(), wire.OpInspect, struct{}{}, &v))
 	require.Equal(t, "me-1", v.Lock.Holder)
 

@@ -172,7 +172,7 @@ func (r *Ring) create(row schema.Row) error {
 	}
 	r.schema.Rows = append(r.schema.Rows, row)
 	if view := row.Type == "materialized_view"; view || row.Type == "table" {
-		r.schema.Tables = append(r.schema.Tables, document.TableRef{Keyspace: row.Keyspace, Name: row.Name, ID: r.newID(), GCGraceSeconds: 864000, View: view})
+		r.schema.Tables = append(r.schema.Tables, document.TableRef{TableName: document.TableName{Keyspace: row.Keyspace, Name: row.Name}, ID: r.newID(), GCGraceSeconds: 864000, View: view})
 		r.makeDirs()
 	}
 	return nil

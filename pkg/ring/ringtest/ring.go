@@ -20,6 +20,7 @@ import (
 	"github.com/casshook/casshook/pkg/agent/apitest"
 	"github.com/casshook/casshook/pkg/agent/wire"
 	"github.com/casshook/casshook/pkg/document"
+	"github.com/casshook/casshook/pkg/ledger"
 	"github.com/casshook/casshook/pkg/ring"
 	"github.com/casshook/casshook/pkg/schema"
 	"github.com/casshook/casshook/pkg/sstable"
@@ -95,7 +96,7 @@ func New(t testing.TB, nodes int) *Ring {
 	}
 	r.schema = state{Roles: []string{"app", "cassandra"}, Grants: map[string]schema.Grant{}}
 	for _, table := range [][2]string{{"system_schema", "tables"}, {"system_auth", "roles"}} {
-		r.schema.Tables = append(r.schema.Tables, document.TableRef{Keyspace: table[0], Name: table[1], ID: r.newID(), GCGraceSeconds: 1})
+		r.schema.Tables = append(r.schema.Tables, document.TableRef{TableName: document.TableName{Keyspace: table[0], Name: table[1]}, ID: r.newID(), GCGraceSeconds: 1})
 	}
 	r.makeDirs()
 	for _, statement := range []string{
@@ -114,7 +115,7 @@ func New(t testing.TB, nodes int) *Ring {
 func (r *Ring) Target() ring.Target {
 	s := seams{r}
 	return ring.Target{
-		ClusterName: Cluster, Place: ring.Place{Namespace: Namespace},
+		ClusterName: Cluster, Place: ring.Place{Namespace: Namespace, ClusterHash: "0f1e2d3c4b5a6978"},
 		Nodes: s, Exec: s, Dialer: s, Locker: s, Login: s.login,
 		VolumeSnapshots: s, Passwords: passwords(s), Stopped: s, Datacenters: datacenters(s),
 	}
@@ -234,14 +235,14 @@ func (r *Ring) Return(i Image, stopped bool) {
 }
 
 // Volumes is what lies on every volume, as an agent reads it.
-func (r *Ring) Volumes() []wire.Volume {
+func (r *Ring) Volumes() []ledger.Volume {
 	r.t.Helper()
 	quiet := r.hook(nil)
 	defer r.hook(quiet)
 	sessions, err := ring.OpenAll(r.t.Context(), seams{r}, r.described())
 	require.NoError(r.t, err)
 	defer ring.CloseAll(sessions)
-	volumes, err := ring.CallAll[wire.Volume](r.t.Context(), sessions, wire.OpInspect, struct{}{})
+	volumes, err := ring.CallAll[ledger.Volume](r.t.Context(), sessions, wire.OpInspect, struct{}{})
 	require.NoError(r.t, err)
 	return volumes
 }
