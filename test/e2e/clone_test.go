@@ -1,4 +1,4 @@
-//go:build kube && full
+//go:build kube
 
 package e2e
 

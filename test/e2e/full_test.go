@@ -25,9 +25,6 @@ func (w *world) trouble() []part {
 	}
 }
 
-// moreStories are those of TestKasten that only the full suite has.
-func (e *example) moreStories() []story { return []story{{"ByHand", e.byHand}} }
-
 // strayPod has the operator's labels and none of its StatefulSets: nobody knows whether it is a node. It is of a datacenter that
 // is not there, since the operator deletes one that has the labels of its own and no volume.
 func (w *world) strayPod(t *testing.T, d site.Datacenter) {

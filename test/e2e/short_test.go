@@ -4,6 +4,3 @@ package e2e
 
 // trouble are the parts of TestOneNode that only the full suite has: see full_test.go.
 func (w *world) trouble() []part { return nil }
-
-// moreStories are those of TestKasten that only the full suite has: see full_test.go.
-func (e *example) moreStories() []story { return nil }
