@@ -100,12 +100,12 @@ func allows(role *rbacv1.Role, group, resource, verb string) bool {
 	return false
 }
 
-// podLost takes the only pod away in the middle of a backup. While it is not back, another is refused or waits, as it is told.
+// podLost takes the only pod away in the middle of a backup, which then cannot undo what it did (exit code 5). While it is not back, another is refused or waits, as it is told.
 func (w *world) podLost(t *testing.T, d site.Datacenter) {
 	pods, err := w.Pods(t.Context(), d)
 	require.NoError(t, err)
 	none := int64(0)
-	w.refused(t, 1, run{args: []string{"before-backup"}, after: "✓ checking the volumes", do: func() {
+	w.refused(t, 5, run{args: []string{"before-backup"}, after: "✓ checking the volumes", do: func() {
 		err = w.Core.CoreV1().Pods(d.Namespace).Delete(t.Context(), pods[0], metav1.DeleteOptions{GracePeriodSeconds: &none})
 	}}, pods[0])
 	require.NoError(t, err)
