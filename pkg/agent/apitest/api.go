@@ -104,6 +104,7 @@ func (a *API) Calls(path string) []string {
 func (a *API) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	body, _ := io.ReadAll(r.Body)
 	own := a.note(r, string(body))
+	r.Body = io.NopCloser(strings.NewReader(string(body)))
 	switch {
 	case own != nil:
 		own(w, r)
@@ -112,7 +113,6 @@ func (a *API) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			Answer(http.StatusInternalServerError, err.Error())(w, r)
 		}
 	case a.rest != nil:
-		r.Body = io.NopCloser(strings.NewReader(string(body)))
 		a.rest(w, r)
 	}
 }

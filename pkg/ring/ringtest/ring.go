@@ -268,16 +268,22 @@ func (r *Ring) Tags() []string {
 	return slices.Sorted(maps.Keys(found))
 }
 
-// Tag has every node take a snapshot of a table by somebody else.
+// Tag has every node take a snapshot of a table.
 func (r *Ring) Tag(keyspace, name, tag string) {
+	r.t.Helper()
+	for _, n := range r.nodes {
+		r.TagNode(n.Name, keyspace, name, tag)
+	}
+}
+
+// TagNode has one node take a snapshot of a table.
+func (r *Ring) TagNode(node, keyspace, name, tag string) {
 	r.t.Helper()
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	table, ok := r.table(keyspace, name)
 	require.True(r.t, ok)
-	for _, n := range r.nodes {
-		require.NoError(r.t, snapshot(n.data(), table, tag))
-	}
+	require.NoError(r.t, snapshot(r.called(node).data(), table, tag))
 }
 
 // Backups are the ids of all backups that any volume has; those that are not complete

@@ -8,11 +8,13 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/casshook/casshook/pkg/agent/apitest"
 	"github.com/casshook/casshook/pkg/agent/storage"
 	"github.com/casshook/casshook/pkg/document"
 	"github.com/casshook/casshook/pkg/sstable"
@@ -189,14 +191,21 @@ func copyVolume(from, to string) error {
 	})
 }
 
+func (r *Ring) called(name string) *node {
+	r.t.Helper()
+	i := slices.IndexFunc(r.nodes, func(n *node) bool { return n.Name == name })
+	require.GreaterOrEqual(r.t, i, 0, name)
+	return r.nodes[i]
+}
+
 // Root is the root of a node's volume.
 func (r *Ring) Root(node string) string {
 	r.t.Helper()
-	for _, n := range r.nodes {
-		if n.Name == node {
-			return n.Volume
-		}
-	}
-	r.t.Fatalf("no node %s", node)
-	return ""
+	return r.called(node).Volume
+}
+
+// API is the Management API of a node.
+func (r *Ring) API(node string) *apitest.API {
+	r.t.Helper()
+	return r.called(node).api
 }
