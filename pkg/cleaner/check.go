@@ -152,7 +152,6 @@ func (c *cleaner) choose() (string, error) {
 	if c.volume, err = c.node.Inspect(); err != nil {
 		return "", flow.Fail(flow.Precondition, err)
 	}
-	c.volume.Node = "of this volume"
 	c.identity = c.volume.Identity
 	c.result.Volume, c.result.Ledger = c.identity, c.volume.Brief()
 	id, err := ledger.Choose([]ledger.Volume{c.volume}, c.Backup)

@@ -49,7 +49,11 @@ func Choose(volumes []Volume, wanted string) (string, error) {
 	}
 	for _, id := range ids {
 		for _, node := range incomplete[id] {
-			found = append(found, fmt.Sprintf("backup %s is not complete on node %s: it has no COMPLETE", id, node))
+			where := ""
+			if node != "" { // the cleaner sees one volume
+				where = " on node " + node
+			}
+			found = append(found, fmt.Sprintf("backup %s is not complete%s: COMPLETE is missing", id, where))
 		}
 	}
 	return "", choiceError{ErrIncomplete, what + ": " + strings.Join(found, "; ")}

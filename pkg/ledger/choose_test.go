@@ -49,7 +49,7 @@ func TestChoose(t *testing.T) {
 		{"the wanted one", nodes(holding(older, newer), holding(older, newer), holding(older, newer)), older, older, nil, nil},
 		{"no backup", nodes(make([]Volume, 3)...), "", "", ErrNoBackup, []string{"no backup on the volumes", "<volume>/casshook"}},
 		{"without COMPLETE", nodes(holding(older), holding("-"+older), holding(older)), "", "", ErrIncomplete, []string{
-			"no backup is complete on every volume", "backup " + older + " is on n1, n3 only", "backup " + older + " is not complete on node n2: it has no COMPLETE"}},
+			"no backup is complete on every volume", "backup " + older + " is on n1, n3 only", "backup " + older + " is not complete on node n2: COMPLETE is missing"}},
 		{"without COMPLETE anywhere", nodes(holding("-"+older), holding("-"+older), holding("-"+older)), "", "", ErrIncomplete, []string{
 			"not complete on node n1", "not complete on node n2", "not complete on node n3"}},
 		{"on some nodes only", nodes(holding(), holding(older), holding(older)), "", "", ErrIncomplete, []string{"backup " + older + " is on n2, n3 only"}},
