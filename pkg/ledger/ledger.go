@@ -100,17 +100,19 @@ type Cleaned struct {
 	Bytes          int64 `json:"bytes"`
 }
 
-// last is when a restore was seen to work last: its end, or its last step.
+// last is when a restore was seen to work last. One that is done may verify once
+// more, when the cleaner was there in between: then its last step counts.
 func (r Restore) last() time.Time {
-	switch {
-	case !r.Finished.IsZero():
-		return r.Finished
-	case r.Cleaned != nil:
+	if r.Cleaned != nil {
 		return r.Cleaned.Time
-	case len(r.Steps) > 0:
-		return r.Steps[len(r.Steps)-1].Time
 	}
-	return time.Time{}
+	last := r.Finished
+	for _, e := range r.Steps {
+		if e.Time.After(last) {
+			last = e.Time
+		}
+	}
+	return last
 }
 
 // of lists the restores of a backup onto this very volume.

@@ -189,6 +189,9 @@ func TestCleanedSince(t *testing.T) {
 	require.False(t, CleanedSince(Volume{Identity: "w", Restores: []Restore{clean}}), "a copy")
 	require.False(t, CleanedSince(Volume{Identity: "v", Restores: []Restore{clean, done(noon.Add(time.Minute))}}))
 	require.True(t, CleanedSince(Volume{Identity: "v", Restores: []Restore{clean, done(noon.Add(-time.Minute))}}), "cleaned again since")
+	twice := done(noon.Add(time.Minute))
+	twice.Finished = noon.Add(-time.Minute)
+	require.False(t, CleanedSince(Volume{Identity: "v", Restores: []Restore{clean, twice}}), "cleaned again, and proven since")
 	require.False(t, CleanedSince(Volume{Identity: "v"}))
 }
 

@@ -121,8 +121,7 @@ func TestOfflineDamaged(t *testing.T) {
 	require.NoError(t, err)
 	require.Contains(t, kept, "mine")
 
-	again := w.must(t, "after-restore", image)
-	require.Contains(t, again.stdout, "nothing was done")
+	w.refused(t, 3, run{args: []string{"after-restore", image}}, "nothing was done")
 	w.same(t, d, want)
 }
 

@@ -62,10 +62,12 @@ func TestRestoredVolumes(t *testing.T) {
 	t.Run("all is back", func(t *testing.T) { w.same(t, want) })
 	t.Run("the second run changes nothing", func(t *testing.T) {
 		w.exec(t, "INSERT INTO ks.plain (id, v) VALUES (77777, 'client')")
-		before, files := w.digest(t), w.files(t)
-		require.Contains(t, w.must(t, "after-restore").stdout, "nothing was done")
-		w.same(t, before)
+		files := w.files(t)
+		w.refused(t, 3, "nothing was done", "after-restore")
+		hook := w.must(t, "after-restore", "-o", "kanister") // Kasten runs a hook again whose answer it missed
+		require.Contains(t, hook.stdout, "nothing was done")
 		require.Equal(t, files, w.files(t))
+		w.refused(t, 3, "restore the restore point again", "after-restore", "--again")
 	})
 	t.Run("and the next backup is of these volumes", func(t *testing.T) {
 		next := w.backup(t)
@@ -75,11 +77,21 @@ func TestRestoredVolumes(t *testing.T) {
 	t.Run("restoring one backup twice is two restores", func(t *testing.T) {
 		w.backup(t)
 		w.must(t, "after-restore", "--in-place", "--keep-backup")
-		require.Contains(t, w.must(t, "after-restore", "--in-place").stdout, "nothing was done")
+		w.refused(t, 3, "use --again", "after-restore", "--in-place")
 		require.NotEmpty(t, w.glob(t, "casshook/casshook-*/COMPLETE"), "a rerun removes no backup that was to be kept")
 		before := w.digest(t)
 		w.damage(t)
+		w.must(t, "after-restore", "--in-place", "--keep-backup", "--again")
+		w.same(t, before)
+		w.damage(t)
 		w.replaceVolumes(t)
+		w.must(t, "after-restore", "--include", "ks.plain")
+		for _, command := range []string{"before-backup", "after-backup", "on-failure"} {
+			w.refused(t, 3, "only a part of backup", command)
+		}
+		w.damage(t)
+		w.refused(t, 3, "use --again", "after-restore", "--include", "ks.plai[n]")
+		w.must(t, "after-restore", "--include", "ks.plai[n]", "--again")
 		w.must(t, "after-restore")
 		w.same(t, before)
 	})
