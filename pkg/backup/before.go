@@ -26,6 +26,9 @@ type Options struct {
 	MinFree float64
 	// Wait is how long a snapshot whose outcome is unknown is waited for.
 	Wait time.Duration
+	// MaxSkew is how far apart the nodes may start their snapshots; any distance
+	// where 0.
+	MaxSkew time.Duration
 	// ParkedFor keeps an earlier backup, whose volume snapshot may not have been
 	// cut yet, from being replaced while it is younger.
 	ParkedFor time.Duration
@@ -51,9 +54,11 @@ type NodeResult struct {
 	Via      string `json:"via"`
 }
 
-// schemaTries is how often the snapshot is begun again when the schema changed
-// under it.
-const schemaTries = 3
+// snapshotTries is how often a snapshot is taken of which the schema changed, or
+// that the nodes did not start together.
+const snapshotTries = 3
+
+var errSchemaChanged = errors.New("the schema changed during the snapshot")
 
 type before struct {
 	*ring.Cluster
@@ -144,6 +149,7 @@ func (b *before) snapshot(ctx context.Context) error {
 	if _, err := ring.CallAll[struct{}](ctx, b.Sessions, wire.OpBegin, wire.BeginArgs{BackupID: b.id}); err != nil {
 		return err
 	}
+	schemaChanges := 0
 	for try := 1; ; try++ {
 		changed, err := b.trySnapshot(ctx)
 		if err == nil && changed == nil {
@@ -152,18 +158,25 @@ func (b *before) snapshot(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		if try == schemaTries {
-			return fmt.Errorf("the schema changed during each of %d snapshots: make the backup when nobody changes it: %w", schemaTries, changed)
+		if errors.Is(changed, errSchemaChanged) {
+			schemaChanges++
 		}
-		b.observer.Progress("the schema changed under the snapshot: starting over")
+		switch {
+		case try == snapshotTries && schemaChanges == try:
+			return fmt.Errorf("the schema changed during each of %d snapshots: make the backup when nobody changes it: %w", try, changed)
+		case try == snapshotTries:
+			return fmt.Errorf("gave up after %d snapshots: %w", try, changed)
+		}
+		b.observer.Progress("starting over: " + changed.Error())
 		if err := b.clearSnapshots(ctx); err != nil {
 			return err
 		}
 	}
 }
 
-// trySnapshot returns as changed what says that the schema moved. A table without a
-// snapshot is a consequence of that, or an error of its own.
+// trySnapshot returns as changed why the snapshot is to be taken again: the schema
+// moved, or the nodes started too far apart. A table without a snapshot is a
+// consequence of the first, or an error of its own.
 func (b *before) trySnapshot(ctx context.Context) (changed, err error) {
 	if b.described, err = describe(ctx, b.CQL); err != nil {
 		return nil, err
@@ -177,9 +190,21 @@ func (b *before) trySnapshot(ctx context.Context) (changed, err error) {
 		return nil, errors.Join(missing, err)
 	}
 	if version != b.described.version {
-		return fmt.Errorf("version %s before, %s after", b.described.version, version), nil
+		return fmt.Errorf("%w: version %s before, %s after", errSchemaChanged, b.described.version, version), nil
 	}
-	return nil, missing
+	if missing != nil {
+		return nil, missing
+	}
+	return b.tooFarApart(), nil
+}
+
+// tooFarApart says that the nodes did not start their snapshots together.
+func (b *before) tooFarApart() error {
+	skew := time.Duration(b.described.skew.StartMS * float64(time.Millisecond))
+	if b.opts.MaxSkew == 0 || skew <= b.opts.MaxSkew {
+		return nil
+	}
+	return fmt.Errorf("the nodes started their snapshots %s apart, --max-skew allows %s", skew, b.opts.MaxSkew)
 }
 
 const agreementPatience = time.Minute

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -179,7 +180,42 @@ func TestTheSchemaChangesUnderTheSnapshot(t *testing.T) {
 			require.Len(t, r.Backups(), 1)
 			continue
 		}
-		require.ErrorContains(t, err, "the schema changed during each of 3 snapshots: make the backup when nobody changes it: version ")
+		require.ErrorContains(t, err, "the schema changed during each of 3 snapshots: make the backup when nobody changes it: ")
 		require.Empty(t, r.Backups())
+	}
+}
+
+// TestMaxSkew: nodes that do not start together start over, and then it fails.
+func TestMaxSkew(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		max       time.Duration
+		snapshots int
+	}{{0, 1}, {time.Hour, 1}, {-1, 3}} { // nothing is close enough
+		r := plainRing(t)
+		var seen progressed
+		_, err := backup.Before(t.Context(), r.Target(), backup.Options{Wait: time.Minute, MaxSkew: c.max}, &seen)
+		require.Equal(t, c.snapshots-1, seen.again, "%+v", c)
+		if c.snapshots == 1 {
+			require.NoError(t, err)
+			continue
+		}
+		require.Equal(t, flow.Failed, flow.CodeOf(err))
+		require.ErrorContains(t, err, "gave up after 3 snapshots: the nodes started their snapshots")
+		require.ErrorContains(t, err, "--max-skew allows -1ns")
+		untouched(t, r)
+		require.Empty(t, r.Backups())
+		require.Equal(t, []string{foreign}, r.Tags())
+	}
+}
+
+// progressed counts how often a snapshot started over.
+type progressed struct{ again int }
+
+func (*progressed) Begin(string)                     {}
+func (*progressed) End(string, time.Duration, error) {}
+func (p *progressed) Progress(message string) {
+	if strings.HasPrefix(message, "starting over: ") {
+		p.again++
 	}
 }

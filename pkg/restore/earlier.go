@@ -48,7 +48,7 @@ func (r *run) decide() error {
 	nodes := strings.Join(r.earlier.Nodes, ", ")
 	switch r.earlier.Action {
 	case ledger.RefuseOriginal:
-		return flow.Failf(flow.Precondition, "the volumes of %s are the original ones of backup %s, not restored ones; "+
+		return flow.Failf(flow.Precondition, "no restore point was restored: the volumes of %s are the original ones of backup %s; "+
 			"to roll back in place and lose all writes since the backup, use --in-place", nodes, r.source.id)
 	case ledger.RefuseCleaning:
 		return flow.Failf(flow.Precondition, "the volumes of %s are half cleaned with backup %s: stop the ring and run after-restore (or the cleaner) again, which resumes",
