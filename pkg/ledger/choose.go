@@ -41,6 +41,11 @@ func Choose(volumes []Volume, wanted string) (string, error) {
 	if wanted != "" {
 		what = fmt.Sprintf("backup %s is complete on %d of %d volumes", wanted, len(complete[wanted]), len(volumes))
 	}
+	return "", choiceError{ErrIncomplete, what + ": " + strings.Join(whereabouts(ids, complete, incomplete), "; ")}
+}
+
+// whereabouts says of each backup on which nodes it is, and on which not complete.
+func whereabouts(ids []string, complete, incomplete map[string][]string) []string {
 	var found []string
 	for _, id := range ids {
 		if nodes := complete[id]; len(nodes) > 0 {
@@ -56,7 +61,7 @@ func Choose(volumes []Volume, wanted string) (string, error) {
 			found = append(found, fmt.Sprintf("backup %s is not complete%s: COMPLETE is missing", id, where))
 		}
 	}
-	return "", choiceError{ErrIncomplete, what + ": " + strings.Join(found, "; ")}
+	return found
 }
 
 // holders lists the nodes by backup: those where it is complete, and the others.
