@@ -40,7 +40,7 @@ func (w *world) strayPod(t *testing.T, d site.Datacenter) {
 	}
 	_, err = w.Core.CoreV1().Pods(d.Namespace).Create(t.Context(), stray, metav1.CreateOptions{})
 	require.NoError(t, err)
-	w.refused(t, 3, run{args: []string{"before-backup", "--ready-timeout=1s"}}, "pod stray has the labels of a Cassandra node", "not of the operator's StatefulSets")
+	w.refused(t, 3, run{args: []string{"before-backup", "--ready-timeout=1s"}}, "pod stray has the labels of a Cassandra node", "not belong to the operator's StatefulSets")
 	require.NoError(t, w.Core.CoreV1().Pods(d.Namespace).Delete(t.Context(), "stray", metav1.DeleteOptions{}))
 }
 

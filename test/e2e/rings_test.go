@@ -56,7 +56,7 @@ func TestTwoRings(t *testing.T) {
 	returned := w.returnedLock(t, alpha)
 	w.hold(t, returned)
 	r := w.must(t, "after-restore", "--datacenter=a1")
-	require.NotContains(t, r.stderr, "looking whether it lives")
+	require.NotContains(t, r.stderr, "whether it is still running")
 	require.Empty(t, w.leftovers(t, alpha))
 	require.NotEmpty(t, w.leftovers(t, beta), "not asked for")
 	_, err = restore(t, k, point, hooksOnly) // what is done is done: only beta's is left
@@ -71,7 +71,7 @@ func TestTwoRings(t *testing.T) {
 	require.NoError(t, err)
 	keep := []string{"before-backup", "--datacenter=a1", "--keep-earlier=1h"}
 	w.must(t, keep...)
-	w.refused(t, 7, run{args: keep}, "it is kept since") // this one is trusted
+	w.refused(t, 7, run{args: keep}, "parked since") // this one is trusted
 	w.must(t, "after-backup", "--datacenter=a1")
 }
 

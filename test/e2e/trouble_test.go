@@ -82,7 +82,7 @@ func (w *world) killedWithLock(t *testing.T, d site.Datacenter) {
 	w.killed(t, "✓ taking the lock", "before-backup")
 	require.NotEmpty(t, w.locks(t), "it had no time to give the lock back")
 	r := w.must(t, "before-backup")
-	require.Contains(t, r.stderr, "looking whether it lives")
+	require.Contains(t, r.stderr, "whether it is still running")
 	w.must(t, "after-backup")
 	require.Empty(t, w.locks(t))
 }

@@ -80,7 +80,7 @@ func configuration(opts Options) (*rest.Config, string, error) {
 	loading := clientcmd.NewNonInteractiveDeferredLoadingClientConfig(rules, overrides)
 	config, err := loading.ClientConfig()
 	if clientcmd.IsEmptyConfig(err) || errors.Is(err, rest.ErrNotInCluster) {
-		return nil, "", errors.New("no kubernetes to talk to: give --kubeconfig, set KUBECONFIG, or run in a pod with a service account")
+		return nil, "", errors.New("no Kubernetes cluster configured: pass --kubeconfig, set KUBECONFIG, or run in a pod with a service account")
 	}
 	if err != nil {
 		return nil, "", fmt.Errorf("kubeconfig: %w", err)

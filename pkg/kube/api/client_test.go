@@ -58,7 +58,7 @@ func TestConnectByEnvironment(t *testing.T) {
 	t.Setenv("KUBECONFIG", file+"x")
 	t.Setenv("KUBERNETES_SERVICE_HOST", "")
 	_, err = api.Connect(api.Options{})
-	require.ErrorContains(t, err, "no kubernetes to talk to: give --kubeconfig")
+	require.ErrorContains(t, err, "no Kubernetes cluster configured: pass --kubeconfig")
 }
 
 // The clock of a laptop may be off by minutes: what is parked is judged by the

@@ -58,7 +58,7 @@ func (c *Client) Do(ctx context.Context, r Request, send func(context.Context) e
 		if ctx.Err() != nil || !Transient(err) || waited+wait > c.patience {
 			return c.explain(r, err, waited)
 		}
-		c.Notify("%s: %v: trying again in %s", r, err, wait)
+		c.Notify("%s: %v: retrying in %s", r, err, wait)
 		if c.Clock.Wait(ctx, wait) != nil {
 			return c.explain(r, err, waited)
 		}
@@ -102,7 +102,7 @@ func (c *Client) explain(r Request, err error, waited time.Duration) error {
 
 // Forbidden says which permission the service account lacks.
 func Forbidden(r Request, err error) error {
-	return fmt.Errorf("the service account may not %s %s in namespace %s: add it to the Role; casshook generate rbac writes it: %w",
+	return fmt.Errorf("the service account may not %s %s in namespace %s: add this permission to the Role (casshook generate rbac): %w",
 		r.Verb, r.resource, r.Namespace, err)
 }
 

@@ -29,7 +29,7 @@ func TestForbiddenNamesTheVerb(t *testing.T) {
 			_, err = target.Nodes(t.Context())
 			verb, resource, _ := strings.Cut(rule, " ")
 			_, resource, _ = strings.Cut(resource, "/")
-			require.ErrorContains(t, err, "the service account may not "+verb+" "+resource+" in namespace db: add it to the Role")
+			require.ErrorContains(t, err, "the service account may not "+verb+" "+resource+" in namespace db: add this permission to the Role")
 			require.Empty(t, w.Noticed(), "what is forbidden is not retried")
 		})
 	}
@@ -70,7 +70,7 @@ func TestRetries(t *testing.T) {
 			require.NoError(t, err)
 			require.Len(t, w.Noticed(), 7)
 			require.Contains(t, w.Noticed()[0], "list cassandradatacenters in namespace db: ")
-			require.Contains(t, w.Noticed()[0], "trying again in 500ms")
+			require.Contains(t, w.Noticed()[0], "retrying in 500ms")
 		})
 	}
 }

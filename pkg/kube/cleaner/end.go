@@ -53,7 +53,7 @@ func (r *Run) follow(ctx context.Context, pod *corev1.Pod) (*wire.CleanResult, e
 			leaving = clock.Now()
 		}
 		if clock.Now().Sub(heard) > lostAfter || !leaving.IsZero() && clock.Now().Sub(leaving) > lostAfter {
-			return r.judge(&ending{code: -1, text: fmt.Sprintf("its pod %s%s neither says anything nor ends: is the machine lost?", now.Name, onNode(now))})
+			return r.judge(&ending{code: -1, text: fmt.Sprintf("its pod %s%s neither logs anything nor ends: is the machine lost?", now.Name, onNode(now))})
 		}
 		if err := clock.Wait(ctx, cleanPoll); err != nil {
 			return nil, fmt.Errorf("waiting for the end of the cleaner: %w", err)
@@ -95,7 +95,7 @@ func (r *Run) judge(e *ending) (*wire.CleanResult, error) {
 	words := cmp.Or(r.log.last, lastLine(e.message))
 	switch {
 	case e.code == int(flow.Done):
-		return nil, r.unsure(errors.Join(errors.New("the cleaner ended well, but its result is not in its log: is the image of another release?"), r.unread))
+		return nil, r.unsure(errors.Join(errors.New("the cleaner succeeded, but its log has no result: is the image of a different release?"), r.unread))
 	case e.code < 0:
 		return nil, r.unfinished(e, joined(e.text, words))
 	}
@@ -114,7 +114,7 @@ func (r *Run) unsure(err error) error {
 	if r.Task.DryRun {
 		return flow.Fail(flow.Failed, err)
 	}
-	return flow.Fail(flow.HalfWay, fmt.Errorf("%w; it may have begun: do not start Cassandra, run it again", err))
+	return flow.Fail(flow.HalfWay, fmt.Errorf("%w; it may have started: do not start Cassandra, run the cleaner again", err))
 }
 
 // joined is what ended the cleaner and its last words.

@@ -62,7 +62,7 @@ func failed(reason, message string) func(*corev1.Pod) {
 
 func TestCleanEnds(t *testing.T) {
 	t.Parallel()
-	const again = "; it may have begun: do not start Cassandra, run it again"
+	const again = "; it may have started: do not start Cassandra, run the cleaner again"
 	bare := func(p *corev1.Pod) { p.Status.ContainerStatuses = nil }
 	for _, c := range []struct {
 		name string
@@ -82,13 +82,13 @@ func TestCleanEnds(t *testing.T) {
 		{"words that are only in the status", kubetest.Ends(3, "Error", "reading\ncasshook-agent: runs\n"), "", flow.Precondition, flow.Precondition, "runs"},
 		{"no words", kubetest.Ends(3, "Error", ""), "", flow.Precondition, flow.Precondition, "exit code 3"},
 		{"result of a failure", kubetest.Ends(5, "Error", ""), kubetest.ResultLine("x") + "late\n", flow.HalfWay, flow.HalfWay, "late"},
-		{"no result", kubetest.Ends(0, "Completed", ""), "all is well\n", flow.HalfWay, flow.Failed, "the cleaner ended well, but its result is not in its log: is the image of another release?"},
+		{"no result", kubetest.Ends(0, "Completed", ""), "all is well\n", flow.HalfWay, flow.Failed, "the cleaner succeeded, but its log has no result: is the image of a different release?"},
 		{"out of memory", kubetest.Ends(137, "OOMKilled", ""), "verifying\n", flow.HalfWay, flow.Failed, "it ran out of memory and was killed (OOMKilled); it said last: verifying"},
 		{"killed", kubetest.Ends(137, "Error", ""), "", flow.HalfWay, flow.Failed, "it was killed (Error, exit code 137)"},
 		{"unknown", kubetest.Ends(0, "ContainerStatusUnknown", ""), "", flow.HalfWay, flow.Failed, "it was killed (ContainerStatusUnknown, exit code 0)"},
 		{"another code", kubetest.Ends(126, "Error", ""), "", flow.HalfWay, flow.Failed, "it was killed (Error, exit code 126)"},
 		{"no such program", kubetest.Ends(128, "StartError", "exec: no such file"), "", flow.Precondition, flow.Precondition,
-			"its program cannot be started: see that --image is casshook's; it said last: exec: no such file"},
+			"its program cannot be started: check that --image is a casshook image; it said last: exec: no such file"},
 		{"evicted", both(kubetest.Ends(137, "Error", ""), failed("Evicted", "The node was low on memory")), "placing\n", flow.HalfWay, flow.Failed,
 			"its pod was evicted on the machine m1: The node was low on memory; it said last: placing"},
 		{"told to end by an eviction", both(kubetest.Ends(5, "Error", ""), failed("Evicted", "disk")), "placing\n", flow.HalfWay, flow.HalfWay,
@@ -151,7 +151,7 @@ func TestCleanLogCannotBeRead(t *testing.T) {
 	require.EqualError(t, o.Err, "volume "+kubetest.FirstClaim+" of node "+kubetest.FirstNode+": runs", "its end is known all the same")
 	f.Pod = kubetest.Ends(0, "Completed", "")
 	o, _ = cleanOne(t, w, false)
-	require.ErrorContains(t, o.Err, "its result is not in its log")
+	require.ErrorContains(t, o.Err, "its log has no result")
 	require.ErrorContains(t, o.Err, "no route to host")
 	require.Equal(t, flow.HalfWay, flow.CodeOf(o.Err))
 	f.Log = func(pod string, n int) kubetest.PodLog {
@@ -167,7 +167,7 @@ func TestCleanLogCannotBeRead(t *testing.T) {
 	w.Refuse = kubetest.Forbid("get /pods/log")
 	f.Pod = kubetest.Runs
 	o, _ = cleanOne(t, w, true)
-	require.ErrorContains(t, o.Err, "the service account may not get pods/log in namespace db: add it to the Role")
+	require.ErrorContains(t, o.Err, "the service account may not get pods/log in namespace db: add this permission to the Role")
 }
 
 // An API server that is gone for long leaves open what the cleaner did.
@@ -206,8 +206,8 @@ func TestCleanLosesTheMachine(t *testing.T) {
 		log  kubetest.PodLog
 		want string
 	}{
-		{"silent", kubetest.Runs, kubetest.PodLog{Refuse: kubetest.Status(http.StatusInternalServerError, metav1.StatusReasonInternalError, "no route to host")}, "its pod " + kubetest.FirstPod + " on the machine m1 neither says anything nor ends: is the machine lost?"},
-		{"to be deleted", both(kubetest.Runs, func(p *corev1.Pod) { now := metav1.Now(); p.DeletionTimestamp = &now }), kubetest.PodLog{}, "neither says anything nor ends"},
+		{"silent", kubetest.Runs, kubetest.PodLog{Refuse: kubetest.Status(http.StatusInternalServerError, metav1.StatusReasonInternalError, "no route to host")}, "its pod " + kubetest.FirstPod + " on the machine m1 neither logs anything nor ends: is the machine lost?"},
+		{"to be deleted", both(kubetest.Runs, func(p *corev1.Pod) { now := metav1.Now(); p.DeletionTimestamp = &now }), kubetest.PodLog{}, "neither logs anything nor ends"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
@@ -279,8 +279,8 @@ func TestCleanDoesNotStart(t *testing.T) {
 		{"no image", kubetest.Waits("ImagePullBackOff", "not found"), "pod " + kubetest.FirstPod + " waits on the machine m1: ImagePullBackOff: not found"},
 		{"being made", kubetest.Waits("ContainerCreating", ""), "pod " + kubetest.FirstPod + " waits on the machine m1: ContainerCreating"},
 		{"just there", func(p *corev1.Pod) { p.Status = corev1.PodStatus{Phase: corev1.PodPending} }, "pod " + kubetest.FirstPod + " is Pending"},
-		{"no pod", func(p *corev1.Pod) { p.Name = "" }, "the Job " + kubetest.FirstJob + " has no pod yet: see its events"},
-		{"another Job's pod", func(p *corev1.Pod) { p.OwnerReferences[0].UID = "old" }, "the Job " + kubetest.FirstJob + " has no pod yet: see its events"},
+		{"no pod", func(p *corev1.Pod) { p.Name = "" }, "the Job " + kubetest.FirstJob + " has no pod yet: check its events"},
+		{"another Job's pod", func(p *corev1.Pod) { p.OwnerReferences[0].UID = "old" }, "the Job " + kubetest.FirstJob + " has no pod yet: check its events"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()

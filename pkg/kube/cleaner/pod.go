@@ -76,7 +76,7 @@ func endOf(pod *corev1.Pod) *ending {
 		case end.Reason == "OOMKilled":
 			e.code, e.text = -1, "it ran out of memory and was killed (OOMKilled)"
 		case end.Reason == "StartError", end.Reason == "ContainerCannotRun":
-			e.code, e.text, e.unbegun = -1, "its program cannot be started: see that --image is casshook's", true
+			e.code, e.text, e.unbegun = -1, "its program cannot be started: check that --image is a casshook image", true
 		case end.Reason == "ContainerStatusUnknown", !known(e.code):
 			e.code, e.text = -1, fmt.Sprintf("it was killed (%s, exit code %d)", end.Reason, end.ExitCode)
 		}

@@ -55,15 +55,15 @@ func (r *Run) Do(ctx context.Context) (*wire.CleanResult, error) {
 	left := removeJob(end, r.Client, r.Object.Namespace, r.Object.Name, removal{run: r.Run})
 	if err == nil {
 		if left != nil { // the work is done all the same
-			r.Client.Notify("delete the Job %s by hand: %v", r.Object.Name, left)
+			r.Client.Notify("cannot delete Job %s, delete it by hand: %v", r.Object.Name, left)
 		}
 		return result, nil
 	}
 	if !r.Task.DryRun && (r.began && uncoded(err) || left != nil && !r.judged) {
-		err = flow.Recode(flow.HalfWay, fmt.Errorf("%w; the cleaner may have begun: do not start Cassandra, run it again", err))
+		err = flow.Recode(flow.HalfWay, fmt.Errorf("%w; the cleaner may have started: do not start Cassandra, run the cleaner again", err))
 	}
 	if left != nil {
-		left = fmt.Errorf("the cleaner's Job is still there: %w", left)
+		left = fmt.Errorf("the cleaner's Job still exists: %w", left)
 	}
 	return nil, r.about(errors.Join(err, left))
 }
@@ -104,7 +104,7 @@ func (r *Run) create(ctx context.Context) (*batchv1.Job, error) {
 		if apierrors.IsAlreadyExists(err) {
 			made, err = jobs.Get(ctx, r.Object.Name, metav1.GetOptions{})
 			if err == nil && made.Annotations[objects.RunAnnotation] != r.Run {
-				return flow.Failf(flow.Locked, "another run made the Job %s meanwhile: let one of the two do it", r.Object.Name)
+				return flow.Failf(flow.Locked, "another run has created the Job %s: wait for it, or stop one of the two", r.Object.Name)
 			}
 		}
 		return err
@@ -151,7 +151,7 @@ func (r *Run) podless(ctx context.Context, job *batchv1.Job) ([]string, error) {
 			return nil, flow.Failf(flow.Failed, "the Job %s failed before it had a pod: %s", job.Name, condition.Message)
 		}
 	}
-	return []string{fmt.Sprintf("the Job %s has no pod yet: see its events", job.Name)}, nil
+	return []string{fmt.Sprintf("the Job %s has no pod yet: check its events", job.Name)}, nil
 }
 
 // podOfJob is the Job's pod, nil when there is none.

@@ -63,7 +63,7 @@ func loadConfig(ctx context.Context, c *api.Client, d *Datacenter) error {
 	}
 	var config map[string]any
 	if err := json.Unmarshal(data[objects.ConfigKey], &config); err != nil { // its text may quote a value
-		return fmt.Errorf("%s: spec.configSecret: secret %s: the key %q is missing or no JSON object", d, d.ConfigSecret, objects.ConfigKey)
+		return fmt.Errorf("%s: spec.configSecret: secret %s: key %q is missing or not a JSON object", d, d.ConfigSecret, objects.ConfigKey)
 	}
 	d.Config = ReadConfig(config)
 	return nil

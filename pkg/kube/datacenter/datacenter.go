@@ -104,10 +104,10 @@ func (d *Datacenter) check() error {
 		problems = append(problems, errors.New("metadata lacks name, namespace or uid"))
 	}
 	if d.ClusterName == "" {
-		problems = append(problems, errors.New("spec.clusterName is missing or no string"))
+		problems = append(problems, errors.New("spec.clusterName is missing or not a string"))
 	}
 	if d.Size < 1 {
-		problems = append(problems, errors.New("spec.size is missing, no number, or less than 1"))
+		problems = append(problems, errors.New("spec.size is missing, not a number, or less than 1"))
 	}
 	if len(problems) > 0 {
 		return fmt.Errorf("%s: %w", d, errors.Join(problems...))

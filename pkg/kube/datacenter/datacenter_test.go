@@ -51,7 +51,7 @@ func TestReadDatacenterTolerates(t *testing.T) {
 	require.False(t, d.Stopped)
 	require.False(t, d.ManualAuth)
 	require.Equal(t, 9042, d.Config.CQLPort)
-	require.Contains(t, d.Problems(Ready)[0], "has changed since the operator looked (generation 2, observed 0)")
+	require.Contains(t, d.Problems(Ready)[0], "has changes that the operator has not seen yet (generation 2, observed 0)")
 }
 
 func TestReadDatacenterRefuses(t *testing.T) {
@@ -60,7 +60,7 @@ func TestReadDatacenterRefuses(t *testing.T) {
 		delete(kubetest.In(o, "metadata"), "uid")
 		kubetest.In(o, "spec")["clusterName"], kubetest.In(o, "spec")["size"] = 7, "three"
 	})
-	for _, want := range []string{"datacenter db/dc1: ", "metadata lacks name, namespace or uid", "spec.clusterName is missing or no string", "spec.size is missing"} {
+	for _, want := range []string{"datacenter db/dc1: ", "metadata lacks name, namespace or uid", "spec.clusterName is missing or not a string", "spec.size is missing"} {
 		require.ErrorContains(t, err, want)
 	}
 }
@@ -151,11 +151,11 @@ func TestRings(t *testing.T) {
 		{"all", three, Selection{}, []string{"a test", "prod"}, ""},
 		{"by cluster", three, Selection{Cluster: "prod"}, []string{"prod"}, ""},
 		{"by datacenter", three, Selection{Datacenter: "dc3"}, []string{"a test"}, ""},
-		{"a datacenter of a ring of two", three, Selection{Datacenter: "dc1"}, nil, `datacenter db/dc1 is one of the ring "prod" together with dc2: a ring is backed up and restored as a whole`},
-		{"no such datacenter", three, Selection{Datacenter: "dc4"}, nil, "no CassandraDatacenter dc4 in namespace db: it has dc1, dc2, dc3"},
-		{"no such cluster", three, Selection{Cluster: "x"}, nil, `no CassandraDatacenter of the cluster "x" in namespace db: it has`},
+		{"a datacenter of a ring of two", three, Selection{Datacenter: "dc1"}, nil, `datacenter db/dc1 belongs to ring "prod" together with dc2: a ring is backed up and restored as a whole`},
+		{"no such datacenter", three, Selection{Datacenter: "dc4"}, nil, "no CassandraDatacenter dc4 in namespace db (it has dc1, dc2, dc3"},
+		{"no such cluster", three, Selection{Cluster: "x"}, nil, `no CassandraDatacenter of the cluster "x" in namespace db (it has`},
 		{"not of that cluster", three, Selection{Cluster: "prod", Datacenter: "dc3"}, nil, "no CassandraDatacenter dc3 of the cluster"},
-		{"another namespace", three, Selection{Namespace: "empty"}, nil, "no CassandraDatacenter in namespace empty: check the namespace"},
+		{"another namespace", three, Selection{Namespace: "empty"}, nil, "no CassandraDatacenter in namespace empty (does the namespace exist? --namespace)"},
 		{"no operator", func(w *kubetest.World) { w.Absent["cassandradatacenters"] = true }, Selection{}, nil, "cass-operator is not installed"},
 		{"odd one", func(w *kubetest.World) {
 			three(w)

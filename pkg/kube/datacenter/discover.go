@@ -74,8 +74,8 @@ func alone(byCluster map[string][]*Datacenter, sel Selection) (map[string][]*Dat
 			continue
 		}
 		if others := slices.Delete(names(members), i, i+1); len(others) > 0 {
-			return nil, fmt.Errorf("datacenter %s/%s is one of the ring %q together with %s: a ring is backed up and restored as a whole, "+
-				"by a hook of the namespace (leave the datacenter out)", sel.Namespace, sel.Datacenter, cluster, strings.Join(others, ", "))
+			return nil, fmt.Errorf("datacenter %s/%s belongs to ring %q together with %s: a ring is backed up and restored as a whole; "+
+				"use a hook for the namespace, without --datacenter", sel.Namespace, sel.Datacenter, cluster, strings.Join(others, ", "))
 		}
 		return map[string][]*Datacenter{cluster: members}, nil
 	}
@@ -91,7 +91,7 @@ func names(ds []*Datacenter) []string {
 }
 
 // ErrNoDatacenter is of a namespace without any CassandraDatacenter.
-var ErrNoDatacenter = errors.New("there is nothing")
+var ErrNoDatacenter = errors.New("does the namespace exist? --namespace")
 
 // nothing says what there is instead.
 func nothing(all []*Datacenter, sel Selection) error {
@@ -104,9 +104,9 @@ func nothing(all []*Datacenter, sel Selection) error {
 	}
 	what += " in namespace " + sel.Namespace
 	if len(all) == 0 {
-		return fmt.Errorf("%w: %s: check the namespace", ErrNoDatacenter, what)
+		return fmt.Errorf("%s (%w)", what, ErrNoDatacenter)
 	}
-	return fmt.Errorf("%s: it has %s", what, strings.Join(names(all), ", "))
+	return fmt.Errorf("%s (it has %s)", what, strings.Join(names(all), ", "))
 }
 
 // List lists those of a namespace by name.
@@ -117,7 +117,7 @@ func List(ctx context.Context, c *api.Client, namespace string) ([]*Datacenter, 
 		return err
 	})
 	if api.Absent(err) {
-		return nil, fmt.Errorf("%w: cass-operator is not installed in this Kubernetes", err)
+		return nil, fmt.Errorf("%w: cass-operator is not installed in this cluster", err)
 	}
 	if err != nil {
 		return nil, err

@@ -94,7 +94,7 @@ func (o *Objects) Assign(ds []*Datacenter, s *Survey) map[*Datacenter][]*corev1.
 		pod := &o.Pods[i]
 		ref := metav1.GetControllerOf(pod)
 		if ref == nil || bySet[ref.UID] == nil || objects.Container(pod) == nil {
-			s.Wait("pod %s has the labels of a Cassandra node (datacenter %q) but is not of the operator's StatefulSets: delete it, or take its labels away",
+			s.Wait("pod %s has the labels of a Cassandra node (datacenter %q) but does not belong to the operator's StatefulSets: delete it, or remove its labels",
 				pod.Name, pod.Labels[objects.DatacenterLabel])
 			continue
 		}
@@ -110,9 +110,9 @@ func (o *Objects) Count(d *Datacenter, pods []*corev1.Pod, s *Survey) {
 	}
 	text := fmt.Sprintf("%s has %d of its %d nodes", d, len(pods), d.Size)
 	if missing := o.missing(d, pods); len(missing) > 0 {
-		text += ", missing are the pods " + strings.Join(missing, ", ")
+		text += "; missing pods: " + strings.Join(missing, ", ")
 	}
-	s.Wait("%s: wait until all pods are there, and see the events of its StatefulSets", text)
+	s.Wait("%s: wait until all pods exist, or check the events of its StatefulSets", text)
 }
 
 func (o *Objects) missing(d *Datacenter, pods []*corev1.Pod) []string {
@@ -172,9 +172,9 @@ func PodProblem(pod *corev1.Pod, demand Demand) string {
 	case pod.DeletionTimestamp != nil:
 		return "is being deleted: wait until its successor runs"
 	case pod.Status.Phase != corev1.PodRunning:
-		return fmt.Sprintf("is %s: see its events", pod.Status.Phase)
+		return fmt.Sprintf("is %s: check its events", pod.Status.Phase)
 	case status == nil || status.State.Running == nil:
-		return "has no running container " + objects.CassandraContainer + objects.StateOf(status) + ": see its events and log"
+		return "has no running container " + objects.CassandraContainer + objects.StateOf(status) + ": check its events and log"
 	case pod.Status.PodIP == "":
 		return "has no address yet"
 	}

@@ -52,7 +52,7 @@ func (d *Datacenter) Problems(demand Demand) []string {
 		bad("is not valid: %s: correct its spec%s", valid.Message, d.InOwner())
 	}
 	if !d.Stopped && d.True("Stopped") {
-		bad("is stopped still, and is to start: wait until the operator has begun to, and see that cass-operator runs")
+		bad("is stopped, but about to start: wait, or check that cass-operator is running")
 		return found
 	}
 	if d.Stopped {
@@ -75,13 +75,13 @@ func (d *Datacenter) unready(bad func(format string, args ...any)) {
 	ready := d.Conditions["Ready"]
 	switch {
 	case d.ObservedGeneration < d.Generation:
-		bad("has changed since the operator looked (generation %d, observed %d): wait, and see that cass-operator runs", d.Generation, d.ObservedGeneration)
+		bad("has changes that the operator has not seen yet (generation %d, observed %d): wait, or check that cass-operator is running", d.Generation, d.ObservedGeneration)
 	case ready.Status == "":
 		bad("was never Ready: wait until its nodes are started")
 	case ready.Status != "True":
-		bad("is not Ready%s: see its events, and wait until all nodes are up", because(ready.Message))
+		bad("is not Ready%s: check its events, or wait until all nodes are up", because(ready.Message))
 	case d.Progress != progressReady:
-		bad("is being worked on by the operator (progress %q): wait until it is done", d.Progress)
+		bad("is still being changed by the operator (progress %q): wait until it is done", d.Progress)
 	}
 }
 

@@ -127,14 +127,14 @@ func (r *Ring) Credentials(ctx context.Context) (ring.Credentials, error) {
 	}
 	data, err := r.client.Secret(ctx, r.namespace, d.SuperuserSecret)
 	if api.Absent(err) {
-		return ring.Credentials{}, fmt.Errorf("%s: its superuser's secret is missing: restore it, or see that cass-operator runs, which makes it: %w", d, err)
+		return ring.Credentials{}, fmt.Errorf("%s: its superuser secret is missing: restore it, or check that cass-operator, which creates it, is running: %w", d, err)
 	}
 	if err != nil {
 		return ring.Credentials{}, fmt.Errorf("%s: superuser: %w", d, err)
 	}
 	for _, key := range []string{objects.UsernameKey, objects.PasswordKey} {
 		if len(data[key]) == 0 || !utf8.Valid(data[key]) {
-			return ring.Credentials{}, fmt.Errorf("%s: superuser: the secret %s has no key %q with a text: cass-operator wants %q and %q",
+			return ring.Credentials{}, fmt.Errorf("%s: superuser: secret %s: key %q is missing or empty; cass-operator expects %q and %q",
 				d, d.SuperuserSecret, key, objects.UsernameKey, objects.PasswordKey)
 		}
 	}

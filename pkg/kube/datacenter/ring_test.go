@@ -63,15 +63,15 @@ func TestNodesRefuses(t *testing.T) {
 		// running is what is still wrong where running nodes are enough.
 		running bool
 	}{
-		{"fewer nodes", func(w *kubetest.World) { w.Remove("", "pods", "set-dc1-1") }, "has 1 of its 2 nodes, missing are the pods set-dc1-1", true},
+		{"fewer nodes", func(w *kubetest.World) { w.Remove("", "pods", "set-dc1-1") }, "has 1 of its 2 nodes; missing pods: set-dc1-1", true},
 		{"more nodes", func(w *kubetest.World) { w.Put("", "pods", kubetest.Pod("prod", "dc1", 2)) }, "has 3 of its 2 nodes", true},
 		{"not of the operator", func(w *kubetest.World) {
 			p := kubetest.Pod("prod", "dc1", 2)
 			p.OwnerReferences = nil
 			w.Put("", "pods", p)
 		}, "pod set-dc1-2 has the labels of a Cassandra node", true},
-		{"of another owner", kubetest.EditPod(func(o map[string]any) { kubetest.First(kubetest.In(o, "metadata")["ownerReferences"])["uid"] = "x" }), "not of the operator's StatefulSets", true},
-		{"no container", kubetest.EditPod(func(o map[string]any) { kubetest.In(o, "spec")["containers"].([]any)[1].(map[string]any)["name"] = "x" }), "not of the operator's", true},
+		{"of another owner", kubetest.EditPod(func(o map[string]any) { kubetest.First(kubetest.In(o, "metadata")["ownerReferences"])["uid"] = "x" }), "not belong to the operator's StatefulSets", true},
+		{"no container", kubetest.EditPod(func(o map[string]any) { kubetest.In(o, "spec")["containers"].([]any)[1].(map[string]any)["name"] = "x" }), "not belong to the operator's", true},
 		{"being deleted", kubetest.EditPod(func(o map[string]any) { kubetest.In(o, "metadata")["deletionTimestamp"] = "2026-11-21T10:00:00Z" }), "is being deleted", true},
 		{"pending", kubetest.EditPod(func(o map[string]any) { kubetest.In(o, "status")["phase"] = "Pending" }), "pod set-dc1-0 is Pending", true},
 		{"crashing", kubetest.EditPod(func(o map[string]any) {
@@ -180,16 +180,16 @@ func TestCredentials(t *testing.T) {
 			w.Edit(kubetest.CassandraGroup, "cassandradatacenters", "dc1", func(o map[string]any) { kubetest.In(o, "spec")["superuserSecretName"] = "su" })
 			w.Put("", "secrets", kubetest.Secret("su", "username", "root", "password", "p"))
 		}, ring.Credentials{Username: "root", Password: "p"}, ""},
-		{"missing", func(w *kubetest.World) { w.Remove("", "secrets", "prod-superuser") }, ring.Credentials{}, "datacenter db/dc1: its superuser's secret is missing"},
-		{"no password", func(w *kubetest.World) { w.Put("", "secrets", kubetest.Secret("prod-superuser", "username", "s3cret")) }, ring.Credentials{}, `has no key "password"`},
+		{"missing", func(w *kubetest.World) { w.Remove("", "secrets", "prod-superuser") }, ring.Credentials{}, "datacenter db/dc1: its superuser secret is missing"},
+		{"no password", func(w *kubetest.World) { w.Put("", "secrets", kubetest.Secret("prod-superuser", "username", "s3cret")) }, ring.Credentials{}, `key "password" is missing`},
 		{"empty name", func(w *kubetest.World) {
 			w.Put("", "secrets", kubetest.Secret("prod-superuser", "username", "", "password", "s3cret"))
-		}, ring.Credentials{}, `has no key "username"`},
+		}, ring.Credentials{}, `key "username" is missing`},
 		{"no text", func(w *kubetest.World) {
 			w.Put("", "secrets", kubetest.Secret("prod-superuser", "username", "u", "password", "s3cret\xff"))
-		}, ring.Credentials{}, `no key "password" with a text`},
+		}, ring.Credentials{}, `key "password" is missing or empty`},
 		{"forbidden", func(w *kubetest.World) { w.Refuse = kubetest.Forbid("get /secrets") }, ring.Credentials{},
-			"the service account may not get secrets in namespace db: add it to the Role; casshook generate rbac writes it"},
+			"the service account may not get secrets in namespace db: add this permission to the Role (casshook generate rbac)"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
@@ -231,7 +231,7 @@ func TestConfigSecret(t *testing.T) {
 	require.ErrorContains(t, err, "spec.configSecret: get secrets conf in namespace db")
 	w.Put("", "secrets", kubetest.Secret("conf", "config", `{"keystore_password":"s3cret`))
 	_, err = target.Nodes(t.Context())
-	require.ErrorContains(t, err, `the key "config" is missing or no JSON object`)
+	require.ErrorContains(t, err, `key "config" is missing or not a JSON object`)
 	require.NotContains(t, err.Error(), "s3cret")
 	w.Put("", "secrets", kubetest.Secret("conf", "config", `{"cassandra-yaml":{"native_transport_port":9999,"client_encryption_options":{"enabled":true},"native_transport_port_ssl":9142}}`))
 	nodes, err := target.Nodes(t.Context())
@@ -260,7 +260,7 @@ func TestWaitReady(t *testing.T) {
 	require.Len(t, told, 2, "only changes are told")
 	require.Contains(t, told[0], "is stopped")
 	require.NotContains(t, told[1], "is stopped")
-	require.Contains(t, told[1], "missing are the pods set-dc1-1")
+	require.Contains(t, told[1], "missing pods: set-dc1-1")
 	require.Equal(t, 5, waits)
 }
 

@@ -57,7 +57,7 @@ func TestVisible(t *testing.T) {
 		{"Cassandra is not up", kubetest.EditPod(func(o map[string]any) {
 			kubetest.In(o, "metadata", "labels")["cassandra.datastax.com/node-state"] = "Starting"
 		}), "set-dc1-0", ""},
-		{"crashing", crashing, "set-dc1-0", "has no running container cassandra (waiting: CrashLoopBackOff): see its events and log"},
+		{"crashing", crashing, "set-dc1-0", "has no running container cassandra (waiting: CrashLoopBackOff): check its events and log"},
 		{"no pod", func(w *kubetest.World) { w.Remove("", "pods", "set-dc1-0") }, "set-dc1-0", "no pod: see the events of its StatefulSet"},
 		{"no claim", func(w *kubetest.World) { w.Remove("", "persistentvolumeclaims", "server-data-set-dc1-0") }, "set-dc1-0",
 			"its volume claim server-data-set-dc1-0 is missing or not bound"},
@@ -66,7 +66,7 @@ func TestVisible(t *testing.T) {
 				kubetest.In(o, "spec", "config", "cassandra-yaml")["data_file_directories"] = []any{"/elsewhere"}
 			})
 		}, "set-dc1-0", "the data directory /elsewhere is not on the volume server-data (/var/lib/cassandra): data on volumes of its own is not supported yet; " +
-			"move it there, or leave data_file_directories out"},
+			"move it there, or remove data_file_directories"},
 		{"of nobody", kubetest.EditPod(func(o map[string]any) { kubetest.First(kubetest.In(o, "metadata")["ownerReferences"])["uid"] = "x" }), "set-dc1-0",
 			"is not of the operator's StatefulSets: delete the pod, or take its labels away"},
 	} {

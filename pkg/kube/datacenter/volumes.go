@@ -38,7 +38,7 @@ func VolumesOf(d *Datacenter, pod *corev1.Pod, claims map[string]corev1.Persiste
 	for _, dir := range v.DataDirs {
 		if m := objects.MountOf(mounts, dir); m == nil || m.Name != objects.DataVolume {
 			return v, fmt.Errorf("pod %s: the data directory %s is not on the volume %s (%s): data on volumes of its own is not supported yet; "+
-				"move it there, or leave data_file_directories out", pod.Name, dir, objects.DataVolume, v.mount)
+				"move it there, or remove data_file_directories", pod.Name, dir, objects.DataVolume, v.mount)
 		}
 	}
 	v.Claims = podClaims(d, pod, mounts, claims)

@@ -97,7 +97,7 @@ func (r *reader) configured(ctx context.Context, d *datacenter.Datacenter) (yaml
 	var config map[string]any
 	switch {
 	case missing:
-		return nil, "the secret " + d.ConfigSecret + " of spec.configSecret is not there"
+		return nil, "the secret " + d.ConfigSecret + " of spec.configSecret does not exist"
 	case text != "":
 		return nil, text
 	case json.Unmarshal(data[objects.ConfigKey], &config) != nil: // its text may quote a value

@@ -142,7 +142,7 @@ func listed[T any](ctx context.Context, r *reader, k kind, namespace string) doc
 			err = json.Unmarshal(data, &value)
 		}
 		if err != nil {
-			a.Unread = fmt.Sprintf("%s %s/%s is not understood: %v", k.full(), item.GetNamespace(), item.GetName(), err)
+			a.Unread = fmt.Sprintf("cannot parse %s %s/%s: %v", k.full(), item.GetNamespace(), item.GetName(), err)
 			continue
 		}
 		a.Items = append(a.Items, value)

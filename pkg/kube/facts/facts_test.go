@@ -261,7 +261,7 @@ func TestFactsProblems(t *testing.T) {
 			w.Remove("", "pods", "set-dc1-1")
 		}, []string{"is stopped: set spec.stopped to false in the K8ssandraCluster db/kc and wait until it is Ready"}},
 		{"pod missing", func(w *kubetest.World) { w.Remove("", "pods", "set-dc1-1") },
-			[]string{"has 1 of its 2 nodes, missing are the pods set-dc1-1: wait until all pods are there, and see the events of its StatefulSets"}},
+			[]string{"has 1 of its 2 nodes; missing pods: set-dc1-1: wait until all pods exist, or check the events of its StatefulSets"}},
 		{"pod not ready", func(w *kubetest.World) {
 			w.Edit("", "pods", "set-dc1-1", func(o map[string]any) {
 				kubetest.In(o, "metadata", "labels")["cassandra.datastax.com/node-state"] = "Starting"
@@ -269,8 +269,8 @@ func TestFactsProblems(t *testing.T) {
 		}, []string{`pod set-dc1-1 is in state "Starting": wait until the operator has started its Cassandra`}},
 		{"stray pod", func(w *kubetest.World) {
 			w.Edit("", "pods", "set-dc1-1", func(o map[string]any) { delete(kubetest.In(o, "metadata"), "ownerReferences") })
-		}, []string{`pod set-dc1-1 has the labels of a Cassandra node (datacenter "dc1") but is not of the operator's StatefulSets: delete it, or take its labels away`,
-			"has 1 of its 2 nodes, missing are the pods set-dc1-1: wait until all pods are there, and see the events of its StatefulSets"}},
+		}, []string{`pod set-dc1-1 has the labels of a Cassandra node (datacenter "dc1") but does not belong to the operator's StatefulSets: delete it, or remove its labels`,
+			"has 1 of its 2 nodes; missing pods: set-dc1-1: wait until all pods exist, or check the events of its StatefulSets"}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
@@ -288,7 +288,7 @@ func TestFactsConfigSecret(t *testing.T) {
 	w := doctored(t)
 	w.Edit(kubetest.CassandraGroup, "cassandradatacenters", "dc1", func(o map[string]any) { kubetest.In(o, "spec")["configSecret"] = "c" })
 	f := factsOf(t, w)
-	require.Equal(t, "the secret c of spec.configSecret is not there", f.Datacenters.Items[0].YAML.Unread)
+	require.Equal(t, "the secret c of spec.configSecret does not exist", f.Datacenters.Items[0].YAML.Unread)
 	w.Put("", "secrets", kubetest.Secret("c", "config", "s3cret{"))
 	f = factsOf(t, w)
 	require.Equal(t, "the secret c of spec.configSecret has no JSON object at the key config", f.Datacenters.Items[0].YAML.Unread)
@@ -306,7 +306,7 @@ func TestFactsOddObjects(t *testing.T) {
 	w.Put(kastenGroup, "policies", kubetest.Object(kastenGroup+"/v1alpha1", "Policy", "kasten-io", "odd", map[string]any{"spec": "text"}))
 	f := factsOf(t, w)
 	require.Contains(t, f.Datacenters.Items[0].Unreadable, "spec.size is missing")
-	require.Contains(t, f.Policies.Unread, "policies.config.kio.kasten.io kasten-io/odd is not understood")
+	require.Contains(t, f.Policies.Unread, "policies.config.kio.kasten.io kasten-io/odd: json")
 	require.Len(t, f.Policies.Items, 2, "the others are read")
 }
 

@@ -62,7 +62,7 @@ func (l *lease) judgeParked(o *coordinationv1.Lease) (verdict, error) {
 	if l.client.Clock.Now().Sub(since) >= l.claim.ParkedFor {
 		return take, nil
 	}
-	return refuse, fmt.Errorf("it is kept since %s by %s of backup %s, for at least %s: its volume snapshots may be under way; wait, or run on-failure",
+	return refuse, fmt.Errorf("parked since %s by %s (backup %s); kept for at least %s, since its volume snapshots may still be running: wait, or run on-failure",
 		since.UTC().Format(time.RFC3339), o.Annotations[objects.OperationAnnotation], o.Annotations[objects.BackupAnnotation], l.claim.ParkedFor)
 }
 
@@ -73,7 +73,7 @@ func (l *lease) judgeHeld(o *coordinationv1.Lease, w *watch) (verdict, error) {
 	}
 	switch {
 	case w.holder != *o.Spec.HolderIdentity, !w.renewed.Equal(renewed(o)):
-		return refuse, fmt.Errorf("%w and lives: wait for its end", why)
+		return refuse, fmt.Errorf("%w and is still running: wait for it to end", why)
 	case w.waited < w.limit:
 		return observe, why
 	}

@@ -159,7 +159,7 @@ func (l *lease) take(ctx context.Context) error {
 			return flow.Fail(flow.Locked, why)
 		case verdict == observe:
 			if w.waited == 0 {
-				l.client.Notify("%v: looking whether it lives, for up to %s", why, w.limit)
+				l.client.Notify("%v: checking for up to %s whether it is still running", why, w.limit)
 			}
 			if err := l.client.Clock.Wait(ctx, leasePoll); err != nil {
 				return flow.Fail(flow.Locked, fmt.Errorf("%w: %w", why, err))

@@ -80,11 +80,11 @@ func TestAcquire(t *testing.T) {
 		{name: "of a dead run with a shorter duration", lease: func(l *coordinationv1.Lease) { *l.Spec.LeaseDurationSeconds = 10 }, waited: 10 * time.Second},
 		{name: "of a dead run that claims a year", lease: func(l *coordinationv1.Lease) { *l.Spec.LeaseDurationSeconds = 31536000 }, waited: 90 * time.Second},
 		{name: "of a live run", lease: func(*coordinationv1.Lease) {}, then: renewAfter(3), waited: 3 * time.Second,
-			refusal: "other-1 holds it for before-backup since 2026-11-21T09:00:00Z and lives"},
+			refusal: "other-1 holds it for before-backup since 2026-11-21T09:00:00Z and is still running"},
 		{name: "of a live run whose clock is ahead", lease: func(l *coordinationv1.Lease) {
 			at := metav1.NewMicroTime(l.Spec.RenewTime.Add(48 * time.Hour))
 			l.Spec.RenewTime = &at
-		}, then: renewAfter(3), waited: 3 * time.Second, refusal: "and lives"},
+		}, then: renewAfter(3), waited: 3 * time.Second, refusal: "and is still running"},
 		{name: "of a dead run whose clock was ahead", lease: func(l *coordinationv1.Lease) {
 			at := metav1.NewMicroTime(l.Spec.RenewTime.Add(48 * time.Hour))
 			l.Spec.RenewTime = &at
@@ -104,8 +104,8 @@ func TestAcquire(t *testing.T) {
 		{name: "given back while we look", lease: func(*coordinationv1.Lease) {}, waited: time.Second, then: func(w *kubetest.World) {
 			kubetest.ClockOf(w.Client).OnWait = func() { w.Remove(leases, "leases", "casshook-prod") }
 		}},
-		{name: "parked just now", lease: parked(9 * time.Minute), refusal: "by before-backup of backup b1, for at least 10m0s"},
-		{name: "parked in the future", lease: parked(-time.Minute), refusal: "by before-backup of backup b1"},
+		{name: "parked just now", lease: parked(9 * time.Minute), refusal: "by before-backup (backup b1); kept for at least 10m0s"},
+		{name: "parked in the future", lease: parked(-time.Minute), refusal: "by before-backup (backup b1)"},
 		{name: "parked long ago", lease: parked(10 * time.Minute)},
 		{name: "parked, and that does not matter", lease: parked(0), claim: func(c *ring.Claim) { c.ParkedFor = 0 }},
 		{name: "came back with a restore point, parked", lease: func(l *coordinationv1.Lease) {
@@ -116,7 +116,7 @@ func TestAcquire(t *testing.T) {
 		{name: "of a ring that grew", lease: func(l *coordinationv1.Lease) {
 			parked(0)(l)
 			l.Annotations["casshook.io/datacenter-uids"] = "uid-dc1,uid-dc2"
-		}, refusal: "of backup b1"},
+		}, refusal: "(backup b1)"},
 		{name: "not ours at all", lease: func(l *coordinationv1.Lease) { l.Labels = nil }, refusal: "the lease db/casshook-prod is not casshook's"},
 	} {
 		t.Run(c.name, func(t *testing.T) {

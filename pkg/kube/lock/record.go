@@ -221,6 +221,6 @@ func (r *Record) tell(ctx context.Context, err error) {
 	r.failed = true
 	r.mu.Unlock()
 	if first {
-		r.client.Notify("the record in Kubernetes is not written, which does no harm: %v", err)
+		r.client.Notify("cannot write the record in Kubernetes (this does no harm): %v", err)
 	}
 }

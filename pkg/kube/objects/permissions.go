@@ -15,21 +15,21 @@ type Rule struct {
 // cluster-scoped.
 func Rules() []Rule {
 	return []Rule{
-		{"cassandra.datastax.com", "cassandradatacenters", []string{"delete", "list", "patch"}, "find the rings, and whether the operator is done with them; stop, start and delete them"},
-		{"k8ssandra.io", "k8ssandraclusters", []string{"get", "patch"}, "stop and start datacenters where a K8ssandraCluster writes them"},
-		{"apps", "statefulsets", []string{"list"}, "tell the operator's pods from others with the same labels; know those of a stopped ring"},
-		{"batch", "jobs", []string{"create", "delete", "get"}, "run the cleaner at the volumes of a stopped ring"},
-		{"", "pods", []string{"get", "list"}, "find the nodes, and say what became of one"},
-		{"", "pods/log", []string{"get"}, "read what the cleaner did"},
+		{"cassandra.datastax.com", "cassandradatacenters", []string{"delete", "list", "patch"}, "find the rings and their state; stop, start and delete them"},
+		{"k8ssandra.io", "k8ssandraclusters", []string{"get", "patch"}, "stop and start datacenters managed by a K8ssandraCluster"},
+		{"apps", "statefulsets", []string{"list"}, "identify the operator's pods, and those of a stopped ring"},
+		{"batch", "jobs", []string{"create", "delete", "get"}, "run the cleaner on the volumes of a stopped ring"},
+		{"", "pods", []string{"get", "list"}, "find the nodes and their state"},
+		{"", "pods/log", []string{"get"}, "read the cleaner's result"},
 		// WebSockets are opened with GET, SPDY with POST; from Kubernetes 1.35 on
 		// the former asks for create too (feature AuthorizePodWebsocketUpgradeCreatePermission).
 		{"", "pods/exec", []string{"create", "get"}, "run the agent in Cassandra's container"},
-		{"", "pods/portforward", []string{"create", "get"}, "speak CQL with Cassandra"},
-		{"", "persistentvolumeclaims", []string{"list"}, "tell a restored volume from the original"},
-		{"", "secrets", []string{"get", "patch"}, "log in as the superuser; TLS and configuration where secrets hold them; have the operator set passwords again"},
+		{"", "pods/portforward", []string{"create", "get"}, "connect to Cassandra with CQL"},
+		{"", "persistentvolumeclaims", []string{"list"}, "distinguish restored volumes from original ones"},
+		{"", "secrets", []string{"get", "patch"}, "log in as the superuser; read TLS and configuration from secrets; make the operator reset passwords"},
 		{"", "configmaps", []string{"create", "get", "update"}, "show how an operation goes; tell this Kubernetes from another (kube-root-ca.crt)"},
-		{"", "events", []string{"create"}, "tell the story on the datacenters"},
+		{"", "events", []string{"create"}, "record operations on the datacenters"},
 		{"coordination.k8s.io", "leases", []string{"create", "delete", "get", "update"}, "lock the ring"},
-		{"snapshot.storage.k8s.io", "volumesnapshots", []string{"create", "list"}, "wait until volume snapshots are cut; save what a restore replaces"},
+		{"snapshot.storage.k8s.io", "volumesnapshots", []string{"create", "list"}, "wait until volume snapshots are taken; snapshot volumes that a restore replaces"},
 	}
 }

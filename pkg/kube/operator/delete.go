@@ -33,7 +33,7 @@ func (o *Ring) Deletable(ctx context.Context) error {
 			return flow.Fail(flow.Precondition, err)
 		}
 		if owner != nil {
-			return flow.Failf(flow.Precondition, "%s would be made again at once: delete or change the %s, or use --stop", d, owner)
+			return flow.Failf(flow.Precondition, "%s would be recreated immediately: delete or change the %s, or use --stop", d, owner)
 		}
 	}
 	return nil
@@ -69,7 +69,7 @@ func deleteDatacenter(ctx context.Context, c *api.Client, d *datacenter.Datacent
 	if keepVolumes {
 		err := patchDatacenter(ctx, c, d, map[string]any{"metadata": map[string]any{"annotations": map[string]any{keepClaims: "false"}}})
 		if err != nil {
-			return fmt.Errorf("%s: have its volumes kept: %w", d, err)
+			return fmt.Errorf("%s: keep its volumes: %w", d, err)
 		}
 	}
 	uid := types.UID(d.UID)
@@ -100,7 +100,7 @@ func (d *deletion) left(ctx context.Context) (waiting []string, err error) {
 		if now.ClusterName == d.ring.ClusterName() {
 			waiting = append(waiting, now.String()+" is being deleted")
 			if !slices.ContainsFunc(d.ring.Datacenters(), func(was *datacenter.Datacenter) bool { return was.UID == now.UID }) {
-				return nil, flow.Failf(flow.HalfWay, "%s was made again: see who does that", now)
+				return nil, flow.Failf(flow.HalfWay, "%s was recreated: find out what does that", now)
 			}
 		}
 	}

@@ -82,11 +82,11 @@ func TestDeleteRefuses(t *testing.T) {
 		deleted bool
 	}{
 		{"owned", func(w *kubetest.World) { k8ssandra(w, memberOf("dc1", "db", false)) }, flow.Precondition,
-			"datacenter db/dc1 would be made again at once: delete or change the K8ssandraCluster ops/kc, or use --stop", false},
+			"datacenter db/dc1 would be recreated immediately: delete or change the K8ssandraCluster ops/kc, or use --stop", false},
 		{"may not keep the volumes", func(w *kubetest.World) {
 			w.Refuse = kubetest.Forbid("patch cassandra.datastax.com/cassandradatacenters")
 		}, flow.Failed,
-			"datacenter db/dc1: have its volumes kept: the service account may not patch", false},
+			"datacenter db/dc1: keep its volumes: the service account may not patch", false},
 		{"may not delete", func(w *kubetest.World) {
 			w.Refuse = kubetest.Forbid("delete cassandra.datastax.com/cassandradatacenters")
 		}, flow.Failed, "may not delete cassandradatacenters", true},
@@ -99,7 +99,7 @@ func TestDeleteRefuses(t *testing.T) {
 					w.Put(kubetest.CassandraGroup, "cassandradatacenters", o)
 				}
 			}
-		}, flow.HalfWay, "datacenter db/dc1 was made again: see who does that", true},
+		}, flow.HalfWay, "datacenter db/dc1 was recreated: find out what does that", true},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
@@ -127,7 +127,7 @@ func TestDeleteOfAnother(t *testing.T) {
 		}
 	}
 	err := target.Delete(t.Context(), false, func(string) {})
-	require.ErrorContains(t, err, "datacenter db/dc1 was made again")
+	require.ErrorContains(t, err, "datacenter db/dc1 was recreated")
 	require.Len(t, w.List(kubetest.CassandraGroup, "cassandradatacenters"), 1)
 }
 

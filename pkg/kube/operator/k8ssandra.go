@@ -85,7 +85,7 @@ func (o *Ring) checkCreated(ctx context.Context, ds []*datacenter.Datacenter) er
 		for _, m := range owner.members {
 			i := slices.IndexFunc(ds, m.is)
 			if i < 0 && (m.namespace != o.ring.Namespace() || m.context != "") {
-				return flow.Failf(flow.Precondition, "%s has the datacenter %s outside of this namespace %s: a ring is restored as a whole, and what is stopped must be in one namespace",
+				return flow.Failf(flow.Precondition, "%s has datacenter %s outside of namespace %s: a stopped ring must be in one namespace, since it is restored as a whole",
 					owner, m.name, o.ring.Namespace())
 			}
 			if i < 0 || !ds[i].True("Initialized") {
@@ -111,7 +111,7 @@ func setStoppedOf(ctx context.Context, c *api.Client, d *datacenter.Datacenter, 
 		}
 		i := slices.IndexFunc(owner.members, func(m member) bool { return m.is(d) })
 		if i < 0 {
-			return nil, false, fmt.Errorf("%s is not among the datacenters of %s, which its labels name", d, owner)
+			return nil, false, fmt.Errorf("%s is not a datacenter of %s, although its labels say so", d, owner)
 		}
 		if owner.members[i].stopped == stopped {
 			return owner, false, nil

@@ -101,7 +101,7 @@ func (o *Ring) awaitUpsert(ctx context.Context, before *datacenter.Datacenter, p
 		if now = ds[i]; !now.UsersUpserted.Equal(before.UsersUpserted) {
 			return nil, nil
 		}
-		text := fmt.Sprintf("%s: status.usersUpserted is still %s: see that the operator runs", now, written(now.UsersUpserted))
+		text := fmt.Sprintf("%s: status.usersUpserted is still %s: check that the operator is running", now, written(now.UsersUpserted))
 		if problems := now.Problems(datacenter.Ready); len(problems) > 0 {
 			text = strings.Join(problems, "; ")
 		}

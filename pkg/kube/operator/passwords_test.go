@@ -52,7 +52,7 @@ func TestRenewPasswords(t *testing.T) {
 		kubetest.OnWait(w, map[int]func(){3: func() { upsert(w, "dc1", 0, fields...) }})
 		var told []string
 		require.NoError(t, operatorOf(w, Limits{}).RenewPasswords(t.Context(), func(m string) { told = append(told, m) }))
-		require.Equal(t, []string{"waiting for cass-operator to set the passwords again: datacenter db/dc1: status.usersUpserted is still 2026-11-21T09:00:00Z: see that the operator runs"}, told)
+		require.Equal(t, []string{"waiting for cass-operator to set the passwords again: datacenter db/dc1: status.usersUpserted is still 2026-11-21T09:00:00Z: check that the operator is running"}, told)
 		require.Equal(t, []string{"secrets/app", "secrets/prod-superuser"}, w.AskedOf("patch"))
 		require.Equal(t, "2026-11-21T10:00:01Z", refreshed(t, w, "app"))
 		require.Equal(t, "2026-11-21T10:00:01Z", refreshed(t, w, "prod-superuser"))
@@ -105,7 +105,7 @@ func TestRenewPasswordsEnds(t *testing.T) {
 		}, flow.HalfWay, "status.usersUpserted is still empty"},
 		{"not ready", func(w *kubetest.World) {
 			kubetest.EditDatacenter(w, func(o map[string]any) { kubetest.In(o, "status")["cassandraOperatorProgress"] = "Updating" })
-		}, flow.HalfWay, `datacenter db/dc1 is being worked on by the operator (progress "Updating")`},
+		}, flow.HalfWay, `datacenter db/dc1 is still being changed by the operator (progress "Updating")`},
 		{"no secret", func(w *kubetest.World) { w.Remove("", "secrets", "app") }, flow.Precondition, "the secret app is missing: restore it"},
 		{"forbidden", func(w *kubetest.World) { w.Refuse = kubetest.Forbid("patch /secrets") }, flow.Failed, "may not patch secrets in namespace db"},
 		{"gone", func(w *kubetest.World) {

@@ -130,9 +130,9 @@ func carried(ds []*datacenter.Datacenter, owners map[string]*cluster, stopped bo
 		switch owner := owners[d.Name]; {
 		case d.Stopped == stopped:
 		case owner == nil:
-			waiting = append(waiting, fmt.Sprintf("%s says the contrary again: somebody else writes its spec", d))
+			waiting = append(waiting, fmt.Sprintf("spec.stopped of %s was changed back: something else writes its spec", d))
 		default:
-			waiting = append(waiting, fmt.Sprintf("k8ssandra-operator has not written it into %s, though %s says so: see that it runs", d, owner))
+			waiting = append(waiting, fmt.Sprintf("k8ssandra-operator has not updated %s from %s: check that it is running", d, owner))
 		}
 	}
 	slices.Sort(waiting)
@@ -169,7 +169,7 @@ func (o *Ring) Stopped(ctx context.Context) (bool, error) {
 	case len(stopped) == 0:
 		return false, nil
 	case len(running) > 0:
-		return false, flow.Failf(flow.Precondition, "of the ring %q are stopped: %s; and not: %s: a ring is restored as a whole, set spec.stopped alike in all of them",
+		return false, flow.Failf(flow.Precondition, "ring %q is only partly stopped (stopped: %s; running: %s): set spec.stopped to the same value in all of its datacenters",
 			o.ring.ClusterName(), strings.Join(stopped, ", "), strings.Join(running, ", "))
 	}
 	if err := o.checkCreated(ctx, ds); err != nil {

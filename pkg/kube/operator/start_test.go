@@ -59,9 +59,9 @@ func TestStart(t *testing.T) {
 	var told []string
 	require.NoError(t, target.Start(t.Context(), func(m string) { told = append(told, m) }))
 	require.Len(t, told, 3)
-	const still, missing = "datacenter db/dc2 is stopped still, and is to start: wait until the operator has begun to, and see that cass-operator runs",
-		"datacenter db/dc2 has 0 of its 2 nodes, missing are the pods set-dc2-0, set-dc2-1: wait until all pods are there, and see the events of its StatefulSets"
-	require.Contains(t, told[0], "0 of 4 nodes are up; waiting: datacenter db/dc1 is stopped still")
+	const still, missing = "datacenter db/dc2 is stopped, but about to start: wait, or check that cass-operator is running",
+		"datacenter db/dc2 has 0 of its 2 nodes; missing pods: set-dc2-0, set-dc2-1: wait until all pods exist, or check the events of its StatefulSets"
+	require.Contains(t, told[0], "0 of 4 nodes are up; waiting: datacenter db/dc1 is stopped, but about to start")
 	require.Equal(t, "1 of 4 nodes are up; waiting: "+still+`; pod set-dc1-1 is in state "Starting": wait until the operator has started its Cassandra; `+missing, told[1])
 	require.Equal(t, "2 of 4 nodes are up; waiting: "+still+"; "+missing, told[2])
 }
@@ -74,7 +74,7 @@ func TestStartEnds(t *testing.T) {
 		target := operatorOf(w, Limits{Start: c.given})
 		kubetest.ClockOf(w.Client).OnWait = func() { kubetest.ClockOf(w.Client).Pass(c.want/4 - datacenter.Poll) }
 		err := target.Start(t.Context(), func(string) {})
-		require.ErrorContains(t, err, "waited "+c.want.String()+" for the ring to be ready: datacenter db/dc1 is stopped still")
+		require.ErrorContains(t, err, "waited "+c.want.String()+" for the ring to be ready: datacenter db/dc1 is stopped, but about to start")
 		require.Equal(t, flow.HalfWay, flow.CodeOf(err))
 	}
 }
@@ -120,7 +120,7 @@ func TestSetStoppedRefuses(t *testing.T) {
 		}
 	}
 	err = target.Start(t.Context(), func(string) {})
-	require.ErrorContains(t, err, "waited 2m0s for spec.stopped to be false: datacenter db/dc1 says the contrary again: somebody else writes its spec")
+	require.ErrorContains(t, err, "waited 2m0s for spec.stopped to be false: spec.stopped of datacenter db/dc1 was changed back: something else writes its spec")
 	kubetest.EditDatacenter(w, func(o map[string]any) { kubetest.In(o, "metadata")["deletionTimestamp"] = "2026-11-21T10:00:00Z" })
 	err = target.Start(t.Context(), func(string) {})
 	require.ErrorContains(t, err, "datacenter db/dc1 is being deleted")
@@ -165,7 +165,7 @@ func TestStopThroughK8ssandra(t *testing.T) {
 	target := operatorOf(w, Limits{})
 	var told []string
 	require.NoError(t, target.Stop(t.Context(), func(m string) { told = append(told, m) }))
-	require.Equal(t, []string{"waiting for spec.stopped to be true: k8ssandra-operator has not written it into datacenter db/dc1, though K8ssandraCluster ops/kc says so: see that it runs"}, told)
+	require.Equal(t, []string{"waiting for spec.stopped to be true: k8ssandra-operator has not updated datacenter db/dc1 from K8ssandraCluster ops/kc: check that it is running"}, told)
 	require.Equal(t, []any{false, false, true}, []any{memberStopped(w, 0), memberStopped(w, 1), memberStopped(w, 2)})
 	require.Equal(t, []string{"k8ssandraclusters/kc"}, w.AskedOf("patch"), "the datacenter's spec is the operator's")
 
@@ -187,13 +187,13 @@ func TestStopThroughK8ssandraEnds(t *testing.T) {
 	target := operatorOf(w, Limits{})
 	started := w.Client.Now()
 	err := target.Stop(t.Context(), func(string) {})
-	require.ErrorContains(t, err, "waited 2m0s for spec.stopped to be true: k8ssandra-operator has not written it")
+	require.ErrorContains(t, err, "waited 2m0s for spec.stopped to be true: k8ssandra-operator has not updated")
 	require.Equal(t, flow.HalfWay, flow.CodeOf(err))
 	require.Equal(t, 2*time.Minute, w.Client.Now().Sub(started))
 
 	k8ssandra(w, memberOf("dc2", "db", false))
 	err = target.Stop(t.Context(), func(string) {})
-	require.ErrorContains(t, err, "datacenter db/dc1 is not among the datacenters of K8ssandraCluster ops/kc, which its labels name")
+	require.ErrorContains(t, err, "datacenter db/dc1 is not a datacenter of K8ssandraCluster ops/kc, although its labels say so")
 
 	w.Refuse = kubetest.Forbid("get k8ssandra.io/k8ssandraclusters")
 	err = target.Stop(t.Context(), func(string) {})
@@ -284,12 +284,12 @@ func TestStoppedOfK8ssandra(t *testing.T) {
 			kubetest.EditDatacenter(w, func(o map[string]any) { kubetest.In(o, "status")["conditions"] = []any{} })
 		}, "dc1 was never started: such a cluster cannot be created stopped; set stopped to false there, wait until it is Ready, and run after-restore again"},
 		{"one elsewhere", func(w *kubetest.World) { k8ssandra(w, memberOf("dc1", "db", true), memberOf("dc2", "", true)) },
-			"K8ssandraCluster ops/kc has the datacenter dc2 outside of this namespace db"},
+			"K8ssandraCluster ops/kc has datacenter dc2 outside of namespace db"},
 		{"one in another Kubernetes", func(w *kubetest.World) {
 			far := memberOf("dc2", "db", true)
 			far["k8sContext"] = "far"
 			k8ssandra(w, memberOf("dc1", "db", true), far)
-		}, "has the datacenter dc2 outside of this namespace"},
+		}, "has datacenter dc2 outside of namespace"},
 		{"forbidden", func(w *kubetest.World) {
 			k8ssandra(w, memberOf("dc1", "db", true))
 			w.Refuse = kubetest.Forbid("get k8ssandra.io/k8ssandraclusters")
@@ -326,7 +326,7 @@ func TestStopped(t *testing.T) {
 	}
 	set("dc1", false)
 	_, err = target.Stopped(t.Context())
-	require.ErrorContains(t, err, `of the ring "prod" are stopped: dc2; and not: dc1`)
+	require.ErrorContains(t, err, `ring "prod" is only partly stopped (stopped: dc2; running: dc1)`)
 	require.Equal(t, flow.Precondition, flow.CodeOf(err))
 	set("dc2", false)
 	stopped, err = target.Stopped(t.Context())

@@ -41,7 +41,7 @@ func (v *Volumes) SnapshotVolumes(ctx context.Context, limit time.Duration, prog
 	at := v.client.Clock.Now().UTC().Format(undoTime)
 	for i := range claims {
 		if claims[i].Spec.VolumeName == "" {
-			progress("the volume claim " + claims[i].Name + " is not bound: there is nothing to save")
+			progress("the volume claim " + claims[i].Name + " is not bound: nothing to snapshot")
 			continue
 		}
 		o := v.object(&claims[i], at)
@@ -83,7 +83,7 @@ func createSnapshot(ctx context.Context, c *api.Client, o *unstructured.Unstruct
 	case apierrors.IsAlreadyExists(err): // made, though its answer was lost
 		return nil
 	case api.Absent(err):
-		return flow.Failf(flow.Precondition, "this Kubernetes knows no VolumeSnapshots: save the volumes otherwise, and leave this out: %w", err)
+		return flow.Failf(flow.Precondition, "VolumeSnapshots are not available in this cluster: save the volumes by other means and use --stop: %w", err)
 	}
 	return err
 }
@@ -100,7 +100,7 @@ func (v *Volumes) awaitSnapshots(ctx context.Context, names []string, limit time
 		for _, name := range names {
 			i := slices.IndexFunc(list, func(o unstructured.Unstructured) bool { return o.GetName() == name })
 			if i < 0 {
-				problems = append(problems, fmt.Errorf("the volume snapshot %s is gone: somebody deleted it", name))
+				problems = append(problems, fmt.Errorf("the volume snapshot %s was deleted", name))
 				continue
 			}
 			f := objects.Fields(list[i].Object)

@@ -58,7 +58,7 @@ func TestSnapshotVolumes(t *testing.T) {
 		more, data := "casshook-undo-20261121t100000z-more", "casshook-undo-20261121t100000z-server-data-d-r-sts-0"
 		require.Equal(t, []string{more, data}, made)
 		require.Equal(t, []string{
-			"the volume claim server-data-d-r-sts-1 is not bound: there is nothing to save",
+			"the volume claim server-data-d-r-sts-1 is not bound: nothing to snapshot",
 			"waiting for the volume snapshots to be ready to use: " + more + "; " + data,
 			"waiting for the volume snapshots to be ready to use: " + more + " the object has been modified; " + data,
 			"waiting for the volume snapshots to be ready to use: " + data,
@@ -102,9 +102,9 @@ func TestSnapshotVolumesFails(t *testing.T) {
 		}, 3, flow.Precondition, "waited 30s"},
 		{"deleted", func(w *kubetest.World) {
 			kubetest.OnWait(w, map[int]func(){1: func() { w.Remove(snapshotGroup, "volumesnapshots", one) }})
-		}, 3, flow.Failed, "the volume snapshot " + one + " is gone"},
+		}, 3, flow.Failed, "the volume snapshot " + one + " was deleted"},
 		{"forbidden", func(w *kubetest.World) { w.Refuse = kubetest.Forbid("create snapshot.storage.k8s.io/volumesnapshots") }, 0, flow.Failed, "save the volume claim more: the service account may not create volumesnapshots"},
-		{"unknown", func(w *kubetest.World) { w.Absent["volumesnapshots"] = true }, 0, flow.Precondition, "this Kubernetes knows no VolumeSnapshots"},
+		{"unknown", func(w *kubetest.World) { w.Absent["volumesnapshots"] = true }, 0, flow.Precondition, "VolumeSnapshots are not available in this cluster"},
 		{"half of them", func(w *kubetest.World) {
 			creates := 0
 			w.Refuse = func(a kubetest.Asked) *metav1.Status {

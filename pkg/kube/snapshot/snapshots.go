@@ -42,10 +42,10 @@ const snapshotPoll = time.Second
 // failed are passed over: they are no restore point. Where there are none, or
 // Kubernetes does not know them, there is nothing to wait for.
 func (v *Volumes) WaitVolumeSnapshots(ctx context.Context, since time.Time, limit time.Duration, progress func(string)) error {
-	w := flow.Waiting{For: "volume snapshots to be cut", Limit: limit, Every: snapshotPoll, Progress: progress}
+	w := flow.Waiting{For: "volume snapshots to be taken", Limit: limit, Every: snapshotPoll, Progress: progress}
 	err := v.client.Wait(ctx, w, func(ctx context.Context) ([]string, error) { return v.uncutSnapshots(ctx, since) })
 	if errors.Is(err, flow.ErrLimit) {
-		return fmt.Errorf("%w: see the events of these objects, and delete them if nobody wants them", err)
+		return fmt.Errorf("%w: check their events, or delete them", err)
 	}
 	return err
 }

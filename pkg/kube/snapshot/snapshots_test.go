@@ -39,11 +39,11 @@ func TestWaitVolumeSnapshots(t *testing.T) {
 		}, 0, ""},
 		{"of another volume", func(w *kubetest.World) { putSnapshot(w, "s", "other", time.Second, nil) }, 0, ""},
 		{"of before", func(w *kubetest.World) { putSnapshot(w, "s", claim, -time.Second, nil) }, 0, ""},
-		{"of the same second", func(w *kubetest.World) { putSnapshot(w, "s", claim, 0, nil) }, time.Minute, "waited 1m0s for volume snapshots to be cut: s: "},
+		{"of the same second", func(w *kubetest.World) { putSnapshot(w, "s", claim, 0, nil) }, time.Minute, "waited 1m0s for volume snapshots to be taken: s: "},
 		{"never cut", func(w *kubetest.World) {
 			putSnapshot(w, "s2", claim, time.Second, map[string]any{"readyToUse": false})
 			putSnapshot(w, "s1", claim, time.Second, nil)
-		}, time.Minute, "to be cut: s1; s2: "},
+		}, time.Minute, "to be taken: s1; s2: "},
 		{"cut in time", func(w *kubetest.World) {
 			putSnapshot(w, "s", claim, time.Second, nil)
 			kubetest.ClockOf(w.Client).OnWait = func() {

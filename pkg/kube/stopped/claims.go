@@ -164,7 +164,7 @@ func (r *Ring) nodesOf(ctx context.Context, claims []objects.Claim, progress fun
 			}
 			node, err := nodeOf(part.datacenter, set, ordinal, state.objects.Claims, r.options)
 			if err == nil && node.Volume != claim.Name {
-				err = fmt.Errorf("the volume claim %s belongs to the node %s: name its data volume %s, and this one comes along", claim.Name, node.Name, node.Volume)
+				err = fmt.Errorf("the volume claim %s belongs to node %s: pass its data volume %s instead, which includes this one", claim.Name, node.Name, node.Volume)
 			}
 			found, problems = append(found, node), append(problems, err)
 		}

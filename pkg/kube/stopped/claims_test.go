@@ -99,7 +99,7 @@ func TestVolumeClaimsOfDatacenter(t *testing.T) {
 	claims, err = NewClaims(t.Context(), w.Client, []string{"logs-dc1-r1-sts-1"}, Options{Image: "i"})
 	require.NoError(t, err)
 	_, err = claims.StoppedNodes(t.Context())
-	require.ErrorContains(t, err, "the volume claim logs-dc1-r1-sts-1 belongs to the node dc1-r1-sts-1: name its data volume server-data-dc1-r1-sts-1")
+	require.ErrorContains(t, err, "the volume claim logs-dc1-r1-sts-1 belongs to node dc1-r1-sts-1: pass its data volume server-data-dc1-r1-sts-1")
 	require.Equal(t, flow.Precondition, flow.CodeOf(err))
 
 	claims, err = NewClaims(t.Context(), w.Client, nil, Options{Image: "i"})

@@ -117,7 +117,7 @@ func (r *Ring) now(ctx context.Context, progress func(string)) (*State, error) {
 		waiting = append(waiting, part.waiting...)
 	}
 	if len(waiting) > 0 {
-		return nil, flow.Failf(flow.Precondition, "the ring is not stopped any more: %s", api.Few(waiting))
+		return nil, flow.Failf(flow.Precondition, "the ring is no longer stopped: %s", api.Few(waiting))
 	}
 	return state, nil
 }
@@ -158,7 +158,7 @@ const cleanersAtOnce = 16
 // listed.
 func (s *volumes) clean(ctx context.Context, tasks []ring.CleanTask, progress func(node, message string)) ([]ring.CleanOutcome, error) {
 	if s.options.Image == "" {
-		return nil, flow.Failf(flow.Usage, "say --image: the image of casshook that the cleaner's Jobs run")
+		return nil, flow.Failf(flow.Usage, "pass --image: the casshook image for the cleaner Jobs")
 	}
 	nodes, err := s.fitting(ctx, nil)
 	if err != nil {
@@ -197,11 +197,11 @@ func jobsFor(tasks []ring.CleanTask, nodes []node) ([]objects.CleanerJob, error)
 		case seen[name]:
 			problems = append(problems, fmt.Errorf("node %s has two tasks", name))
 		case n < 0:
-			problems = append(problems, fmt.Errorf("node %s is not there any more", name))
+			problems = append(problems, fmt.Errorf("node %s no longer exists", name))
 		case was == "" && !task.DryRun:
-			problems = append(problems, fmt.Errorf("node %s: the volume claim %s was not bound when it was looked at, and so is not known: a dry run binds it", name, nodes[n].Volume))
+			problems = append(problems, fmt.Errorf("node %s: the volume claim %s was not bound when it was inspected: run with --dry-run first to bind it", name, nodes[n].Volume))
 		case was != "" && was != nodes[n].Identity:
-			problems = append(problems, fmt.Errorf("node %s: the volume claim %s is another than it was (%s, now %s): start over", name, nodes[n].Volume, was, nodes[n].Identity))
+			problems = append(problems, fmt.Errorf("node %s: the volume claim %s was replaced (%s, now %s): start over", name, nodes[n].Volume, was, nodes[n].Identity))
 		default:
 			jobs[i] = jobFor(nodes[n].job, task, nodes[n].Identity)
 		}

@@ -168,7 +168,7 @@ func TestCleanUnbound(t *testing.T) {
 	w.PutClaim(kubetest.FirstClaim, kubetest.Unbound)
 	tasks := tasksOf(t, target)
 	_, err := target.Clean(t.Context(), tasks, (&kubetest.Told{}).Tell)
-	require.ErrorContains(t, err, "node dc1-r1-sts-0: the volume claim server-data-dc1-r1-sts-0 was not bound when it was looked at")
+	require.ErrorContains(t, err, "node dc1-r1-sts-0: the volume claim server-data-dc1-r1-sts-0 was not bound when it was inspected")
 	require.Equal(t, flow.Precondition, flow.CodeOf(err))
 	require.Empty(t, f.Made)
 	tasks[0].DryRun = true
@@ -187,7 +187,7 @@ func TestCleanUnbound(t *testing.T) {
 	}
 	tasks[0].DryRun = false
 	_, err = target.Clean(t.Context(), tasks, (&kubetest.Told{}).Tell)
-	require.ErrorContains(t, err, "was not bound when it was looked at")
+	require.ErrorContains(t, err, "was not bound when it was inspected")
 }
 
 func TestCleanRefuses(t *testing.T) {
@@ -197,19 +197,19 @@ func TestCleanRefuses(t *testing.T) {
 		edit func(w *kubetest.World, tasks *[]ring.CleanTask)
 		want string
 	}{
-		{"started again", func(w *kubetest.World, _ *[]ring.CleanTask) { w.Put("", "pods", kubetest.Pod("prod", "dc1", 0)) }, "the ring is not stopped any more: pod set-dc1-0 is still there"},
+		{"started again", func(w *kubetest.World, _ *[]ring.CleanTask) { w.Put("", "pods", kubetest.Pod("prod", "dc1", 0)) }, "the ring is no longer stopped: pod set-dc1-0 is still there"},
 		{"to be started", func(w *kubetest.World, _ *[]ring.CleanTask) {
 			kubetest.EditDatacenter(w, func(o map[string]any) { kubetest.In(o, "spec")["stopped"] = false })
-		}, "the ring is not stopped any more: datacenter db/dc1 is not stopped"},
+		}, "the ring is no longer stopped: datacenter db/dc1 is not stopped"},
 		{"another volume", func(w *kubetest.World, _ *[]ring.CleanTask) {
 			w.PutClaim(kubetest.FirstClaim, func(c *corev1.PersistentVolumeClaim) { c.UID = "new" })
-		}, "the volume claim server-data-dc1-r1-sts-0 is another than it was (pvc/uid-server-data-dc1-r1-sts-0/pv-server-data-dc1-r1-sts-0, now pvc/new/pv-server-data-dc1-r1-sts-0)"},
+		}, "the volume claim server-data-dc1-r1-sts-0 was replaced (pvc/uid-server-data-dc1-r1-sts-0/pv-server-data-dc1-r1-sts-0, now pvc/new/pv-server-data-dc1-r1-sts-0)"},
 		{"in use", func(w *kubetest.World, _ *[]ring.CleanTask) {
 			w.Put("", "pods", kubetest.UserOf(kubetest.FirstClaim, corev1.PodRunning, nil))
 		}, "is in use by the pod"},
 		{"smaller", func(w *kubetest.World, _ *[]ring.CleanTask) {
 			kubetest.EditDatacenter(w, func(o map[string]any) { kubetest.In(o, "spec")["size"] = 1 })
-		}, "node dc1-r1-sts-1 is not there any more"},
+		}, "node dc1-r1-sts-1 no longer exists"},
 		{"twice", func(_ *kubetest.World, tasks *[]ring.CleanTask) { *tasks = append(*tasks, (*tasks)[0]) }, "node dc1-r1-sts-0 has two tasks"},
 		{"forbidden", func(w *kubetest.World, _ *[]ring.CleanTask) {
 			w.Refuse = kubetest.Forbid("list /persistentvolumeclaims")
@@ -234,7 +234,7 @@ func TestCleanNeedsAnImage(t *testing.T) {
 	w := kubetest.NewWorld(t)
 	w.PutStoppedDatacenter("prod", "dc1", 1, []string{"r1"})
 	_, err := stoppedOf(w, Options{}).Clean(t.Context(), nil, (&kubetest.Told{}).Tell)
-	require.EqualError(t, err, "say --image: the image of casshook that the cleaner's Jobs run")
+	require.EqualError(t, err, "pass --image: the casshook image for the cleaner Jobs")
 	require.Equal(t, flow.Usage, flow.CodeOf(err))
 }
 
@@ -322,7 +322,7 @@ func TestCleanLeavesOthersJobs(t *testing.T) {
 	}
 	outcomes, err = target.Clean(t.Context(), tasks, (&kubetest.Told{}).Tell)
 	require.NoError(t, err)
-	require.ErrorContains(t, outcomes[0].Err, "another run made the Job "+kubetest.FirstJob+" meanwhile")
+	require.ErrorContains(t, outcomes[0].Err, "another run has created the Job "+kubetest.FirstJob)
 	require.Equal(t, flow.Locked, flow.CodeOf(outcomes[0].Err))
 	require.Len(t, w.List("batch", "jobs"), 1, "it is not ours to remove")
 }
@@ -387,7 +387,7 @@ func TestCleanIsInterrupted(t *testing.T) {
 				require.Error(t, outcomes[0].Err)
 				half := when == "at work" && !dry
 				require.Equal(t, half, flow.CodeOf(outcomes[0].Err) == flow.HalfWay, outcomes[0].Err.Error())
-				require.Equal(t, half, strings.Contains(outcomes[0].Err.Error(), "run it again"))
+				require.Equal(t, half, strings.Contains(outcomes[0].Err.Error(), "run the cleaner again"))
 				require.Empty(t, w.List("batch", "jobs"), "they end with us")
 				require.Empty(t, w.List("", "pods"))
 			})
@@ -416,10 +416,10 @@ func TestCleanCannotRemove(t *testing.T) {
 			require.NoError(t, err)
 			require.Equal(t, c.code, flow.CodeOf(outcomes[0].Err), "%v", outcomes[0].Err)
 			if c.code == flow.Done {
-				require.Contains(t, w.Noticed()[0], "delete the Job "+kubetest.FirstJob+" by hand: the service account may not delete jobs")
+				require.Contains(t, w.Noticed()[0], "cannot delete Job "+kubetest.FirstJob+", delete it by hand: the service account may not delete jobs")
 				return
 			}
-			require.ErrorContains(t, outcomes[0].Err, "the cleaner's Job is still there: the service account may not delete jobs")
+			require.ErrorContains(t, outcomes[0].Err, "the cleaner's Job still exists: the service account may not delete jobs")
 		})
 	}
 }

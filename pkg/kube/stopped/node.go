@@ -55,10 +55,10 @@ func nodeOf(d *datacenter.Datacenter, set *appsv1.StatefulSet, ordinal int, clai
 		return node{}, err
 	}
 	if v.Claim == "" {
-		return node{}, fmt.Errorf("pod %s: the volume %s is no volume claim: nothing of it outlives the pod", pod.Name, objects.DataVolume)
+		return node{}, fmt.Errorf("pod %s: the volume %s has no volume claim: its data is lost with the pod", pod.Name, objects.DataVolume)
 	}
 	if log := d.Config.CommitLog; log != "" && lasting(pod, log) == "" {
-		return node{}, fmt.Errorf("pod %s: the commit log %s is on no volume claim: it cannot be emptied while the node is stopped", pod.Name, log)
+		return node{}, fmt.Errorf("pod %s: the commit log %s is not on a volume claim: it cannot be emptied while the node is stopped", pod.Name, log)
 	}
 	return node{
 		StoppedNode: ring.StoppedNode{

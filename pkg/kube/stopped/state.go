@@ -35,7 +35,7 @@ func look(o *datacenter.Objects, d *datacenter.Datacenter) *stoppedDatacenter {
 	if !d.Stopped {
 		s.wait("%s is not stopped: set spec.stopped to true%s", d, d.InOwner())
 	} else if !d.True("Stopped") {
-		s.wait("%s is not stopped yet: see that cass-operator runs", d)
+		s.wait("%s is not stopped yet: check that cass-operator is running", d)
 	}
 	owned := o.SetsOf(d)
 	for _, rack := range d.Racks {

@@ -91,8 +91,8 @@ func TestStoppedNodesWaits(t *testing.T) {
 	require.NoError(t, err)
 	require.Len(t, nodes, 1)
 	require.Equal(t, []string{
-		"waiting for the ring to be stopped: datacenter db/dc1 is not stopped yet: see that cass-operator runs; datacenter db/dc1 has no StatefulSet of the rack r1 yet",
-		"waiting for the ring to be stopped: datacenter db/dc1 is not stopped yet: see that cass-operator runs; StatefulSet dc1-r1-sts is not at 0 replicas; pod set-dc1-1 is still there; pod set-gone-0 is still there",
+		"waiting for the ring to be stopped: datacenter db/dc1 is not stopped yet: check that cass-operator is running; datacenter db/dc1 has no StatefulSet of the rack r1 yet",
+		"waiting for the ring to be stopped: datacenter db/dc1 is not stopped yet: check that cass-operator is running; StatefulSet dc1-r1-sts is not at 0 replicas; pod set-dc1-1 is still there; pod set-gone-0 is still there",
 		"waiting for the ring to be stopped: StatefulSet dc1-r1-sts is not at 0 replicas; pod set-dc1-1 is still there; pod set-gone-0 is still there",
 		"waiting for the ring to be stopped: pod set-dc1-1 is still there; pod set-gone-0 is still there",
 		"waiting for the ring to be stopped: pod set-dc1-1 is still there",
@@ -166,12 +166,12 @@ func TestStoppedNodesRefuses(t *testing.T) {
 		{"no claim", editSet(func(s *appsv1.StatefulSet) {
 			s.Spec.VolumeClaimTemplates = nil
 			s.Spec.Template.Spec.Volumes = append(s.Spec.Template.Spec.Volumes, corev1.Volume{Name: "server-data"})
-		}), "the volume server-data is no volume claim"},
+		}), "the volume server-data has no volume claim"},
 		{"commit log that does not last", func(w *kubetest.World) {
 			kubetest.EditDatacenter(w, func(o map[string]any) {
 				kubetest.In(o, "spec", "config", "cassandra-yaml")["commitlog_directory"] = "/tmp/log"
 			})
-		}, "the commit log /tmp/log is on no volume claim"},
+		}, "the commit log /tmp/log is not on a volume claim"},
 		{"forbidden", func(w *kubetest.World) { w.Refuse = kubetest.Forbid("list /pods") }, "may not list pods"},
 		{"datacenter gone", func(w *kubetest.World) { w.Remove(kubetest.CassandraGroup, "cassandradatacenters", "dc1") }, "are gone from namespace db"},
 	} {

@@ -35,7 +35,7 @@ aarch64 | arm64) shift 3 ;;
 *) fail "there is no agent for machines of type $machine" ;;
 esac
 path=$1 size=$2 sum=$3
-[ -n "$path" ] || fail "no agent for machines of type $machine came along with casshook"
+[ -n "$path" ] || fail "casshook has no agent for machines of type $machine"
 whole() {
 	[ "$(($(wc -c <"$1")))" -eq "$size" ] || return 1
 	command -v sha256sum >/dev/null 2>&1 || return 0
@@ -48,7 +48,7 @@ if ! { [ -x "$path" ] && whole "$path"; }; then
 	true >"$part" || fail "cannot write $part"
 	echo "need $machine"
 	head -c "$size" >"$part" || fail "cannot write $part"
-	whole "$part" || fail "the agent did not arrive whole"
+	whole "$part" || fail "the agent was not transferred completely"
 	chmod 0755 "$part" && mv -f "$part" "$path" || fail "cannot put the agent at $path"
 	trap - EXIT
 fi

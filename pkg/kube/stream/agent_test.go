@@ -92,10 +92,10 @@ func TestAgentScript(t *testing.T) {
 		{name: "not executable", there: good, mode: 0o600, edit: func(r *scriptRun) { r.stdin = good }, out: need + "start\nagent good serve\n"},
 		{name: "there, but cut short", there: good[:1000], mode: 0o700, edit: func(r *scriptRun) { r.stdin = good }, out: need + "start\nagent good serve\n"},
 		{name: "there, but damaged", there: damaged, mode: 0o700, edit: func(r *scriptRun) { r.stdin = good }, out: need + "start\nagent good serve\n"},
-		{name: "stream cut", edit: func(r *scriptRun) { r.stdin = good[:150_000] }, out: need, stderr: "casshook: the agent did not arrive whole"},
-		{name: "nothing comes", edit: func(*scriptRun) {}, out: need, stderr: "did not arrive whole"},
-		{name: "damaged on the way", edit: func(r *scriptRun) { r.stdin = damaged }, out: need, stderr: "did not arrive whole"},
-		{name: "wrong size", edit: func(r *scriptRun) { r.stdin, r.size = good, "100" }, out: need, stderr: "did not arrive whole"},
+		{name: "stream cut", edit: func(r *scriptRun) { r.stdin = good[:150_000] }, out: need, stderr: "casshook: the agent was not transferred completely"},
+		{name: "nothing comes", edit: func(*scriptRun) {}, out: need, stderr: "was not transferred completely"},
+		{name: "damaged on the way", edit: func(r *scriptRun) { r.stdin = damaged }, out: need, stderr: "was not transferred completely"},
+		{name: "wrong size", edit: func(r *scriptRun) { r.stdin, r.size = good, "100" }, out: need, stderr: "was not transferred completely"},
 		{name: "unwritable", edit: func(r *scriptRun) { r.stdin, r.path = good, "/proc/casshook-agent" }, stderr: "casshook: cannot write /proc/casshook-agent."},
 		{name: "none for this machine", edit: func(r *scriptRun) { r.path = "" }, stderr: "no agent for machines of type"},
 		{name: "preinstalled", edit: func(r *scriptRun) { r.preinstalled, r.stdin = "/bin/echo", good }, out: "start\nserve\n"},
@@ -230,11 +230,11 @@ func TestAgentFails(t *testing.T) {
 			_, _ = io.WriteString(p.Stdout, "start\n")
 			p.Cut()
 			return 0
-		}, "the stream to the pod was cut, though its container still runs"},
+		}, "the stream to the pod broke, although its container is running"},
 		{"stream cut before", architectures(), func(p kubetest.Process) int {
 			p.Cut()
 			return 0
-		}, "the stream to the pod was cut"},
+		}, "the stream to the pod broke"},
 		{"agent ends by itself", architectures(), func(p kubetest.Process) int {
 			_, _ = io.WriteString(p.Stdout, "start\n{\"id\":1}\n")
 			return 0

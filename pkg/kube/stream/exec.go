@@ -95,7 +95,7 @@ func (p *Pods) why(ctx context.Context, node ring.Node, code int, err error) err
 	if code > killed {
 		return err
 	}
-	return fmt.Errorf("the stream to the pod was cut, though its container still runs: see the API server, the network and proxies between: %w", err)
+	return fmt.Errorf("the stream to the pod broke, although its container is running: check the API server, the network and proxies: %w", err)
 }
 
 // podChange says what became of a pod since Nodes saw it; "" when nothing did.
@@ -110,7 +110,7 @@ func (p *Pods) podChange(ctx context.Context, node ring.Node) string {
 	case api.Absent(err):
 		return "the pod is gone"
 	case err != nil:
-		return fmt.Sprintf("the stream to the pod was cut, and the pod cannot be looked at (%v)", err)
+		return fmt.Sprintf("the stream to the pod broke, and the pod cannot be read (%v)", err)
 	case seen.UID != "" && pod.UID != seen.UID:
 		return "the pod was replaced by a new one"
 	}

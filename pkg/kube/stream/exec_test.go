@@ -149,7 +149,7 @@ func TestExecTellsWhatHappened(t *testing.T) {
 		}, 137, "the container cassandra was restarted"},
 		{"killed alone", func(*kubetest.World) {}, 137, "exit code 137"},
 		{"failed by itself", kubetest.EditPod(func(o map[string]any) { kubetest.In(o, "metadata")["uid"] = "another" }), 1, "exit code 1"},
-		{"forbidden", func(w *kubetest.World) { w.Refuse = kubetest.Forbid("create /pods/exec") }, 0, "the service account may not create pods/exec in namespace db: add it to the Role"},
+		{"forbidden", func(w *kubetest.World) { w.Refuse = kubetest.Forbid("create /pods/exec") }, 0, "the service account may not create pods/exec in namespace db: add this permission to the Role"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
