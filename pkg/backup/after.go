@@ -49,12 +49,12 @@ func After(ctx context.Context, target ring.Target, opts AfterOptions, observer 
 		flow.Step{Name: "waiting for the volume snapshots", Do: func(ctx context.Context) error {
 			return waitVolumeSnapshots(ctx, target.VolumeSnapshots, volumes, opts.SnapshotTimeout, observer.Progress)
 		}},
-		flow.Step{Name: "removing our snapshots and documents", Do: func(ctx context.Context) (err error) {
+		flow.Step{Name: "removing the backup", Do: func(ctx context.Context) (err error) {
 			removed, err = removeOwn(ctx, c, volumes, ledger.Remove)
 			return err
 		}},
 	), []flow.Step{
-		{Name: "giving the lock back", Do: c.Unlock},
+		{Name: "releasing the lock", Do: c.Unlock},
 	}), observer)
 	return removed, err
 }

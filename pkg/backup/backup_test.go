@@ -216,6 +216,6 @@ func TestCompareNodes(t *testing.T) {
 	}
 	require.Empty(t, compareNodes(sessions, opened("h2", "x"), true))
 	require.Equal(t, []string{"node n2: its COMPLETE differs from that of node n1"}, compareNodes(sessions, opened("h2", "y"), true))
-	require.Equal(t, []string{"the backup has a node with host id h2, whose volume is not here"}, compareNodes(sessions, opened("h1", "x"), true))
+	require.Equal(t, []string{"the backup includes a node with host id h2, but its volume is missing"}, compareNodes(sessions, opened("h1", "x"), true))
 	require.Empty(t, compareNodes(sessions, opened("h1", "x"), false), "it may be that of a node that cannot be reached")
 }

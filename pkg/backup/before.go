@@ -95,7 +95,7 @@ func Before(ctx context.Context, target ring.Target, opts Options, observer flow
 		flow.Step{Name: "taking snapshots of all nodes", Do: b.snapshot, Undo: b.remove},
 		flow.Step{Name: "writing the documents", Do: b.write},
 		flow.Step{Name: "completing the backup", Do: b.complete},
-		flow.Step{Name: "keeping the lock for the volume snapshot", Do: b.Park},
+		flow.Step{Name: "parking the lock", Do: b.Park},
 	)...), observer)
 	if err != nil {
 		return nil, err
@@ -280,7 +280,7 @@ func (b *before) result() *Result {
 // parse makes sure that what is written can be read by the restore.
 func parse(rows []schema.Row, extras schema.Extras) error {
 	if _, err := schema.Parse(rows, extras); err != nil {
-		return errors.Join(errors.New("the schema has statements that a restore could not classify"), err)
+		return errors.Join(errors.New("the schema contains statements that a restore could not handle"), err)
 	}
 	return nil
 }

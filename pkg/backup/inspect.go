@@ -190,7 +190,7 @@ func compareNodes(sessions []*ring.Session, opened []wire.OpenResult, all bool) 
 	}
 	for host := range opened[0].Complete.Nodes {
 		if all && !hosts[host] {
-			problems = append(problems, fmt.Sprintf("the backup has a node with host id %s, whose volume is not here", host))
+			problems = append(problems, fmt.Sprintf("the backup includes a node with host id %s, but its volume is missing", host))
 		}
 	}
 	return problems

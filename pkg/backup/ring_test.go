@@ -112,7 +112,7 @@ func TestBeforeBackupRefuses(t *testing.T) {
 		want string
 	}{
 		{"restored volumes", func(_ *testing.T, r *ringtest.Ring) { r.Return(r.Snapshot(), false) }, backup.Options{}, flow.Precondition, "node n1: "},
-		{"volumes that are full", func(*testing.T, *ringtest.Ring) {}, backup.Options{MinFree: 1.1}, flow.Precondition, "of the volume"},
+		{"volumes that are full", func(*testing.T, *ringtest.Ring) {}, backup.Options{MinFree: 1.1}, flow.Precondition, "% free, needs"},
 		{"a backup whose volume snapshots may be under way", func(*testing.T, *ringtest.Ring) {}, backup.Options{ParkedFor: time.Hour}, flow.Locked, "parked"},
 		{"a ring at which another works", func(t *testing.T, r *ringtest.Ring) { r.TakeLock("other-1") }, backup.Options{}, flow.Locked, "other-1"},
 		{"a ring that is stopped", func(_ *testing.T, r *ringtest.Ring) { r.Stop() }, backup.Options{}, flow.Precondition, "does not run"},

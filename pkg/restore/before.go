@@ -38,9 +38,9 @@ func Before(ctx context.Context, target ring.Target, way Way, snapshotTimeout ti
 		return flow.Fail(flow.HalfWay, target.Datacenters.Stop(ctx, observer.Progress))
 	}}}
 	if way != WayStop {
-		steps = slices.Concat([]flow.Step{{Name: "looking at the datacenters", Do: target.Datacenters.Deletable}}, steps)
+		steps = slices.Concat([]flow.Step{{Name: "checking the datacenters", Do: target.Datacenters.Deletable}}, steps)
 		steps = append(steps,
-			flow.Step{Name: "taking volume snapshots as an undo", Do: func(ctx context.Context) (err error) {
+			flow.Step{Name: "taking volume snapshots", Do: func(ctx context.Context) (err error) {
 				room.Undo, err = target.Datacenters.SnapshotVolumes(ctx, snapshotTimeout, observer.Progress)
 				if err != nil && len(room.Undo) > 0 {
 					err = fmt.Errorf("%w (begun, and left: the volume snapshots %v)", err, room.Undo)

@@ -45,7 +45,7 @@ func (o *online) verifyWhole(ctx context.Context) ([]error, error) {
 	var problems []error
 	for _, t := range o.source.cluster.Tables {
 		if id := live[t.TableName]; id != t.ID {
-			problems = append(problems, fmt.Errorf("%s.%s has the id %q, in the backup it had %s", t.Keyspace, t.Name, id, t.ID))
+			problems = append(problems, fmt.Errorf("%s.%s has id %q, but %s in the backup", t.Keyspace, t.Name, id, t.ID))
 		}
 	}
 	for _, role := range o.source.cluster.Roles {

@@ -70,7 +70,7 @@ func (c *cleaner) look(ctx context.Context) error {
 		return flow.Fail(flow.Precondition, err)
 	}
 	if len(c.nodes) != len(c.found) {
-		return flow.Failf(flow.Precondition, "the datacenter has changed meanwhile: it had %d nodes and has %d", len(c.found), len(c.nodes))
+		return flow.Failf(flow.Precondition, "the datacenter changed during the restore: it had %d nodes and now has %d", len(c.found), len(c.nodes))
 	}
 	return c.compare()
 }
@@ -137,7 +137,7 @@ func (c *cleaner) compare() error {
 		}
 	}
 	if c.cluster != "" && first.ClusterName != c.cluster {
-		bad("the backup is of cluster %q, this is %q", first.ClusterName, c.cluster)
+		bad("the backup is of cluster %q, but this is cluster %q", first.ClusterName, c.cluster)
 	}
 	c.compareNodes(bad)
 	c.comparePlacement(bad)
@@ -180,11 +180,11 @@ func (c *cleaner) compareNodes(bad func(string, ...any)) {
 	for i, r := range c.found {
 		n, m := c.nodes[i], r.Backup.Member
 		if other := on[m.HostID]; other != "" {
-			bad("the volumes of %s and %s are both of the node with host id %s (%s in the backup)", other, n.Name, m.HostID, m.Name)
+			bad("the volumes of %s and %s both belong to host id %s (%s in the backup)", other, n.Name, m.HostID, m.Name)
 		}
 		on[m.HostID] = n.Name
 		if (n.Datacenter != "" && n.Datacenter != m.Datacenter) || (n.Rack != "" && n.Rack != m.Rack) {
-			bad("node %s is to be in %s/%s, its volume is of %s in %s/%s", n.Name, n.Datacenter, n.Rack, m.Name, m.Datacenter, m.Rack)
+			bad("node %s belongs to %s/%s, but its volume is of %s in %s/%s", n.Name, n.Datacenter, n.Rack, m.Name, m.Datacenter, m.Rack)
 		}
 	}
 	if c.part {
@@ -266,7 +266,7 @@ type Volumes struct {
 // CleanVolumes puts a backup in place on volumes, or looks whether it could.
 func CleanVolumes(ctx context.Context, volumes Volumes, dry bool, opts Options, observer flow.Observer) (*Cleaned, error) {
 	s := &cleaner{volumes: volumes.Cleaner, opts: opts, observer: observer, cluster: volumes.Cluster, place: volumes.Place, part: volumes.Part}
-	steps := []flow.Step{{Name: "looking at the volumes", Do: s.look}}
+	steps := []flow.Step{{Name: "inspecting the volumes", Do: s.look}}
 	if !dry {
 		steps = append(steps, flow.Step{Name: "putting the backup in place", Do: s.clean})
 	}

@@ -171,20 +171,20 @@ func TestOfflineRefusesBeforeAnythingIsTouched(t *testing.T) {
 		code   flow.Code
 		text   string
 	}{
-		"a part": {func(_ *standinRing, o *Options) { o.Include = []string{"a.b"} }, flow.Usage, "a restore of a part needs the running ring"},
+		"a part": {func(_ *standinRing, o *Options) { o.Include = []string{"a.b"} }, flow.Usage, "a partial restore needs a running ring"},
 		"a volume of another backup": {func(s *standinRing, _ *Options) { s.volumes["n2"].complete = []string{newer} }, flow.Corrupt,
 			"no backup is complete on every volume"},
 		"another COMPLETE":                {func(s *standinRing, _ *Options) { s.volumes["n2"].backup.CompleteDigest = "x" }, flow.Corrupt, "node n2: its COMPLETE differs"},
 		"a node of the backup is missing": {func(s *standinRing, _ *Options) { s.nodes = s.nodes[:2] }, flow.Precondition, "the volume of n3 (host id h3, dc1/r3) is not here"},
 		"one volume twice": {func(s *standinRing, _ *Options) { s.volumes["n2"].backup.Member = s.volumes["n1"].backup.Member }, flow.Precondition,
-			"the volumes of n1 and n2 are both of the node with host id h1"},
+			"the volumes of n1 and n2 both belong to host id h1"},
 		"another cluster": {func(s *standinRing, _ *Options) {
 			for _, v := range s.volumes {
 				v.backup.ClusterName = "other"
 			}
-		}, flow.Precondition, `the backup is of cluster "other", this is "shop"`},
-		"another rack":       {func(s *standinRing, _ *Options) { s.nodes[0].Rack = "r9" }, flow.Precondition, "node n1 is to be in dc1/r9, its volume is of n1 in dc1/r1"},
-		"another datacenter": {func(s *standinRing, _ *Options) { s.nodes[0].Datacenter = "dc9" }, flow.Precondition, "node n1 is to be in dc9/r1"},
+		}, flow.Precondition, `the backup is of cluster "other", but this is cluster "shop"`},
+		"another rack":       {func(s *standinRing, _ *Options) { s.nodes[0].Rack = "r9" }, flow.Precondition, "node n1 belongs to dc1/r9, but its volume is of n1 in dc1/r1"},
+		"another datacenter": {func(s *standinRing, _ *Options) { s.nodes[0].Datacenter = "dc9" }, flow.Precondition, "node n1 belongs to dc9/r1"},
 		"roles elsewhere": {func(s *standinRing, _ *Options) {
 			s.volumes["n1"].backup.Placement = map[string][]string{"system_auth": {"dc1", "dc2"}}
 		}, flow.Precondition, "system_auth of the backup is replicated to the datacenter dc2"},

@@ -54,7 +54,7 @@ func (r *run) decide() error {
 		return flow.Failf(flow.Precondition, "the volumes of %s are half cleaned with backup %s: stop the ring and run after-restore (or the cleaner) again, which resumes",
 			nodes, r.source.id)
 	case ledger.RefuseMixed:
-		return flow.Failf(flow.Precondition, "backup %s was put in place on the volumes of %s, and not on those of %s, whose newer schema and data have spread: "+
+		return flow.Failf(flow.Precondition, "backup %s was restored offline on the volumes of %s, but not on those of %s, whose newer schema and data have spread: "+
 			"stop the ring and run after-restore --again", r.source.id, nodes, strings.Join(r.earlier.Others, ", "))
 	case ledger.RefuseIncomplete:
 		return flow.Failf(flow.Corrupt, "backup %s is not complete on %s", r.source.id, nodes)

@@ -23,5 +23,5 @@ func locked(locker ring.Locker, operation, backup string, steps ...flow.Step) []
 		return held.Release(ctx)
 	}
 	under := ring.UnderLock(func() ring.Held { return held }, steps...)
-	return slices.Concat([]flow.Step{{Name: "taking the lock", Do: take, Undo: giveBack}}, under, []flow.Step{{Name: "giving the lock back", Do: giveBack}})
+	return slices.Concat([]flow.Step{{Name: "taking the lock", Do: take, Undo: giveBack}}, under, []flow.Step{{Name: "releasing the lock", Do: giveBack}})
 }

@@ -23,11 +23,11 @@ func newOffline(target ring.Target, opts Options, observer flow.Observer) *offli
 // can be killed at any moment and run again.
 func Offline(ctx context.Context, target ring.Target, opts Options, observer flow.Observer) (*Report, error) {
 	if opts.partial() {
-		return nil, flow.Failf(flow.Usage, "a restore of a part needs the running ring: set stopped to false and wait until it is up, or leave --include and --exclude out")
+		return nil, flow.Failf(flow.Usage, "a partial restore needs a running ring: set stopped to false and wait until the ring is up, or omit --include and --exclude")
 	}
 	o := newOffline(target, opts, observer)
 	err := flow.Run(ctx, locked(target.Locker, "after-restore", opts.Backup,
-		flow.Step{Name: "looking at the volumes", Do: o.look},
+		flow.Step{Name: "inspecting the volumes", Do: o.look},
 		flow.Step{Name: "putting the backup in place", Do: o.clean},
 		flow.Step{Name: "starting the nodes", Do: o.start, Destroys: true}, // every volume is cleaned by now
 	), observer)

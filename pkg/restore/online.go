@@ -36,11 +36,11 @@ func Online(ctx context.Context, target ring.Target, opts Options, observer flow
 	o := &online{run: run{Cluster: c, opts: opts, observer: observer}}
 	defer o.Close()
 	steps := append([]flow.Step{
-		{Name: "looking at the volumes", Do: o.lookCleaned},
+		{Name: "inspecting the volumes", Do: o.lookCleaned},
 		{Name: "checking the ring", Do: o.ReadRing},
 		{Name: "taking the lock", Do: o.takeLock, Undo: o.Unlock},
 	}, o.UnderLock(slices.Concat(o.prepare(), o.loadSteps(), o.endSteps())...)...)
-	err = flow.Run(ctx, append(steps, flow.Step{Name: "giving the lock back", Do: o.Unlock}), observer)
+	err = flow.Run(ctx, append(steps, flow.Step{Name: "releasing the lock", Do: o.Unlock}), observer)
 	return o.report, err
 }
 
@@ -59,7 +59,7 @@ func (o *online) loadSteps() []flow.Step {
 		o.step("changing the schema", ledger.Schema, o.changeSchema),
 		o.step("truncating", ledger.Truncated, o.truncate),
 		o.step("loading", ledger.Loading, o.load),
-		o.step("recording that all is loaded", ledger.Loading, o.markLoaded),
+		o.step("recording that all tables are loaded", ledger.Loading, o.markLoaded),
 	}
 }
 
@@ -139,7 +139,7 @@ func (o *online) end(ctx context.Context) error {
 	args := wire.FinishArgs{RestoreID: o.earlier.ID, BackupID: o.source.id, Report: report, Scope: o.earlier.scope, KeepBackup: o.opts.KeepBackup || !o.earlier.scope.Whole, LiveIDs: ids}
 	o.finish, err = ring.CallAll[wire.FinishResult](ctx, o.Sessions, wire.OpFinish, args)
 	if err != nil {
-		return flow.Fail(flow.HalfWay, fmt.Errorf("the restore is done and verified, but: %w", err))
+		return flow.Fail(flow.HalfWay, fmt.Errorf("the restore is done and verified, but the cleanup failed: %w", err))
 	}
 	nothing := func(r wire.FinishResult) bool { return r == wire.FinishResult{} }
 	if o.isDone() && !slices.ContainsFunc(o.finish, func(r wire.FinishResult) bool { return !nothing(r) }) {

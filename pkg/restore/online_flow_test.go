@@ -200,7 +200,7 @@ func TestOnlineRefuses(t *testing.T) {
 		{"a backup that is not there", func(t *testing.T, p restorePoint) *ringtest.Ring { return p.back(t) },
 			func(o *restore.Options) { o.Backup = "casshook-20200101T000000Z-0000" }, flow.Precondition, "casshook-20200101T000000Z-0000"},
 		{"a full volume", func(t *testing.T, p restorePoint) *ringtest.Ring { return p.back(t) },
-			func(o *restore.Options) { o.MinFree = 1.1 }, flow.Precondition, "of the volume"},
+			func(o *restore.Options) { o.MinFree = 1.1 }, flow.Precondition, "% free, needs"},
 		{"a ring at which another works", func(t *testing.T, p restorePoint) *ringtest.Ring {
 			r := p.back(t)
 			r.TakeLock("other-1")

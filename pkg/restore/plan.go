@@ -108,7 +108,7 @@ func liveSchema(ctx context.Context, c ring.CQL) (*schema.Schema, error) {
 func (cmp *comparison) checkTarget(s *source, view ring.View) error {
 	var problems []error
 	if s.cluster.ClusterName != view.ClusterName {
-		problems = append(problems, fmt.Errorf("the backup is of cluster %q, this is %q", s.cluster.ClusterName, view.ClusterName))
+		problems = append(problems, fmt.Errorf("the backup is of cluster %q, but this is cluster %q", s.cluster.ClusterName, view.ClusterName))
 	}
 	problems = append(problems, ring.CompareMembers(s.cluster.Members, view.Members))
 	problems = append(problems, cmp.checkVersions(s, view)...)
@@ -119,7 +119,7 @@ func (cmp *comparison) checkTarget(s *source, view ring.View) error {
 	}
 	for _, c := range cmp.diff.Changes {
 		if c.PlacementDiffers && c.Verdict == schema.Keep {
-			problems = append(problems, fmt.Errorf("%s has another replication than in the backup, so its nodes hold other rows: restore the keyspace as a whole", c.Ref.Describe()))
+			problems = append(problems, fmt.Errorf("the replication of %s differs from the backup, so its nodes hold other rows: restore the whole keyspace", c.Ref.Describe()))
 		}
 	}
 	return flow.Fail(flow.Precondition, errors.Join(problems...))
@@ -131,7 +131,7 @@ func (cmp *comparison) checkVersions(s *source, view ring.View) []error {
 		major, minor := ring.MajorMinor(f.Release)
 		for _, m := range s.cluster.Members {
 			if bMajor, bMinor := ring.MajorMinor(m.Release); bMajor > major || (bMajor == major && bMinor > minor) {
-				problems = append(problems, fmt.Errorf("the backup is of Cassandra %s, the node with host id %s runs the older %s", m.Release, f.HostID, f.Release))
+				problems = append(problems, fmt.Errorf("the backup is of Cassandra %s, but the node with host id %s runs %s, which is older", m.Release, f.HostID, f.Release))
 				break
 			}
 		}
@@ -160,7 +160,7 @@ func (cmp *comparison) lacks(f schema.Feature) string {
 	}[f]
 	switch {
 	case newIn50[f] && cmp.target.Major < 5:
-		return "only Cassandra 5.0 has it"
+		return "only available in Cassandra 5.0"
 	case setting != "" && cmp.settings[setting] != "true":
 		return setting + " is off on the nodes: set it in cassandra.yaml and restart them"
 	}
@@ -211,7 +211,7 @@ func (cmp *comparison) loads(s *source, names []string) []TablePlan {
 func (cmp *comparison) rebuildViews() {
 	for _, c := range cmp.diff.Changes {
 		if c.Ref.Kind == schema.KindView && (c.Verdict == schema.Keep || c.Verdict == schema.Alter) {
-			c.Verdict, c.Reason = schema.Recreate, "built anew as asked"
+			c.Verdict, c.Reason = schema.Recreate, "--rebuild-views"
 		}
 	}
 }

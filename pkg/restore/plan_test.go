@@ -72,7 +72,7 @@ func TestCheckTarget(t *testing.T) {
 	}{
 		{"same ring", "4.1.10", all, all, nil, nil},
 		{"another cluster", "4.1.10", all, all, func(_ *comparison, s *source, _ *ring.View) { s.cluster.ClusterName = "prod" },
-			[]string{`the backup is of cluster "prod", this is "c"`}},
+			[]string{`the backup is of cluster "prod", but this is cluster "c"`}},
 		{"more nodes", "4.1.10", all, all, func(_ *comparison, s *source, _ *ring.View) {
 			s.cluster.Members = append(s.cluster.Members, document.Member{Name: "n2", HostID: "h2", Release: "4.1.10"})
 		}, []string{"scale it to 2 first", "no node of the ring has host id h2 (n2 in the backup)"}},
@@ -118,7 +118,7 @@ func TestCheckTargetRefusesAnotherPlacement(t *testing.T) {
 	part := compared(t, "4.1.10", backup, live, schema.CompareOptions{Include: []string{"ks.t"}})
 	err := part.checkTarget(s, view)
 	require.Equal(t, flow.Precondition, flow.CodeOf(err))
-	require.ErrorContains(t, err, "keyspace ks has another replication than in the backup")
+	require.ErrorContains(t, err, "the replication of keyspace ks differs from the backup")
 	require.NoError(t, compared(t, "4.1.10", backup, live, schema.CompareOptions{}).checkTarget(s, view), "as a whole it is altered")
 }
 
@@ -135,8 +135,8 @@ func TestCheckVersions(t *testing.T) {
 		{"another patch level", "4.1.10", "4.1.3", []string{"nb big"}, "", nil},
 		{"newer minor", "4.0.19", "4.1.10", []string{"nb big"}, "", nil},
 		{"newer major", "4.1.10", "5.0.9", []string{"nb big"}, "CASSANDRA_4", nil},
-		{"older minor", "4.1.10", "4.0.19", []string{"nb big"}, "", []string{"the backup is of Cassandra 4.1.10, the node with host id h1 runs the older 4.0.19"}},
-		{"older major", "5.0.9", "4.1.10", []string{"oa big", "nb big"}, "", []string{"runs the older 4.1.10", "SSTable version oa (big) needs Cassandra 5.0"}},
+		{"older minor", "4.1.10", "4.0.19", []string{"nb big"}, "", []string{"the backup is of Cassandra 4.1.10, but the node with host id h1 runs 4.0.19, which is older"}},
+		{"older major", "5.0.9", "4.1.10", []string{"oa big", "nb big"}, "", []string{"runs 4.1.10, which is older", "SSTable version oa (big) needs Cassandra 5.0"}},
 		{"files of 5.0", "5.0.9", "5.0.9", []string{"oa big", "da bti"}, "NONE", nil},
 		{"files of 5.0, mode of 4.0", "5.0.9", "5.0.9", []string{"nb big", "da bti", "oa big"}, "CASSANDRA_4", []string{
 			"SSTable version da (bti) is not read with storage_compatibility_mode CASSANDRA_4", "SSTable version oa (big)"}},
@@ -169,10 +169,10 @@ func TestLacks(t *testing.T) {
 		{schema.FeatureViews, "materialized_views_enabled is off", ""},
 		{schema.FeatureFunctions, "user_defined_functions_enabled is off", ""},
 		{schema.FeatureSASI, "sasi_indexes_enabled is off", ""},
-		{schema.FeatureSAI, "only Cassandra 5.0 has it", ""},
-		{schema.FeatureVector, "only Cassandra 5.0 has it", ""},
-		{schema.FeatureUCS, "only Cassandra 5.0 has it", ""},
-		{schema.FeatureMasking, "only Cassandra 5.0 has it", ""},
+		{schema.FeatureSAI, "only available in Cassandra 5.0", ""},
+		{schema.FeatureVector, "only available in Cassandra 5.0", ""},
+		{schema.FeatureUCS, "only available in Cassandra 5.0", ""},
+		{schema.FeatureMasking, "only available in Cassandra 5.0", ""},
 		{schema.FeatureCustomIndex, "", ""},
 		{schema.FeatureTrigger, "", ""},
 	} {
@@ -274,9 +274,9 @@ func TestCheckTables(t *testing.T) {
 		want     string
 	}{
 		{"everywhere", listed, table, table, ""},
-		{"not in cluster.json", nil, table, table, "ks.t is in the backup's schema but not in its list of tables"},
-		{"not in one node's documents", listed, table, nil, "node n2: the documents lack ks.t"},
-		{"another table of that name", listed, []wire.TableSummary{{TableName: document.TableName{Keyspace: "k", Name: "t"}}}, table, "node n1: the documents lack ks.t"},
+		{"not in cluster.json", nil, table, table, "ks.t is in the schema of the backup, but not in its list of tables"},
+		{"not in one node's documents", listed, table, nil, "node n2: ks.t is missing in the documents"},
+		{"another table of that name", listed, []wire.TableSummary{{TableName: document.TableName{Keyspace: "k", Name: "t"}}}, table, "node n1: ks.t is missing in the documents"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()

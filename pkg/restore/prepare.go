@@ -109,10 +109,10 @@ func (r *run) makePlan(ctx context.Context) error {
 		Objects: r.cmp.objects(), Nodes: r.names(), Tables: r.cmp.loads(r.source, r.names()),
 	}
 	if missing := r.cmp.missingRoles(r.source); len(missing) > 0 {
-		p.Warnings = append(p.Warnings, fmt.Sprintf("roles that have permissions in the backup and do not exist: %s", strings.Join(missing, ", ")))
+		p.Warnings = append(p.Warnings, fmt.Sprintf("roles with permissions in the backup that do not exist: %s", strings.Join(missing, ", ")))
 	}
 	if r.earlier.Cleaned {
-		p.Warnings = append(p.Warnings, fmt.Sprintf("the cleaner put the backup in place at %s: it is verified and not loaded, and what was written since stays (--again loads it)",
+		p.Warnings = append(p.Warnings, fmt.Sprintf("the backup was restored offline at %s: it is verified, not loaded; writes since then are kept (--again loads the backup)",
 			r.cleanedAt().UTC().Format(time.RFC3339)))
 	}
 	var views []string
@@ -122,7 +122,8 @@ func (r *run) makePlan(ctx context.Context) error {
 		}
 	}
 	if len(views) > 0 {
-		p.Warnings = append(p.Warnings, "views that come from their own snapshots, cut some milliseconds from their bases' (--rebuild-views builds them anew): "+strings.Join(views, ", "))
+		p.Warnings = append(p.Warnings, "views restored from their own snapshots may differ from their base tables by the writes of the snapshot window; "+
+			"--rebuild-views rebuilds them: "+strings.Join(views, ", "))
 	}
 	r.plan = p
 	return r.checkTables()
@@ -137,12 +138,12 @@ func (r *run) checkTables() error {
 	var problems []error
 	for _, t := range r.plan.Tables {
 		if !ids[t.Keyspace+"."+t.Name] {
-			problems = append(problems, fmt.Errorf("%s.%s is in the backup's schema but not in its list of tables", t.Keyspace, t.Name))
+			problems = append(problems, fmt.Errorf("%s.%s is in the schema of the backup, but not in its list of tables", t.Keyspace, t.Name))
 		}
 		for i, o := range r.source.opened {
 			here := func(s wire.TableSummary) bool { return s.Keyspace == t.Keyspace && s.Name == t.Name }
 			if !slices.ContainsFunc(o.Tables, here) {
-				problems = append(problems, fmt.Errorf("node %s: the documents lack %s.%s", r.names()[i], t.Keyspace, t.Name))
+				problems = append(problems, fmt.Errorf("node %s: %s.%s is missing in the documents", r.names()[i], t.Keyspace, t.Name))
 			}
 		}
 	}

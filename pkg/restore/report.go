@@ -99,7 +99,7 @@ func (r *Report) NothingDone() string { return doneBefore(r.BackupID, r.Scope) }
 func (o *online) earlierReport() *Report {
 	r := &Report{}
 	if err := json.Unmarshal(o.earlier.Report, r); err != nil {
-		r = &Report{BackupID: o.source.id, RestoreID: o.earlier.ID, Scope: o.earlier.scope, Warnings: []string{"the report of the earlier run cannot be read: " + err.Error()}}
+		r = &Report{BackupID: o.source.id, RestoreID: o.earlier.ID, Scope: o.earlier.scope, Warnings: []string{"cannot read the report of the earlier run: " + err.Error()}}
 	}
 	return r
 }

@@ -43,7 +43,7 @@ func newSource(id string, names []string, facts []wire.Facts, opened []wire.Open
 	}
 	for i, o := range opened {
 		if o.Member.HostID != facts[i].HostID {
-			problems = append(problems, fmt.Errorf("node %s: the volume is of host id %s (%s in the backup), the node has host id %s",
+			problems = append(problems, fmt.Errorf("node %s: the volume belongs to host id %s (%s in the backup), but the node has host id %s",
 				names[i], o.Member.HostID, o.Member.Name, facts[i].HostID))
 		}
 	}

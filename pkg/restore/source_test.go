@@ -85,7 +85,7 @@ func TestNewSourceRefuses(t *testing.T) {
 		{"COMPLETE lacks a node", func(_ []wire.Facts, o []wire.OpenResult) { delete(o[0].Complete.Nodes, "h3") }, flow.Corrupt,
 			[]string{"COMPLETE lacks node n3 (host id h3)"}},
 		{"volume of another node", func(f []wire.Facts, _ []wire.OpenResult) { f[0].HostID, f[1].HostID = f[1].HostID, f[0].HostID }, flow.Precondition,
-			[]string{"node n1: the volume is of host id h1 (n1 in the backup), the node has host id h2", "node n2: the volume is of host id h2"}},
+			[]string{"node n1: the volume belongs to host id h1 (n1 in the backup), but the node has host id h2", "node n2: the volume belongs to host id h2"}},
 		{"new node", func(f []wire.Facts, _ []wire.OpenResult) { f[2].HostID = "h9" }, flow.Precondition, []string{"the node has host id h9"}},
 		{"cluster.json", func(_ []wire.Facts, o []wire.OpenResult) { o[0].Cluster = []byte(`{"version":99}`) }, flow.Corrupt, []string{"format 99.0"}},
 		{"schema.jsonl", func(_ []wire.Facts, o []wire.OpenResult) { o[0].Schema = []byte("{") }, flow.Corrupt, []string{"schema.jsonl"}},

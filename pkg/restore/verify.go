@@ -66,7 +66,7 @@ func (o *online) viewLacks(ctx context.Context, view schema.Ref) (string, error)
 		return "", err
 	}
 	if got != want {
-		return fmt.Sprintf("it has %d rows, its base says %d", got, want), nil
+		return fmt.Sprintf("it has %d rows, but its base table should give %d", got, want), nil
 	}
 	return "", nil
 }
@@ -165,7 +165,7 @@ func (o *online) checkRecorded() error {
 	var problems []error
 	for i, tables := range o.evidence {
 		if tables == nil {
-			o.plan.Warnings = append(o.plan.Warnings, fmt.Sprintf("node %s has no record of its load: that all of it was taken stands on the other nodes only", o.names()[i]))
+			o.plan.Warnings = append(o.plan.Warnings, fmt.Sprintf("node %s has no record of its load: only the other nodes prove that all SSTables were loaded", o.names()[i]))
 		}
 		for _, t := range tables {
 			if t.Taken != t.SSTables {
@@ -188,7 +188,7 @@ func (o *online) verifySchema(ctx context.Context) ([]error, error) {
 	var problems []error
 	for _, c := range after.diff.Changes {
 		if c.Verdict != schema.Keep {
-			problems = append(problems, fmt.Errorf("%s is not as in the backup: %s (%s)", c.Ref.Describe(), c.Verdict, c.Reason))
+			problems = append(problems, fmt.Errorf("%s differs from the backup: %s (%s)", c.Ref.Describe(), c.Verdict, c.Reason))
 		}
 	}
 	return problems, nil
@@ -202,10 +202,10 @@ func (o *online) verifyGrants(ctx context.Context) ([]error, error) {
 	}
 	var problems []error
 	for _, s := range append(grant, revoke...) {
-		problems = append(problems, fmt.Errorf("permissions are not as in the backup, it would take: %s", s.Statement))
+		problems = append(problems, fmt.Errorf("permissions differ from the backup; missing statement: %s", s.Statement))
 	}
 	if missing := o.cmp.missingRoles(o.source); len(missing) > 0 {
-		problems = append(problems, fmt.Errorf("roles of the backup's permissions do not exist: %s: create them and run again", strings.Join(missing, ", ")))
+		problems = append(problems, fmt.Errorf("roles with permissions in the backup do not exist: %s: create them and run again", strings.Join(missing, ", ")))
 	}
 	return problems, nil
 }

@@ -201,8 +201,8 @@ func CheckSpace(sessions []*Session, volumes []ledger.Volume, fraction float64) 
 	var problems []error
 	for i, v := range volumes {
 		if float64(v.Free) < fraction*float64(v.Total) {
-			problems = append(problems, fmt.Errorf("node %s: %.1f%% of the volume %s is free, %.1f%% must be",
-				sessions[i].Node.Name, 100*float64(v.Free)/float64(v.Total), sessions[i].Node.Volume, 100*fraction))
+			problems = append(problems, fmt.Errorf("node %s: volume %s has %.1f%% free, needs %.1f%%",
+				sessions[i].Node.Name, sessions[i].Node.Volume, 100*float64(v.Free)/float64(v.Total), 100*fraction))
 		}
 	}
 	return flow.Fail(flow.Precondition, errors.Join(problems...))

@@ -88,8 +88,8 @@ func TestSilentAgentIsGivenUp(t *testing.T) {
 	}{
 		{"answers in time", limit - time.Second, 0, ""},
 		{"gives a sign of life in time, each time", limit - time.Second, 5, ""},
-		{"is silent", limit + time.Second, 0, "node n1: inspect: the agent gave no sign of life for " + limit.String()},
-		{"is silent after a sign of life", limit + time.Second, 1, "node n1: inspect: the agent gave no sign of life for " + limit.String()},
+		{"is silent", limit + time.Second, 0, "node n1: inspect: no response from the agent for " + limit.String()},
+		{"is silent after a sign of life", limit + time.Second, 1, "node n1: inspect: no response from the agent for " + limit.String()},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
@@ -118,7 +118,7 @@ func TestSilentHello(t *testing.T) {
 		f := newFakeExec()
 		f.nodes["n1"] = func(ctx context.Context, _ Command) error { <-ctx.Done(); return ctx.Err() }
 		_, err := OpenSession(t.Context(), f, node(t, "n1"))
-		require.ErrorContains(t, err, "node n1: hello: the agent gave no sign of life for "+callLimit(wire.OpHello, nil).String())
+		require.ErrorContains(t, err, "node n1: hello: no response from the agent for "+callLimit(wire.OpHello, nil).String())
 	})
 }
 

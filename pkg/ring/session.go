@@ -84,7 +84,7 @@ func (s *Session) read(from io.Reader) {
 		var r wire.Response
 		if err := dec.Decode(&r); err != nil {
 			if !errors.Is(err, io.EOF) && !errors.Is(err, io.ErrUnexpectedEOF) { // those: it died
-				s.readErr = fmt.Errorf("the agent's answer cannot be read: %w", err)
+				s.readErr = fmt.Errorf("cannot read the agent's response: %w", err)
 			}
 			close(s.closed)
 			_, _ = io.Copy(io.Discard, from)
@@ -138,7 +138,7 @@ func (s *Session) beat(ctx context.Context) {
 }
 
 // errBlocked is a line that the agent did not take.
-var errBlocked = errors.New("the agent takes no requests")
+var errBlocked = errors.New("the agent does not accept requests")
 
 // write sends a line unless giveUp is closed before the stream takes it.
 func (s *Session) write(giveUp <-chan struct{}, r wire.Request) error {
@@ -191,7 +191,7 @@ func (s *Session) CallEvents(ctx context.Context, op string, args, result any, o
 	limit := callLimit(op, args)
 	ctx, giveUp := context.WithCancelCause(ctx)
 	defer giveUp(nil)
-	silence := time.AfterFunc(limit, func() { giveUp(fmt.Errorf("the agent gave no sign of life for %s", limit)) })
+	silence := time.AfterFunc(limit, func() { giveUp(fmt.Errorf("no response from the agent for %s", limit)) })
 	defer silence.Stop()
 	id := int(s.calls.Add(1))
 	w := &waiter{id: id, replies: make(chan wire.Response), gone: make(chan struct{})}

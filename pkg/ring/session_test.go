@@ -60,12 +60,12 @@ func TestOpenRefusals(t *testing.T) {
 		{"garbage, and why", func(_ context.Context, c Command) error {
 			_, _ = io.WriteString(c.Stdout, "sh: casshook-agent: not found\n")
 			return errors.New("exit status 127")
-		}, []string{"node n1: hello: the agent's answer cannot be read: invalid character 's'", "exit status 127"}},
+		}, []string{"node n1: hello: cannot read the agent's response: invalid character 's'", "exit status 127"}},
 		{"garbage, and on", func(ctx context.Context, c Command) error {
 			_, _ = io.WriteString(c.Stdout, "Welcome!\n")
 			_, err := io.Copy(c.Stdout, c.Stdin)
 			return err
-		}, []string{"node n1: hello: the agent's answer cannot be read"}},
+		}, []string{"node n1: hello: cannot read the agent's response"}},
 		{"dies amid a line", func(_ context.Context, c Command) error {
 			_, _ = io.WriteString(c.Stdout, `{"id":1,"res`)
 			return errors.New("signal: killed")

@@ -109,7 +109,7 @@ func (w *world) refuseDifferentNodes(t *testing.T) {
 		w.refused(t, 3, "the ring has a node that this run does not see", append(args, "--inventory", part)...)
 	}
 	one, two := w.ring.Node(1).VolumeRoot, w.ring.Node(2).VolumeRoot
-	w.refused(t, 3, "the volume is of host id", "after-restore", "--in-place", "--inventory", w.edited(t, one, two, two, one))
+	w.refused(t, 3, "the volume belongs to host id", "after-restore", "--in-place", "--inventory", w.edited(t, one, two, two, one))
 	complete := strings.Replace(w.glob(t, "casshook/casshook-*/COMPLETE")[0], one, w.ring.Node(3).VolumeRoot, 1)
 	require.NoError(t, os.Rename(complete, complete+".away"))
 	w.refused(t, 4, "not complete on node n3", "after-restore", "--in-place")

@@ -58,7 +58,7 @@ func (w *world) refuseRing(t *testing.T) {
 	require.NoError(t, os.WriteFile(wrong, []byte("wrong\n"), 0o600))
 	w.refused(t, 3, "keeper", "before-backup", "--inventory", w.edited(t, w.ring.PasswordFile()+".keeper", wrong))
 	w.refused(t, 3, `the cluster is called "lab", expected was "other"`, "before-backup", "--inventory", w.edited(t, "cluster: lab", "cluster: other"))
-	w.refused(t, 3, "is free", "before-backup", "--min-free", "1")
+	w.refused(t, 3, "% free", "before-backup", "--min-free", "1")
 	w.refused(t, 3, "not a directory", "before-backup", "--inventory", w.edited(t, "volume: "+w.ring.Node(1).VolumeRoot+"\n", "volume: "+w.ring.Node(1).LogFile+"\n"))
 	w.refused(t, 3, "every node must be up", "before-backup", "--inventory", w.edited(t, w.ring.Node(1).APISocket, "/nowhere.sock"))
 	// nothing of the refused runs is left
@@ -72,7 +72,7 @@ func (w *world) refuseBackup(t *testing.T) {
 	id := w.backup(t)
 	w.damage(t)
 	w.refused(t, 3, "no restore point was restored", "after-restore")
-	w.refused(t, 3, "is free", "after-restore", "--in-place", "--min-free", "1")
+	w.refused(t, 3, "% free", "after-restore", "--in-place", "--min-free", "1")
 	w.refused(t, 3, "is not on the volumes", "after-restore", "--in-place", "--backup", "casshook-20200101T000000Z-0000")
 	root := w.ring.Node(1).VolumeRoot
 	data := w.glob(t, "data/ks/users-*/snapshots/"+id+"/*-Data.db")[0]

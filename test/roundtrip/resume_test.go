@@ -116,7 +116,7 @@ func (w *world) interruptRestore(t *testing.T) {
 	}
 	require.Contains(t, done, "truncating")
 	require.Contains(t, done, "loading")
-	require.Contains(t, done, "removing what the restore left")
+	require.Contains(t, done, "cleaning up")
 }
 
 // stopAfter interrupts each run at the first step that no run was interrupted at.
