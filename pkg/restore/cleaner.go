@@ -85,14 +85,6 @@ func (c *cleaner) choose() (string, error) {
 	return ring.ChooseBackup(volumes, c.opts.Backup)
 }
 
-func (c *cleaner) names() []string {
-	names := make([]string, len(c.nodes))
-	for i, n := range c.nodes {
-		names[i] = n.Name
-	}
-	return names
-}
-
 // run runs the cleaner on all volumes at once. The first error by code that says
 // most comes first: what is half done must be known.
 func (c *cleaner) run(ctx context.Context, backup string, dry bool) ([]*wire.CleanResult, error) {

@@ -346,8 +346,3 @@ func TestBeforeTakesAnUndoFirst(t *testing.T) {
 		}
 	}
 }
-
-// emptyCluster knows the names of three nodes and no more.
-func emptyCluster() *ring.Cluster {
-	return &ring.Cluster{View: ring.View{Names: names()}}
-}

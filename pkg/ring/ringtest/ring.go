@@ -238,7 +238,7 @@ func (r *Ring) Return(i Image, stopped bool) {
 func (r *Ring) Volumes() []ledger.Volume {
 	r.t.Helper()
 	quiet := r.hook(nil)
-	defer r.hook(quiet)
+	defer func() { r.hook(quiet) }()
 	sessions, err := ring.OpenAll(r.t.Context(), seams{r}, r.described())
 	require.NoError(r.t, err)
 	defer ring.CloseAll(sessions)
