@@ -70,7 +70,7 @@ func TestPrintClean(t *testing.T) {
 	require.NoError(t, printClean(&out, "json", r))
 	require.Equal(t, 1, strings.Count(out.String(), "\n"), "one line")
 	require.JSONEq(t, `{"state":"cleaned","backupId":"b","node":"n1","hostId":"","volume":"","peersForgotten":false,"tables":0,"files":0,"bytes":0,
-		"removed":0,"linked":3,"bytesLinked":0,"copied":0,"bytesCopied":0,"tablesEmptied":null,"directoriesEmptied":null,"foreign":["/x"],"complete":null,
+		"removed":0,"linked":3,"bytesLinked":0,"copied":0,"bytesCopied":0,"tablesEmptied":null,"directoriesEmptied":null,"foreign":["/x"],"ledger":{"identity":"","free":0,"total":0,"backups":null,"restores":null},
 		"started":"0001-01-01T00:00:00Z","seconds":0}`, out.String())
 	out.Reset()
 	require.NoError(t, printClean(&out, "text", r))
