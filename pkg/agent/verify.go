@@ -5,11 +5,9 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
-	"sort"
 
 	"github.com/casshook/casshook/pkg/agent/wire"
 	"github.com/casshook/casshook/pkg/document"
-	"github.com/casshook/casshook/pkg/sstable"
 )
 
 // corrupt is an error of what is on the volume. Documents that only a newer
@@ -40,18 +38,14 @@ func (n *node) open(_ context.Context, _ call, args wire.OpenArgs) (wire.OpenRes
 		Volume: b.Node.Volume, Member: b.Node.Member, Complete: b.Complete, CompleteDigest: document.SHA256(complete),
 		Cluster: cluster, Schema: b.Schema, Grants: b.Grants,
 	}
-	formats := map[string]bool{}
 	for _, t := range b.Node.Tables {
-		r.Tables = append(r.Tables, summarize(t, formats))
+		r.Tables = append(r.Tables, summarize(t))
 	}
-	for f := range formats {
-		r.Formats = append(r.Formats, f)
-	}
-	sort.Strings(r.Formats)
+	r.Formats = b.Node.Formats()
 	return r, nil
 }
 
-func summarize(t document.Table, formats map[string]bool) wire.TableSummary {
+func summarize(t document.Table) wire.TableSummary {
 	s := wire.TableSummary{TableName: t.TableName, ID: t.ID}
 	for _, sst := range t.SSTables {
 		if sst.Index == "" {
@@ -59,9 +53,6 @@ func summarize(t document.Table, formats map[string]bool) wire.TableSummary {
 		}
 		s.Bytes += sst.Bytes()
 		s.Files += len(sst.Components)
-		if name, ok := sstable.ParseName(sstable.FileOf(sst.Base, sstable.Data)); ok {
-			formats[name.Version+" "+name.Format] = true
-		}
 	}
 	return s
 }

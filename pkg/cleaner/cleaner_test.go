@@ -216,7 +216,7 @@ func TestCleanDescribesTheBackup(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, &wire.CleanBackup{
 		Created: doc.Cluster.Created, CompleteDigest: document.SHA256(complete), Namespace: doc.Cluster.Namespace, ClusterHash: doc.Cluster.ClusterHash, ClusterName: doc.Cluster.ClusterName,
-		Member: doc.Node.Member, Members: doc.Cluster.Members, Placement: map[string][]string{"ks": {"dc1", "dc2"}},
+		Member: doc.Node.Member, Members: doc.Cluster.Members, Placement: map[string][]string{"ks": {"dc1", "dc2"}}, Formats: doc.Node.Formats(),
 	}, r.Backup)
 	require.NotEmpty(t, r.Backup.Members)
 	require.Equal(t, testID, r.Ledger.Backups[0].ID)

@@ -8,6 +8,7 @@ import (
 
 	"github.com/casshook/casshook/pkg/agent/wire"
 	"github.com/casshook/casshook/pkg/document"
+	"github.com/casshook/casshook/pkg/schema"
 )
 
 // describe says what of the documents others compare.
@@ -19,8 +20,9 @@ func (c *cleaner) describe() error {
 	cl := &c.backup.Cluster
 	b := &wire.CleanBackup{
 		Created: cl.Created, CompleteDigest: document.SHA256(complete), Namespace: cl.Namespace, ClusterHash: cl.ClusterHash, ClusterName: cl.ClusterName,
-		Member: c.backup.Node.Member, Members: cl.Members, Placement: map[string][]string{},
+		Member: c.backup.Node.Member, Members: cl.Members, Placement: map[string][]string{}, Formats: c.backup.Node.Formats(),
 	}
+	b.AutoRepair = autoRepair(c.backup)
 	for _, ks := range cl.Keyspaces {
 		for option := range ks.Replication {
 			if strings.HasSuffix(ks.Replication["class"], "NetworkTopologyStrategy") && option != "class" {
@@ -31,6 +33,21 @@ func (c *cleaner) describe() error {
 	}
 	c.result.Backup = b
 	return nil
+}
+
+// autoRepair tells whether the nodes of a backup ran with automatic repair, as far as
+// the schema can be read: the cleaner itself does not need it.
+func autoRepair(b *document.Backup) bool {
+	rows, err := document.DecodeLines[schema.Row](b.Schema)
+	if err != nil {
+		return false
+	}
+	parsed, err := schema.Parse(rows, b.Cluster.Extras)
+	if err != nil {
+		return false
+	}
+	on, _ := parsed.AutoRepair()
+	return on
 }
 
 // ran tells whether Cassandra ran since the cleaner emptied the commit log: it

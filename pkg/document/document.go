@@ -14,10 +14,13 @@ package document
 
 import (
 	"fmt"
+	"maps"
 	"regexp"
+	"slices"
 	"time"
 
 	"github.com/casshook/casshook/pkg/schema"
+	"github.com/casshook/casshook/pkg/sstable"
 )
 
 // Root is the directory of casshook on a volume.
@@ -80,6 +83,19 @@ type Node struct {
 	SnapshotStart time.Time `json:"snapshotStart"`
 	SnapshotEnd   time.Time `json:"snapshotEnd"`
 	Tables        []Table   `json:"tables"`
+}
+
+// Formats lists the versions of the node's SSTables, such as "nb big", sorted.
+func (n Node) Formats() []string {
+	formats := map[string]bool{}
+	for _, t := range n.Tables {
+		for _, s := range t.SSTables {
+			if name, ok := sstable.ParseName(sstable.FileOf(s.Base, sstable.Data)); ok {
+				formats[name.Version+" "+name.Format] = true
+			}
+		}
+	}
+	return slices.Sorted(maps.Keys(formats))
 }
 
 // Table is one table or view of a node's snapshot; one without SSTables is empty.

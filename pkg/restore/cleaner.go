@@ -133,6 +133,7 @@ func (c *cleaner) compare() error {
 	}
 	c.compareNodes(bad)
 	c.comparePlacement(bad)
+	c.compareConfig(bad)
 	c.compareEarlier(bad)
 	switch {
 	case len(corrupt) > 0:

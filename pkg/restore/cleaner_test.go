@@ -126,12 +126,13 @@ func stoppedRing() *standinRing {
 	s := &standinRing{volumes: map[string]*standinVolume{}, fails: map[string]error{}}
 	var members []document.Member
 	for i := 1; i <= 3; i++ {
-		members = append(members, document.Member{Name: fmt.Sprintf("n%d", i), HostID: fmt.Sprintf("h%d", i), Datacenter: "dc1", Rack: fmt.Sprintf("r%d", i)})
+		members = append(members, document.Member{Name: fmt.Sprintf("n%d", i), HostID: fmt.Sprintf("h%d", i), Datacenter: "dc1", Rack: fmt.Sprintf("r%d", i),
+			Tokens: []string{fmt.Sprint(i), fmt.Sprint(-i)}, Release: "5.0.9"})
 	}
 	for _, m := range members {
 		s.nodes = append(s.nodes, ring.StoppedNode{Name: m.Name, Datacenter: "dc1", Rack: m.Rack, Volume: "data-" + m.Name, Identity: "pvc/" + m.Name})
 		s.volumes[m.Name] = &standinVolume{complete: []string{older}, state: wire.StatePlanned, backup: wire.CleanBackup{
-			ClusterName: "shop", Namespace: "db", ClusterHash: "here", Member: m, Members: members, Placement: map[string][]string{"system_auth": {"dc1"}},
+			ClusterName: "shop", Namespace: "db", ClusterHash: "here", Member: m, Members: members, Formats: []string{"oa big"}, Placement: map[string][]string{"system_auth": {"dc1"}},
 		}}
 	}
 	return s
@@ -183,6 +184,15 @@ func TestOfflineRefusesBeforeAnythingIsTouched(t *testing.T) {
 				v.backup.ClusterName = "other"
 			}
 		}, flow.Precondition, `the backup is of cluster "other", but this is cluster "shop"`},
+		"an older Cassandra":       {func(s *standinRing, _ *Options) { s.nodes[1].Config.Release = "4.0.19" }, flow.Precondition, "node n2 is to start with 4.0.19, which is older"},
+		"another number of tokens": {func(s *standinRing, _ *Options) { s.nodes[0].Config.NumTokens = 8 }, flow.Precondition, "set num_tokens to 2"},
+		"SSTables it cannot read": {func(s *standinRing, _ *Options) {
+			s.nodes[2].Config = ring.StartConfig{Release: "5.0.9", Compatibility: "CASSANDRA_4"}
+		}, flow.Precondition, "node n3, with storage_compatibility_mode CASSANDRA_4: "},
+		"automatic repair": {func(s *standinRing, _ *Options) {
+			s.nodes[0].Config.Known = true
+			s.volumes["n1"].backup.AutoRepair = true
+		}, flow.Precondition, "add -Dcassandra.autorepair.enable=true"},
 		"another rack":       {func(s *standinRing, _ *Options) { s.nodes[0].Rack = "r9" }, flow.Precondition, "node n1 belongs to dc1/r9, but its volume is of n1 in dc1/r1"},
 		"another datacenter": {func(s *standinRing, _ *Options) { s.nodes[0].Datacenter = "dc9" }, flow.Precondition, "node n1 belongs to dc9/r1"},
 		"roles elsewhere": {func(s *standinRing, _ *Options) {
@@ -212,9 +222,14 @@ func TestOfflineRefusesBeforeAnythingIsTouched(t *testing.T) {
 func TestOfflineGoesOn(t *testing.T) {
 	t.Parallel()
 	for name, change := range map[string]func(s *standinRing, o *Options){
-		"where an earlier run cleaned some":   func(s *standinRing, _ *Options) { s.volumes["n1"].state = wire.StateUnchanged },
-		"where all were cleaned and ran":      func(s *standinRing, _ *Options) { ranSince(s, "n1", "n2", "n3") },
-		"where some ran, and it is known":     func(s *standinRing, o *Options) { ranSince(s, "n1"); o.Again = true },
+		"where an earlier run cleaned some": func(s *standinRing, _ *Options) { s.volumes["n1"].state = wire.StateUnchanged },
+		"where all were cleaned and ran":    func(s *standinRing, _ *Options) { ranSince(s, "n1", "n2", "n3") },
+		"where some ran, and it is known":   func(s *standinRing, o *Options) { ranSince(s, "n1"); o.Again = true },
+		"where the start fits": func(s *standinRing, _ *Options) {
+			s.nodes[0].Config = ring.StartConfig{Release: "5.0.10", NumTokens: 2, Compatibility: "NONE", AutoRepair: true, Known: true}
+			s.volumes["n1"].backup.AutoRepair = true
+		},
+		"where the start is not known":        func(s *standinRing, _ *Options) { s.volumes["n1"].backup.AutoRepair = true },
 		"where keyspaces name what is absent": func(s *standinRing, _ *Options) { s.volumes["n1"].backup.Placement["old"] = []string{"dc7"} },
 	} {
 		t.Run(name, func(t *testing.T) {

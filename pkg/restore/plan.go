@@ -150,6 +150,13 @@ func (cmp *comparison) checkVersions(s *source, view ring.View) []error {
 	return problems
 }
 
+// runsWithoutAutoRepair tells nodes that do not know the option of automatic repair:
+// those that do print it for every table.
+func (cmp *comparison) runsWithoutAutoRepair() bool {
+	on, known := cmp.live.AutoRepair()
+	return known && !on
+}
+
 // lacks says why the target does not have a feature; "" when it has, or when
 // only the statement itself can tell.
 func (cmp *comparison) lacks(f schema.Feature) string {
@@ -159,6 +166,8 @@ func (cmp *comparison) lacks(f schema.Feature) string {
 		schema.FeatureMasking: "dynamic_data_masking_enabled",
 	}[f]
 	switch {
+	case f == schema.FeatureAutoRepair && cmp.runsWithoutAutoRepair():
+		return "start all nodes with " + autoRepairProperty + ", or restore where the tables exist without the option"
 	case newIn50[f] && cmp.target.Major < 5:
 		return "only available in Cassandra 5.0"
 	case setting != "" && cmp.settings[setting] != "true":

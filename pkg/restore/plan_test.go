@@ -189,6 +189,24 @@ func TestLacks(t *testing.T) {
 	}
 }
 
+// TestLacksAutomaticRepair: nodes that know the option print it for every table.
+func TestLacksAutomaticRepair(t *testing.T) {
+	t.Parallel()
+	parse := func(rows ...schema.Row) *schema.Schema {
+		s, err := schema.Parse(append([]schema.Row{keyspaceRow()}, rows...), schema.Extras{})
+		require.NoError(t, err)
+		return s
+	}
+	with := row("table", "t", tableT)
+	with.Statement = strings.TrimSuffix(with.Statement, ";") + " AND auto_repair = {'full_enabled': 'true'};"
+	lacks := func(live *schema.Schema) string {
+		return (&comparison{target: schema.Target{Major: 5}, live: live}).lacks(schema.FeatureAutoRepair)
+	}
+	require.Contains(t, lacks(parse(row("table", "t", tableT))), "-Dcassandra.autorepair.enable=true")
+	require.Empty(t, lacks(parse(with)))
+	require.Empty(t, lacks(parse()), "no table can tell: the statement will")
+}
+
 func TestMissingRoles(t *testing.T) {
 	t.Parallel()
 	rows := []schema.Row{keyspaceRow(), row("table", "t", tableT), row("table", "u", tableU)}

@@ -154,7 +154,7 @@ func (d *difference) differOptions(backup, live []Option) {
 		}
 	}
 	for _, o := range live {
-		if _, found := option(backup, o.Name); found || o.Name == "extensions" {
+		if _, found := option(backup, o.Name); found || o.Name == "extensions" || o.Name == autoRepair {
 			continue
 		}
 		value, known := optionDefault(o.Name)
@@ -166,6 +166,11 @@ func (d *difference) differOptions(backup, live []Option) {
 		}
 	}
 }
+
+// autoRepair is the option that nodes print for every table once they are started
+// with -Dcassandra.autorepair.enable=true (5.0.8 and later), and no others. A backup
+// without it says nothing about it.
+const autoRepair = "auto_repair"
 
 // optionDefault gives the default of the options that not all versions print
 // (org.apache.cassandra.schema.TableParams.Option of 4.0 to 5.0).

@@ -32,6 +32,9 @@ const (
 	FeatureMemtable Feature = "memtable configuration"
 	// FeatureUCS is UnifiedCompactionStrategy (5.0).
 	FeatureUCS Feature = "unified compaction"
+	// FeatureAutoRepair is nodes started with -Dcassandra.autorepair.enable=true
+	// (5.0.8 and later).
+	FeatureAutoRepair Feature = "automatic repair"
 	// FeatureTransient is transient_replication_enabled.
 	FeatureTransient Feature = "transient replication"
 	// FeatureTrigger is a class in the nodes' triggers directory; Detail names it.
@@ -88,6 +91,20 @@ func (o *Object) Needs() []Need {
 	return nil
 }
 
+// AutoRepair tells whether the nodes that described the schema were started with
+// automatic repair; known is false where no table can tell.
+func (s *Schema) AutoRepair() (on, known bool) {
+	for _, o := range s.Objects {
+		if o.Ref.Kind == KindTable {
+			known = true
+			if _, found := option(o.Relation.Options, autoRepair); found {
+				return true, true
+			}
+		}
+	}
+	return false, known
+}
+
 // tableNeeds lists what the columns of a table need.
 func (o *Object) tableNeeds() []Need {
 	var vector, masked bool
@@ -134,6 +151,9 @@ func (o *Object) optionNeeds(options []Option) []Need {
 	}
 	if value, _ := option(options, "compaction"); strings.Contains(value, "UnifiedCompactionStrategy") {
 		out = append(out, Need{FeatureUCS, o.Ref, ""})
+	}
+	if _, found := option(options, autoRepair); found {
+		out = append(out, Need{FeatureAutoRepair, o.Ref, ""})
 	}
 	if value, _ := option(options, "replication"); strings.Contains(value, "/") {
 		out = append(out, Need{FeatureTransient, o.Ref, ""})

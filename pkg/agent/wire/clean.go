@@ -75,6 +75,11 @@ type CleanBackup struct {
 	ClusterName string            `json:"clusterName"`
 	Member      document.Member   `json:"member"`
 	Members     []document.Member `json:"members"`
+	// Formats are the SSTable versions of the node, such as "nb big".
+	Formats []string `json:"formats"`
+	// AutoRepair says that the nodes ran with automatic repair, whose columns in the
+	// schema's own tables other nodes cannot read.
+	AutoRepair bool `json:"autoRepair,omitempty"`
 	// Placement lists, for each keyspace that is replicated by datacenter, these.
 	Placement map[string][]string `json:"placement"`
 }

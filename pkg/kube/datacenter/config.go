@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"path"
+	"slices"
 
 	"github.com/casshook/casshook/pkg/kube/api"
 	"github.com/casshook/casshook/pkg/kube/objects"
@@ -17,6 +18,12 @@ type Config struct {
 	DataDirs                           []string
 	CommitLog, Hints, SavedCaches, CDC string
 	CQLPort                            int
+	// NumTokens and Compatibility (storage_compatibility_mode) are zero where the
+	// image's own hold.
+	NumTokens     int
+	Compatibility string
+	// AutoRepair says that the JVM is started with automatic repair.
+	AutoRepair bool
 	// ClientEncryption says that CQLPort speaks TLS.
 	ClientEncryption bool
 }
@@ -26,7 +33,8 @@ func ReadConfig(config map[string]any) Config {
 	f := objects.Fields(config)
 	yaml := func(key string) string { return f.Text("cassandra-yaml", key) }
 	c := Config{CommitLog: yaml("commitlog_directory"), Hints: yaml("hints_directory"), SavedCaches: yaml("saved_caches_directory"),
-		CQLPort: int(f.Number("cassandra-yaml", "native_transport_port"))}
+		CQLPort:   int(f.Number("cassandra-yaml", "native_transport_port")),
+		NumTokens: int(f.Number("cassandra-yaml", "num_tokens")), Compatibility: yaml("storage_compatibility_mode"), AutoRepair: autoRepair(f)}
 	if f.Flag("cassandra-yaml", "cdc_enabled") { // without, Cassandra does not make the directory
 		c.CDC = yaml("cdc_raw_directory")
 	}
@@ -50,6 +58,18 @@ func ReadConfig(config map[string]any) Config {
 		}
 	}
 	return c
+}
+
+// autoRepair looks for the property in the options of the JVM, wherever they are
+// configured: cassandra-env-sh, jvm-server-options and those of one Java release.
+func autoRepair(f objects.Fields) bool {
+	for section := range f {
+		options, _ := f.Object(section)["additional-jvm-opts"].([]any)
+		if slices.Contains(options, any("-Dcassandra.autorepair.enable=true")) {
+			return true
+		}
+	}
+	return false
 }
 
 // loadConfig reads the configuration of a datacenter that keeps it in a secret.

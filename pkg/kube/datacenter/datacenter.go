@@ -32,6 +32,8 @@ type Datacenter struct {
 	// from Name.
 	CassandraName string
 	Size          int64
+	// Release of Cassandra (spec.serverVersion); empty for other servers.
+	Release string
 	// Racks as Cassandra calls them; one of the name "default" where the spec
 	// has none.
 	Racks   []string
@@ -78,6 +80,9 @@ func Read(u *unstructured.Unstructured) (*Datacenter, error) {
 		Stopped: f.Flag("spec", "stopped"), SuperuserSecret: f.Text("spec", "superuserSecretName"),
 		ConfigSecret: f.Text("spec", "configSecret"), Progress: f.Text("status", "cassandraOperatorProgress"),
 		ObservedGeneration: f.Number("status", "observedGeneration"), Size: f.Number("spec", "size"),
+	}
+	if kind := f.Text("spec", "serverType"); kind == "" || kind == "cassandra" {
+		d.Release = f.Text("spec", "serverVersion")
 	}
 	d.ManualAuth = len(f.Object("spec", "managementApiAuth", "manual")) > 0
 	d.Config = ReadConfig(f.Object("spec", "config"))

@@ -89,7 +89,7 @@ func TestVolumeClaimsOfDatacenter(t *testing.T) {
 	nodes, err := claims.StoppedNodes(t.Context())
 	require.NoError(t, err)
 	second := claimNode("dc1-r1-sts-1", "server-data-dc1-r1-sts-1")
-	second.Datacenter, second.Rack = "dc1", "r1"
+	second.Datacenter, second.Rack, second.Config.Known = "dc1", "r1", true
 	require.Equal(t, []ring.StoppedNode{second, claimNode("x-0", "server-data-x-0")}, nodes)
 	_, err = claims.Clean(t.Context(), []ring.CleanTask{{Node: nodes[0]}}, (&kubetest.Told{}).Tell)
 	require.NoError(t, err)

@@ -63,9 +63,17 @@ func nodeOf(d *datacenter.Datacenter, set *appsv1.StatefulSet, ordinal int, clai
 	return node{
 		StoppedNode: ring.StoppedNode{
 			Name: pod.Name, Datacenter: d.CassandraName, Rack: set.Labels[objects.RackLabel], Volume: v.Claim, Identity: v.Identity,
+			Config: ring.StartConfig{Release: d.Release, NumTokens: d.Config.NumTokens, Compatibility: d.Config.Compatibility, AutoRepair: d.Config.AutoRepair, Known: !jvmByEnvironment(pod)},
 		},
 		job: jobAt(d, pod, v, opts),
 	}, nil
+}
+
+// jvmByEnvironment tells whether options of the JVM may come from elsewhere than the
+// datacenter's configuration.
+func jvmByEnvironment(pod *corev1.Pod) bool {
+	c := objects.Container(pod)
+	return len(c.EnvFrom) > 0 || slices.ContainsFunc(c.Env, func(e corev1.EnvVar) bool { return strings.HasPrefix(e.Name, "JVM_") })
 }
 
 // podOf is the pod that the StatefulSet's controller would make.

@@ -34,7 +34,7 @@ func TestStoppedNodes(t *testing.T) {
 	require.NoError(t, err)
 	node := func(name, datacenter, rack string) ring.StoppedNode {
 		claim := "server-data-" + name
-		return ring.StoppedNode{Name: name, Datacenter: datacenter, Rack: rack, Volume: claim, Identity: "pvc/uid-" + claim + "/pv-" + claim}
+		return ring.StoppedNode{Name: name, Datacenter: datacenter, Rack: rack, Volume: claim, Identity: "pvc/uid-" + claim + "/pv-" + claim, Config: ring.StartConfig{Known: true}}
 	}
 	second := node("dc1-s-sts-1", "East Side", "s")
 	second.Identity = ""
