@@ -12,7 +12,6 @@ import (
 	"github.com/casshook/casshook/pkg/flow"
 	"github.com/casshook/casshook/pkg/report"
 	"github.com/casshook/casshook/pkg/restore"
-	"github.com/casshook/casshook/pkg/ring"
 )
 
 func (a *app) clean() *cobra.Command {
@@ -75,7 +74,11 @@ func (a *app) cleanLoose(ctx context.Context, claims []string, opts restore.Opti
 	if err != nil {
 		return err
 	}
-	return a.cleanVolumes(ctx, restore.Volumes{Cleaner: loose, Place: ring.Place{Namespace: a.place.namespace}, Part: len(claims) > 0}, opts, dryRun)
+	place, err := client.Place(ctx, a.place.namespace)
+	if err != nil {
+		return err
+	}
+	return a.cleanVolumes(ctx, restore.Volumes{Cleaner: loose, Place: place, Part: len(claims) > 0}, opts, dryRun)
 }
 
 func (a *app) cleanVolumes(ctx context.Context, volumes restore.Volumes, opts restore.Options, dryRun bool) error {

@@ -86,6 +86,12 @@ func (c *Client) Rings(ctx context.Context, sel Selection) ([]*Target, error) {
 	return targets, nil
 }
 
+// Place is that of a namespace.
+func (c *Client) Place(ctx context.Context, namespace string) (ring.Place, error) {
+	hash, err := c.api.ClusterHash(ctx, namespace)
+	return ring.Place{Namespace: namespace, ClusterHash: hash}, flow.Fail(flow.Precondition, err)
+}
+
 // target puts together all that is done with a ring.
 func (c *Client) target(r *datacenter.Ring) *Target {
 	off := stopped.New(c.api, r, c.jobOptions())
