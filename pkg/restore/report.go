@@ -101,5 +101,6 @@ func (o *online) earlierReport() *Report {
 	if err := json.Unmarshal(o.earlier.Report, r); err != nil {
 		r = &Report{BackupID: o.source.id, RestoreID: o.earlier.ID, Scope: o.earlier.scope, Warnings: []string{"cannot read the report of the earlier run: " + err.Error()}}
 	}
+	r.Scope = o.earlier.scope // reports of earlier releases have none
 	return r
 }
