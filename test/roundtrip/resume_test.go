@@ -148,8 +148,12 @@ func (w *world) killRestore(t *testing.T) {
 		require.NoError(t, cmd.Start())
 		time.Sleep(delay)
 		_ = syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL)
-		_ = cmd.Wait()
-		w.must(t, "after-restore", "--in-place")
+		if cmd.Wait() == nil { // it was done before it could be killed
+			w.refused(t, 3, "nothing was done", "after-restore", "--in-place")
+		} else if r := w.casshook(t, "after-restore", "--in-place"); r.code != 0 { // it was killed when all but its exit was done
+			require.Equal(t, 3, r.code, r.stderr)
+			require.Contains(t, r.reason(), "nothing was done")
+		}
 		w.same(t, want)
 	}
 }
