@@ -108,7 +108,7 @@ func (w *world) launch(t *testing.T, d site.Datacenter) {
 	require.Len(t, claims, 1)
 	launcher := []string{"hooks/clean-up-launcher.sh", claims[0], w.namespace, "--in-place"}
 	require.Contains(t, s.must(t, append(launcher, "--dry-run")...), "nothing was changed")
-	require.Contains(t, s.must(t, launcher...), "is in place on 1 volumes")
+	require.Contains(t, s.must(t, launcher...), "is in place on 1 volume")
 	require.Contains(t, s.must(t, launcher...), "unchanged")
 }
 
