@@ -262,6 +262,13 @@ func (c *cleaner) check(ctx context.Context) error {
 // mark ends the cleaning.
 func (c *cleaner) mark(context.Context) error {
 	c.result.State, c.result.Cleaned = wire.StateCleaned, time.Now().UTC()
+	// Before the marker: a restore that stopped must not load once more what clients
+	// may have written to since the node was started.
+	for _, id := range c.result.Supersedes {
+		if err := c.supersede(id); err != nil {
+			return err
+		}
+	}
 	if err := c.note(journalCleaned, true); err != nil {
 		return err
 	}
@@ -273,6 +280,13 @@ func (c *cleaner) mark(context.Context) error {
 		return err
 	}
 	return c.forgetOthers()
+}
+
+func (c *cleaner) supersede(id string) error {
+	if err := c.disk.step("supersede", id); err != nil {
+		return err
+	}
+	return c.node.Ledger().Supersede(id)
 }
 
 // forgetOthers removes the journals of cleanings of this volume that stopped

@@ -112,7 +112,7 @@ func TestFind(t *testing.T) {
 		{"done on one volume", [][]Restore{{{ID: "id", Stage: Done, Report: report}}, {{ID: "id", Stage: Loaded}}},
 			Progress{Stage: Done, Report: report, Evidence: make([][]Load, 2)}},
 		{"done", [][]Restore{{{ID: "id", Stage: Done, Report: report}}, {{ID: "id", Stage: Done, Report: report}}},
-			Progress{Stage: Done, Everywhere: true, Report: report, Evidence: make([][]Load, 2)}},
+			Progress{Stage: Done, Report: report, Evidence: make([][]Load, 2)}},
 	} {
 		volumes := make([]Volume, len(c.restores))
 		for i, r := range c.restores {

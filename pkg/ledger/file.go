@@ -214,6 +214,24 @@ func (s Store) Archive(id string) error {
 	return errors.Join(document.SyncDir(aside), document.SyncDir(s.Root))
 }
 
+// Supersede has a restore that stopped count no more, because the cleaner replaced all
+// that it left: its journal is put aside, and that it loaded is forgotten. What it
+// lists for removal stays.
+func (s Store) Supersede(id string) error {
+	dir, err := s.RestoreDir(id)
+	if err != nil {
+		return err
+	}
+	journal := filepath.Join(dir, JournalFile)
+	if err := os.Rename(journal, journal+".superseded"); err != nil && !errors.Is(err, os.ErrNotExist) {
+		return err
+	}
+	if err := os.Remove(filepath.Join(dir, LoadedFile)); err != nil && !errors.Is(err, os.ErrNotExist) {
+		return err
+	}
+	return document.SyncDir(dir)
+}
+
 // archiveDir holds the restores that were done again since.
 const archiveDir = "archive"
 

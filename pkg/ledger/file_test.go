@@ -136,3 +136,23 @@ func TestRetain(t *testing.T) {
 	}
 	require.Equal(t, want, ids, "nine and the archived one are the last ten; the first is of a backup that is there, the second is not done")
 }
+
+// TestSupersede: a restore that stopped counts no more, and what it is to remove is known
+// still.
+func TestSupersede(t *testing.T) {
+	t.Parallel()
+	s := store(t)
+	dir, err := s.Begin(restoreNo, Info{BackupID: older, Volume: "v1"})
+	require.NoError(t, err)
+	list := filepath.Join(dir, "auto-snapshots-caused.json")
+	require.NoError(t, os.WriteFile(list, nil, 0o600))
+	for range 2 {
+		require.NoError(t, Append(dir, Entry{Time: noon, Step: "loading", Stage: Loading}))
+		require.NoError(t, MarkLoaded(dir, nil))
+		require.Equal(t, Loaded, only(t, s).Stage)
+		require.NoError(t, s.Supersede(restoreNo))
+		require.NoError(t, s.Supersede(restoreNo), "also by a run that goes on")
+		require.Equal(t, None, only(t, s).Stage)
+		require.FileExists(t, list)
+	}
+}

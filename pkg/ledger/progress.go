@@ -8,8 +8,6 @@ type Progress struct {
 	// Stage is the furthest of any volume: that data is loaded, or that all is
 	// done, is recorded only after it was so on all nodes.
 	Stage Stage
-	// Everywhere is set where every volume says Done.
-	Everywhere bool
 	// Evidence is what each volume's load recorded.
 	Evidence [][]Load
 	Report   json.RawMessage
@@ -17,21 +15,18 @@ type Progress struct {
 
 // Find sums up the restore with an id over the volumes of a ring.
 func Find(id string, volumes []Volume) Progress {
-	p := Progress{ID: id, Everywhere: true, Evidence: make([][]Load, len(volumes))}
+	p := Progress{ID: id, Evidence: make([][]Load, len(volumes))}
 	for i, v := range volumes {
-		here := None
 		for _, r := range v.Restores {
 			if r.ID != id {
 				continue
 			}
-			here = r.Stage
+			p.Stage = max(p.Stage, r.Stage)
 			p.Evidence[i] = r.Evidence
 			if r.Stage == Done {
 				p.Report = r.Report
 			}
 		}
-		p.Stage = max(p.Stage, here)
-		p.Everywhere = p.Everywhere && here == Done
 	}
 	return p
 }

@@ -289,3 +289,26 @@ func TestNothingLeftToRestore(t *testing.T) {
 		require.Empty(t, v.Restores)
 	}
 }
+
+// TestTheCleanerTakesOver: where a restore stopped while it loaded and the cleaner then put
+// everything in place, what clients write since the start stays.
+func TestTheCleanerTakesOver(t *testing.T) {
+	t.Parallel()
+	p := pointOf(t)
+	for _, op := range []string{wire.OpAutoAfter, wire.OpLoad} {
+		r := p.back(t)
+		stopsAt(t, r, op, func(*restore.Options) {})
+		r.Stop()
+		target := r.Target()
+		volumes := restore.Volumes{Cleaner: target.Stopped, Locker: target.Locker, Cluster: target.ClusterName, Place: target.Place}
+		_, err := restore.CleanVolumes(t.Context(), volumes, false, options, &ringtest.Steps{})
+		require.NoError(t, err)
+		require.NoError(t, target.Stopped.Start(t.Context(), func(string) {}))
+		require.Equal(t, p.wanted, r.Content())
+		r.Write("shop", "orders", "since")
+		_, err = asked(t, r, func(*restore.Options) {})
+		require.NoError(t, err)
+		require.Contains(t, r.Content(), "shop.orders: n1 has since")
+		require.Empty(t, r.Backups(), "it is proven")
+	}
+}
