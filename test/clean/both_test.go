@@ -68,7 +68,7 @@ func TestBothWays(t *testing.T) {
 	w.hook(t, "after-restore", "--in-place")
 	w.kill(t)
 	code, _, reason := w.clean(t, "--in-place")
-	require.Equal(t, flow.Precondition, code)
+	require.Equal(t, int(flow.Precondition), code)
 	require.Contains(t, reason, "no backup on the volume", "the hook removed it when it was done")
 	w.start(t)
 	w.same(t, want)
