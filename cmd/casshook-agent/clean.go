@@ -14,10 +14,10 @@ import (
 	"github.com/casshook/casshook/pkg/flow"
 )
 
-const cleanUsage = `casshook-agent clean puts the snapshot of a backup in place on the volumes of one
-node whose Cassandra does not run: all keyspaces, those of the system included.
-It verifies everything first, moves no data, and can be killed and run again.
-All nodes of a ring must be cleaned before any of them starts.
+const cleanUsage = `casshook-agent clean restores one stopped node from the snapshot of a backup on its
+volume: all keyspaces, including system keyspaces. It verifies the backup first,
+copies no data, and can be interrupted and run again.
+Clean all nodes of a ring before you start any of them.
 
 Usage:
   casshook-agent clean --volume DIR [flags]
@@ -27,14 +27,14 @@ Flags:
 
 const cleanCodes = `
 Exit codes:
-  0    done, or nothing was to be done
-  1    failed, nothing was changed
+  0    done, or nothing to do
+  1    failed; nothing was changed
   2    wrong usage
-  3    a precondition is not met, nothing was touched
-  4    the backup is incomplete or corrupt, nothing was touched
-  5    stopped half-way: do not start Cassandra, run the same command again
-  7    another agent works on the volume
-  130  interrupted, nothing was touched
+  3    a precondition is not met; nothing was changed
+  4    the backup is incomplete or corrupt; nothing was changed
+  5    stopped half-way: do not start Cassandra; run the same command again
+  7    locked by another agent: the volume
+  130  interrupted; nothing was changed
 `
 
 // list is a flag that may be given several times.
@@ -90,7 +90,7 @@ func parseClean(args []string, stderr io.Writer) (opts cleaner.Options, output s
 	f.BoolVar(&opts.InPlace, "in-place", false, "roll back the original volume; all writes since the backup are lost")
 	f.BoolVar(&opts.Restored, "restored", false, "confirm that the volume was restored; needed if the backup has the storage's volume identity and there is no --volume-id")
 	f.BoolVar(&opts.Again, "again", false, "clean again although the backup was already restored on this volume; all writes since then are lost")
-	f.BoolVar(&opts.AssumeStopped, "assume-stopped", false, "continue if the file system has no leases, which are used to detect a running Cassandra")
+	f.BoolVar(&opts.AssumeStopped, "assume-stopped", false, "continue if file system does not support leases, which are used to detect a running Cassandra")
 	f.BoolVar(&opts.DryRun, "dry-run", false, "check and verify everything; change nothing")
 	f.BoolVar(&opts.Full, "full", false, "read and verify every byte of the snapshot")
 	f.StringVar(&output, "o", "text", "output format: text or json")

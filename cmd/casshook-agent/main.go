@@ -15,12 +15,12 @@ import (
 	"github.com/casshook/casshook/pkg/flow"
 )
 
-const usage = `casshook-agent serves one casshook executor over stdin and stdout, or cleans the
-volumes of a node that is stopped.
+const usage = `casshook-agent serves one casshook executor over stdin and stdout, or restores the
+volumes of a stopped node.
 
 Usage:
   casshook-agent serve      answer requests until stdin closes
-  casshook-agent clean      put a backup's snapshot in place (clean --help)
+  casshook-agent clean      restore a stopped node from a backup (clean --help)
   casshook-agent version    print the version
 `
 

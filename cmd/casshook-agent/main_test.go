@@ -45,7 +45,7 @@ func TestRun(t *testing.T) {
 		"serve":               {[]string{"serve"}, 0, "", ""},
 		"serve and more":      {[]string{"serve", "x"}, 2, "", "Usage:"},
 		"clean, help":         {[]string{"clean", "--help"}, 0, "", "130  interrupted"},
-		"clean, no volume":    {[]string{"clean"}, 2, "", "casshook-agent: no volume: say --volume DIR"},
+		"clean, no volume":    {[]string{"clean"}, 2, "", "casshook-agent: no volume: use --volume DIR"},
 		"clean, an argument":  {[]string{"clean", "--volume", "/v", "x"}, 2, "", `casshook-agent: unexpected argument "x"`},
 		"clean, other flag":   {[]string{"clean", "--wipe"}, 2, "", "casshook-agent: flag provided but not defined: -wipe"},
 		"clean, other output": {[]string{"clean", "--volume", "/v", "-o", "yaml"}, 2, "", `casshook-agent: unknown output format "yaml": use text or json`},
@@ -74,6 +74,6 @@ func TestPrintClean(t *testing.T) {
 		"started":"0001-01-01T00:00:00Z","seconds":0}`, out.String())
 	out.Reset()
 	require.NoError(t, printClean(&out, "text", r))
-	require.Contains(t, out.String(), "backup b is in place")
+	require.Contains(t, out.String(), "backup b restored in 0.00 s")
 	require.Contains(t, out.String(), "foreign, kept   /x")
 }

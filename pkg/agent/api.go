@@ -134,7 +134,7 @@ func (a *api) facts(ctx context.Context) (wire.Facts, error) {
 		}
 	}
 	if f.HostID == "" {
-		return f, fmt.Errorf("management API: metadata/endpoints names no local node")
+		return f, fmt.Errorf("management API: metadata/endpoints has no entry for the local node")
 	}
 	return f, nil
 }

@@ -78,7 +78,7 @@ func TestAPIErrors(t *testing.T) {
 		{"30 seconds", apitest.Answer(500, timedOut), "500 " + timedOut, true},
 		{"the same words with another status", apitest.Answer(503, timedOut), "503", false},
 		{"no JSON", apitest.Answer(200, "<html>"), "management API: GET " + apitest.Endpoints + ": invalid character", false},
-		{"nobody local", apitest.Answer(200, `{"entity":[]}`), "names no local node", false},
+		{"nobody local", apitest.Answer(200, `{"entity":[]}`), "has no entry for the local node", false},
 		{"cut off", func(w http.ResponseWriter, _ *http.Request) { w.Header().Set("Content-Length", "9") }, "unexpected EOF", false},
 		{"silent", silentHandler(), "Client.Timeout", true},
 	}
@@ -151,10 +151,10 @@ func TestSnapshot(t *testing.T) {
 		kind, wants string
 	}{
 		{name: "all there", made: 2},
-		{name: "one lacks it", made: 1, kind: wire.KindMissing, wants: "snapshot " + testID + ": 1 of 2 tables lack it: ks.b (no directory ks/b-" + tableTwo + " in "},
+		{name: "one lacks it", made: 1, kind: wire.KindMissing, wants: "snapshot " + testID + ": missing for 1 of 2 tables: ks.b (directory ks/b-" + tableTwo + " not found in "},
 		{name: "the tag exists", made: 2, answer: apitest.Answer(500, "Snapshot "+testID+" already exists."), wants: "already exists"},
 		{name: "slow, but all come", made: 1, late: true, answer: apitest.Answer(500, timedOut)},
-		{name: "slow, and one never comes", made: 1, answer: apitest.Answer(500, timedOut), wants: "waited 700ms for snapshot " + testID + ", whose call had no answer in time: 1 of 2 tables lack it: ks.b ("},
+		{name: "slow, and one never comes", made: 1, answer: apitest.Answer(500, timedOut), wants: "waited 700ms for snapshot " + testID + ", whose call timed out: missing for 1 of 2 tables: ks.b ("},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -208,7 +208,7 @@ func TestSnapshotThatIsGivenUpFreesTheAgent(t *testing.T) {
 	c.event(wire.EventReady)
 	next := c.send(wire.OpClear, wire.ClearArgs{BackupIDs: []string{testID}})
 	_, err := wait[none](c, waiting)
-	require.ErrorContains(t, err, "given up before it began")
+	require.ErrorContains(t, err, "cancelled before it started")
 	_, err = wait[wire.ClearResult](c, next)
 	require.NoError(t, err)
 
@@ -221,7 +221,7 @@ func TestSnapshotThatIsGivenUpFreesTheAgent(t *testing.T) {
 	time.Sleep(50 * time.Millisecond)
 	next = c.send(wire.OpInspect, none{})
 	_, err = wait[none](c, waiting)
-	require.ErrorContains(t, err, "given up before it began", "a release of before opens no barrier")
+	require.ErrorContains(t, err, "cancelled before it started", "a release of before opens no barrier")
 	require.Empty(t, f.Calls(apitest.Snapshots))
 	_, err = wait[ledger.Volume](c, next)
 	require.NoError(t, err)

@@ -52,7 +52,7 @@ func (n *node) snapshot(ctx context.Context, c call, args wire.SnapshotArgs) (wi
 	select {
 	case <-c.s.release:
 	case <-c.overtaken:
-		return r, errors.New("the snapshot was given up before it began")
+		return r, errors.New("the snapshot was cancelled before it started")
 	case <-ctx.Done():
 		return r, context.Cause(ctx)
 	}
@@ -75,7 +75,7 @@ func (n *node) snapshot(ctx context.Context, c call, args wire.SnapshotArgs) (wi
 }
 
 func (n *node) awaitSnapshot(ctx context.Context, args wire.SnapshotArgs) error {
-	w := flow.Waiting{For: "snapshot " + args.Tag + ", whose call had no answer in time", Limit: args.Wait, Every: pollEvery}
+	w := flow.Waiting{For: "snapshot " + args.Tag + ", whose call timed out", Limit: args.Wait, Every: pollEvery}
 	return flow.Wait(ctx, w, func(context.Context) (string, error) {
 		missing := n.lacking(args)
 		if len(missing) == 0 {
@@ -87,7 +87,7 @@ func (n *node) awaitSnapshot(ctx context.Context, args wire.SnapshotArgs) error 
 
 // lacks says in words what lacking found.
 func lacks(args wire.SnapshotArgs, missing []string) string {
-	return fmt.Sprintf("%d of %d tables lack it: %s", len(missing), len(args.Tables), storage.Brief(missing))
+	return fmt.Sprintf("missing for %d of %d tables: %s", len(missing), len(args.Tables), storage.Brief(missing))
 }
 
 // lacking lists the tables without a manifest for the tag, each with the reason.
@@ -121,7 +121,7 @@ func (n *node) whyMissing(t document.TableRef, tag string) string {
 		}
 	}
 	if len(live) == 0 {
-		return fmt.Sprintf("no directory %s/%s in %s", t.Keyspace, sstable.TableDir(t.Name, t.ID), strings.Join(n.DataDirs, ", "))
+		return fmt.Sprintf("directory %s/%s not found in %s", t.Keyspace, sstable.TableDir(t.Name, t.ID), strings.Join(n.DataDirs, ", "))
 	}
 	return "no snapshot in " + strings.Join(live, ", ")
 }
@@ -202,7 +202,7 @@ func writeBack(path string, content []byte) error {
 		return err
 	}
 	if document.SHA256(got) != document.SHA256(content) {
-		return fmt.Errorf("%s: reads back differently", path)
+		return fmt.Errorf("%s: content differs after writing; check the volume", path)
 	}
 	return nil
 }
@@ -242,7 +242,7 @@ func (n *node) clear(_ context.Context, _ call, args wire.ClearArgs) (wire.Clear
 
 func (n *node) clearOne(id string) (int, error) {
 	if !document.ValidID(id) {
-		return 0, fmt.Errorf("%q is no backup id: not removed", id)
+		return 0, fmt.Errorf("%q is not a backup id; nothing removed", id)
 	}
 	removed, err := n.clearData(id)
 	if err != nil {

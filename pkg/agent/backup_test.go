@@ -77,7 +77,7 @@ func TestWriteComparesWithTheSchema(t *testing.T) {
 		want   string
 	}{
 		{"one more in the snapshot", bothTables()[:1], "ks.b-" + tableTwo + " is in the snapshot but not in the schema"},
-		{"one more in the schema", append(bothTables(), ref("ks", "c", tableOne)), "ks.c-" + tableOne + " is in the schema but not in the snapshot: no directory ks/c-" + tableOne + " in /"},
+		{"one more in the schema", append(bothTables(), ref("ks", "c", tableOne)), "ks.c-" + tableOne + " is in the schema but not in the snapshot: directory ks/c-" + tableOne + " not found in /"},
 		{"and its directory is there", append(bothTables(), ref("ks", "live", tableOne)), "ks.live-" + tableOne + " is in the schema but not in the snapshot: no snapshot in /"},
 		{"created anew", []document.TableRef{ref("ks", "a", tableTwo), ref("ks", "b", tableTwo)}, "ks.a-" + tableOne + " is in the snapshot but not in the schema, ks.a-" + tableTwo},
 	}
@@ -164,7 +164,7 @@ func TestClearRemovesOnlyOurs(t *testing.T) {
 		require.Equal(t, without(want, "/b-"+tableTwo+"/snapshots"), tree(t, v.root), "the emptied snapshots directory of b goes")
 	}
 	_, err = ask[none](c, wire.OpClear, wire.ClearArgs{BackupIDs: []string{otherID, "mine"}})
-	require.ErrorContains(t, err, `"mine" is no backup id`)
+	require.ErrorContains(t, err, `"mine" is not a backup id`)
 	require.DirExists(t, document.BackupDir(v.root, otherID), "all ids are looked at first")
 }
 
@@ -228,7 +228,7 @@ func TestVerify(t *testing.T) {
 	}
 	require.Equal(t, "2[]", verify(true))
 	require.Equal(t, []wire.Event{{Kind: "progress", Message: "verified", Done: 1, Total: 2}, {Kind: "progress", Message: "verified", Done: 2, Total: 2}}, c.events)
-	require.Equal(t, "1[ks.c: is not in the backup of this node]", verify(false, document.TableName{Keyspace: "ks", Name: "c"}))
+	require.Equal(t, "1[ks.c: not in the backup of this node]", verify(false, document.TableName{Keyspace: "ks", Name: "c"}))
 	path := filepath.Join(document.SnapshotDir(v.data[0], "ks", "a", tableOne, testID), "nb-1-big-Data.db")
 	content, err := os.ReadFile(path)
 	require.NoError(t, err)

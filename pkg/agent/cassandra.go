@@ -29,16 +29,16 @@ type cassandra interface {
 
 // errUnknown is a call that the Management API stopped waiting for after 30
 // seconds, or that nodetool was killed in, while Cassandra goes on: its outcome is to be found out.
-var errUnknown = errors.New("no answer in time, the work goes on")
+var errUnknown = errors.New("timed out; Cassandra may still be working on it")
 
 func newCassandra(n wire.Node) (cassandra, error) {
 	switch {
 	case strings.HasPrefix(n.API, "unix://"), strings.HasPrefix(n.API, "http://"):
 		return newAPI(n.API), nil
 	case n.API != "":
-		return nil, fmt.Errorf("node %s: management API %q is neither unix:///path nor http://host:port", n.Name, n.API)
+		return nil, fmt.Errorf("node %s: invalid Management API address %q: use unix:///path or http://host:port", n.Name, n.API)
 	case len(n.Nodetool) > 0:
 		return &nodetool{argv: n.Nodetool}, nil
 	}
-	return nil, fmt.Errorf("node %s: neither a management API nor a nodetool command", n.Name)
+	return nil, fmt.Errorf("node %s: no Management API address and no nodetool command: set one of them", n.Name)
 }

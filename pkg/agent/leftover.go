@@ -32,7 +32,7 @@ func (n *node) settle(ctx context.Context, tables []ledger.Load) error {
 			return context.Cause(ctx)
 		}
 		if isUnknown(err) || errors.Is(err, flow.ErrLimit) {
-			return fmt.Errorf("wait for what an earlier run loads into %s.%s: %w", t.Keyspace, t.Name, err)
+			return fmt.Errorf("wait for the load of an earlier run into %s.%s: %w", t.Keyspace, t.Name, err)
 		}
 	}
 	return nil

@@ -114,7 +114,7 @@ func (n *node) loadTable(ctx context.Context, l loader, args wire.LoadArgs, t le
 		t.Found, err = countInodes(job.live, inodes)
 	}
 	if err == nil && t.Taken != t.SSTables {
-		err = fmt.Errorf("%d of %d SSTables were taken by Cassandra", t.Taken, t.SSTables)
+		err = fmt.Errorf("Cassandra loaded %d of %d SSTables", t.Taken, t.SSTables)
 	}
 	return t, err
 }
@@ -231,7 +231,7 @@ func place(job loadJob) ([][]string, error) {
 			continue
 		}
 		if job.live[i] == "" {
-			return placed, fmt.Errorf("data directory %d has no live directory of the table", i)
+			return placed, fmt.Errorf("data directory %d has no directory for the table", i)
 		}
 		groups, err := readGroups(staged)
 		if err != nil {

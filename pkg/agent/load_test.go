@@ -115,7 +115,7 @@ func TestStageRefusals(t *testing.T) {
 	t.Parallel()
 	v, f, c := indexed(t, nil)
 	_, err := ask[none](c, wire.OpStage, stageArgs("a", "c"))
-	require.ErrorContains(t, err, "1 of 2 tables are in the backup of this node")
+	require.ErrorContains(t, err, "the backup of this node contains 1 of 2 tables")
 	args := stageArgs("a")
 	args.BackupID = otherID
 	_, err = ask[none](c, wire.OpStage, args)
@@ -201,7 +201,7 @@ func TestLoadThatIsNotTaken(t *testing.T) {
 	_, err := ask[wire.StageResult](c, wire.OpStage, stageArgs("a"))
 	require.NoError(t, err)
 	_, err = ask[wire.LoadResult](c, wire.OpLoad, loadArgs(loadOf(3)))
-	require.ErrorContains(t, err, "load ks.a: 0 of 3 SSTables were taken by Cassandra")
+	require.ErrorContains(t, err, "load ks.a: Cassandra loaded 0 of 3 SSTables")
 
 	// Less was staged than the backup has: a load must not be content with it.
 	f.Skip("a", false)
@@ -209,11 +209,11 @@ func TestLoadThatIsNotTaken(t *testing.T) {
 	v.empty(v.table(1, "ks", "a", tableOne))
 	require.NoError(t, os.RemoveAll(v.staged(1, "a", tableOne)))
 	_, err = ask[wire.LoadResult](c, wire.OpLoad, loadArgs(loadOf(3)))
-	require.ErrorContains(t, err, "2 of 3 SSTables were taken by Cassandra")
+	require.ErrorContains(t, err, "Cassandra loaded 2 of 3 SSTables")
 	require.NoError(t, os.RemoveAll(v.staged(0, "a", tableOne)))
 	calls := len(f.Calls(apitest.Refresh))
 	_, err = ask[wire.LoadResult](c, wire.OpLoad, loadArgs(loadOf(3)))
-	require.ErrorContains(t, err, "0 of 3 SSTables were taken by Cassandra")
+	require.ErrorContains(t, err, "Cassandra loaded 0 of 3 SSTables")
 	require.Len(t, f.Calls(apitest.Refresh), calls, "nothing staged, nothing asked")
 }
 
@@ -266,7 +266,7 @@ func TestDataIsLinkedLast(t *testing.T) {
 	require.NoError(t, removeFiles(placed))
 	job.live[0] = ""
 	_, err = place(job)
-	require.ErrorContains(t, err, "data directory 0 has no live directory of the table")
+	require.ErrorContains(t, err, "data directory 0 has no directory for the table")
 }
 
 func TestRefreshOfUnknownOutcomeIsAwaited(t *testing.T) {

@@ -78,7 +78,7 @@ func (n *node) actOnLock(args wire.LockArgs, had bool) (keep bool, err error) {
 		return err == nil || had, err
 	case wire.LockPark:
 		if !mine {
-			return had, &wire.Error{Kind: wire.KindLocked, Message: fmt.Sprintf("the lock on %s was taken by another", n.Volume)}
+			return had, &wire.Error{Kind: wire.KindLocked, Message: fmt.Sprintf("the lock on %s is held by another process", n.Volume)}
 		}
 		held.Since, held.Parked, held.BackupID = time.Now().UTC(), true, args.BackupID
 		return had, n.writeLock(*held)
@@ -89,7 +89,7 @@ func (n *node) actOnLock(args wire.LockArgs, had bool) (keep bool, err error) {
 		err := os.Remove(n.lockPath())
 		return err != nil && had, err
 	}
-	return had, fmt.Errorf("unknown action %q on the lock", args.Action)
+	return had, fmt.Errorf("unknown lock action %q", args.Action)
 }
 
 func (n *node) acquire(held *ledger.Lock, args wire.LockArgs) error {

@@ -27,13 +27,13 @@ func TestTwoAgentsOnOneVolume(t *testing.T) {
 	first, second := hold(t, v.node("")), open(t, v.node(""))
 	require.NoError(t, first.lock(wire.LockAcquire, "me"), "again, by the holder")
 	for _, action := range []string{wire.LockAcquire, wire.LockPark, wire.LockRelease} {
-		requireKind(t, second.lock(action, "other"), wire.KindLocked, "another agent works on "+v.root)
+		requireKind(t, second.lock(action, "other"), wire.KindLocked, "locked by another agent: "+v.root)
 	}
 	require.Equal(t, "me", lockOf(second).Holder, "it may look all the same")
 	require.NoError(t, first.lock(wire.LockRelease, "me"))
 	require.Nil(t, lockOf(second))
 	require.NoError(t, second.lock(wire.LockAcquire, "other"), "a released lock is free while its agent lives")
-	requireKind(t, first.lock(wire.LockAcquire, "me"), wire.KindLocked, "another agent works on")
+	requireKind(t, first.lock(wire.LockAcquire, "me"), wire.KindLocked, "locked by another agent")
 }
 
 func TestLockOfADeadRunIsTakenOver(t *testing.T) {
@@ -67,7 +67,7 @@ func TestParkedLock(t *testing.T) {
 	c = open(t, v.node(""))
 	requireKind(t, acquire(c, "other", time.Hour), wire.KindLocked, "is kept by test of me since ")
 	_, err := ask[none](c, wire.OpClear, wire.ClearArgs{})
-	require.ErrorContains(t, err, "without the lock", "what was refused the lock changes nothing")
+	require.ErrorContains(t, err, "needs the lock", "what was refused the lock changes nothing")
 	require.NoError(t, acquire(open(t, v.node("")), "me", time.Hour), "by whom it was parked")
 
 	again := open(t, newVolume(t, 1).node(""))
@@ -75,7 +75,7 @@ func TestParkedLock(t *testing.T) {
 	require.NoError(t, again.lock(wire.LockPark, "me"))
 	require.NoError(t, acquire(again, "other", time.Nanosecond), "one old enough is taken over")
 	require.Equal(t, &ledger.Lock{Holder: "other", Operation: "next", Volume: lockOf(again).Volume, Since: lockOf(again).Since}, lockOf(again))
-	requireKind(t, again.lock(wire.LockPark, "me"), wire.KindLocked, "was taken by another")
+	requireKind(t, again.lock(wire.LockPark, "me"), wire.KindLocked, "is held by another process")
 }
 
 func TestReleaseByAnotherDoesNothing(t *testing.T) {

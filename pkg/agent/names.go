@@ -47,7 +47,7 @@ func checkNames(args any) error {
 func checkIDs(ids ...string) error {
 	for _, id := range ids {
 		if !document.ValidID(id) {
-			return fmt.Errorf("%q is no backup id", id)
+			return fmt.Errorf("%q is not a backup id", id)
 		}
 	}
 	return nil

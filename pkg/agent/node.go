@@ -40,7 +40,7 @@ func newNode(h wire.Hello) (*node, error) {
 func (n *node) exclusive(h handler) handler {
 	return func(req wire.Request) (any, error) {
 		if !n.Held() {
-			return nil, fmt.Errorf("operation %q without the lock", req.Op)
+			return nil, fmt.Errorf("operation %q needs the lock", req.Op)
 		}
 		return h(req)
 	}

@@ -85,7 +85,7 @@ func (t *nodetool) facts(ctx context.Context) (wire.Facts, error) {
 	}
 	id := idLine.FindStringSubmatch(info)
 	if id == nil {
-		return f, errors.New("nodetool info: no ID in its output")
+		return f, errors.New("nodetool info: no host ID in its output")
 	}
 	f.HostID = id[1]
 	version, err := t.run(ctx, "version")

@@ -173,7 +173,7 @@ func TestNodetoolFacts(t *testing.T) {
 	require.Equal(t, [][]string{{"-p", "7199", "info"}, {"-p", "7199", "version"}, {"-p", "7199", "status"}}, d.log())
 	d.put("-p.out", "no ID")
 	_, err = ask[wire.Facts](open(t, n), wire.OpFacts, none{})
-	require.ErrorContains(t, err, "no ID in its output")
+	require.ErrorContains(t, err, "no host ID in its output")
 }
 
 func TestNodetoolArguments(t *testing.T) {
@@ -209,7 +209,7 @@ func TestNodetoolThatHangs(t *testing.T) {
 	} {
 		require.ErrorIs(t, err, errUnknown)
 		require.ErrorContains(t, err, want)
-		require.ErrorContains(t, err, "no answer in time, the work goes on: waited 100ms")
+		require.ErrorContains(t, err, "timed out; Cassandra may still be working on it: waited 100ms")
 	}
 	require.NoError(t, tool.flush(t.Context(), nil), "the snapshot flushes what is left")
 	gone := errors.New("the executor is gone")

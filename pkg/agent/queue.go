@@ -28,7 +28,7 @@ func (q *queue) push(r wire.Request) error {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	if len(q.waiting) == maxQueued {
-		return errors.New("the executor sends requests without waiting for answers")
+		return errors.New("too many requests at once from the executor")
 	}
 	q.waiting = append(q.waiting, r)
 	q.signal()

@@ -97,7 +97,7 @@ func watch(ctx context.Context, silence time.Duration, alive <-chan struct{}, ca
 		case <-alive:
 			timer.Reset(silence)
 		case <-timer.C:
-			cancel(fmt.Errorf("nothing heard from the executor for %s", silence))
+			cancel(fmt.Errorf("no message from the executor for %s", silence))
 			return
 		case <-ctx.Done():
 			return
@@ -235,10 +235,10 @@ func with[A, R any](req wire.Request, f func(A) (R, error)) (any, error) {
 func (s *server) hello(h wire.Hello) (wire.HelloResult, error) {
 	result := wire.HelloResult{Protocol: wire.Protocol, Release: Release, PID: os.Getpid()}
 	if h.Protocol != wire.Protocol {
-		return result, fmt.Errorf("the executor speaks protocol %d, this agent %d: use both of one release", h.Protocol, wire.Protocol)
+		return result, fmt.Errorf("protocol mismatch: executor %d, agent %d; use the same release for both", h.Protocol, wire.Protocol)
 	}
 	if s.node != nil { // its flock would be lost sight of
-		return result, fmt.Errorf("second %q: this agent serves node %s", wire.OpHello, s.node.Name)
+		return result, fmt.Errorf("repeated %q: this agent already serves node %s", wire.OpHello, s.node.Name)
 	}
 	n, err := newNode(h)
 	if err != nil {

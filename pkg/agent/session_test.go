@@ -28,13 +28,13 @@ func TestHelloRefusals(t *testing.T) {
 		change   func(*wire.Node)
 		want     string
 	}{
-		{"another protocol", wire.Protocol + 1, func(*wire.Node) {}, "protocol 3, this agent 2"},
+		{"another protocol", wire.Protocol + 1, func(*wire.Node) {}, "protocol mismatch: executor 3, agent 2"},
 		{"no data directories", wire.Protocol, func(n *wire.Node) { n.DataDirs = nil }, "no data directories"},
 		{"relative path", wire.Protocol, func(n *wire.Node) { n.Volume = "data" }, `"data" is not an absolute path`},
 		{"missing directory", wire.Protocol, func(n *wire.Node) { n.DataDirs = []string{v.root + "/gone"} }, "no such file"},
 		{"file for a directory", wire.Protocol, func(n *wire.Node) { n.DataDirs = []string{v.root + "/file"} }, "not a directory"},
-		{"other scheme", wire.Protocol, func(n *wire.Node) { n.API = "ftp://x" }, "neither unix:///path nor http://host:port"},
-		{"nothing to talk to", wire.Protocol, func(n *wire.Node) { n.API = "" }, "neither a management API nor a nodetool command"},
+		{"other scheme", wire.Protocol, func(n *wire.Node) { n.API = "ftp://x" }, "use unix:///path or http://host:port"},
+		{"nothing to talk to", wire.Protocol, func(n *wire.Node) { n.API = "" }, "no Management API address and no nodetool command"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -60,9 +60,9 @@ func TestRequestsThatAreRefused(t *testing.T) {
 	_, err = ask[none](c, wire.OpLock, "acquire")
 	require.ErrorContains(t, err, "arguments of lock")
 	_, err = ask[none](c, wire.OpLock, wire.LockArgs{Action: "steal"})
-	require.ErrorContains(t, err, `unknown action "steal"`)
+	require.ErrorContains(t, err, `unknown lock action "steal"`)
 	_, err = ask[wire.HelloResult](c, wire.OpHello, wire.Hello{Protocol: wire.Protocol, Node: newVolume(t, 1).node("")})
-	require.ErrorContains(t, err, "this agent serves node n1")
+	require.ErrorContains(t, err, "this agent already serves node n1")
 }
 
 func TestChangesNeedTheLock(t *testing.T) {
@@ -77,7 +77,7 @@ func TestChangesNeedTheLock(t *testing.T) {
 		t.Helper()
 		for _, op := range changing {
 			_, err := ask[none](c, op, none{})
-			require.ErrorContains(t, err, "without the lock", op)
+			require.ErrorContains(t, err, "needs the lock", op)
 		}
 	}
 	refused()
@@ -126,7 +126,7 @@ func TestNamesAreNoPaths(t *testing.T) {
 	}
 	for _, tt := range tests {
 		_, err := ask[none](c, tt.op, tt.args)
-		require.ErrorContains(t, err, "is no ", tt.name)
+		require.ErrorContains(t, err, "is not a ", tt.name)
 	}
 	require.NoError(t, c.lock(wire.LockRelease, "me"))
 	require.ElementsMatch(t, append(before, "casshook", "casshook/volume-id"), tree(t, v.root))
@@ -141,7 +141,7 @@ func TestPingsKeepTheAgentAndSilenceEndsIt(t *testing.T) {
 	}
 	_, err := ask[none](c, wire.OpInspect, none{})
 	require.ErrorContains(t, err, "before")
-	require.ErrorContains(t, c.end(), "nothing heard from the executor for 600ms")
+	require.ErrorContains(t, c.end(), "no message from the executor for 600ms")
 }
 
 func TestGarbageEndsTheAgent(t *testing.T) {
@@ -166,7 +166,7 @@ func TestTooManyRequests(t *testing.T) {
 	t.Parallel()
 	c, _ := slowFlush(t)
 	c.line(strings.Repeat(`{"op":"facts"}`+"\n", maxQueued+1))
-	require.ErrorContains(t, c.end(), "without waiting for answers")
+	require.ErrorContains(t, c.end(), "too many requests at once")
 }
 
 // slowFlush has an agent amid a flush that lasts until it is cancelled.
@@ -210,7 +210,7 @@ func TestStdoutThatBlocksKeepsNoAgentAlive(t *testing.T) {
 	t.Parallel()
 	c := start(t, 300*time.Millisecond)
 	c.send(wire.OpInspect, none{}) // whose answer nobody reads
-	require.ErrorContains(t, c.end(), "nothing heard")
+	require.ErrorContains(t, c.end(), "no message from the executor")
 }
 
 func TestPingsAreHeardWhileRequestsWait(t *testing.T) {

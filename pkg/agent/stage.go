@@ -59,7 +59,7 @@ func (n *node) stage(ctx context.Context, c call, args wire.StageArgs) (wire.Sta
 		return r, corrupt(err)
 	}
 	if len(b.Node.DataDirectories) != len(n.DataDirs) {
-		return r, fmt.Errorf("stage: the backup has %d data directories, the node has %d", len(b.Node.DataDirectories), len(n.DataDirs))
+		return r, fmt.Errorf("stage: the backup has %d data directories, the node has %d; configure the same data directories as in the backup", len(b.Node.DataDirectories), len(n.DataDirs))
 	}
 	if err := n.removeStage(args.RestoreID); err != nil {
 		return r, err
@@ -82,7 +82,7 @@ func (n *node) stage(ctx context.Context, c call, args wire.StageArgs) (wire.Sta
 		c.progress("staged", done, len(scope))
 	}
 	if done != len(scope) {
-		return r, fmt.Errorf("stage: %d of %d tables are in the backup of this node", done, len(scope))
+		return r, fmt.Errorf("stage: the backup of this node contains %d of %d tables", done, len(scope))
 	}
 	return r, nil
 }

@@ -86,7 +86,7 @@ func absent(have []document.Table, wanted []document.TableName) []string {
 	var problems []string
 	for _, t := range wanted {
 		if !found[t] {
-			problems = append(problems, t.Keyspace+"."+t.Name+": is not in the backup of this node")
+			problems = append(problems, t.Keyspace+"."+t.Name+": not in the backup of this node")
 		}
 	}
 	return problems

@@ -153,7 +153,7 @@ func TestATableWithoutASnapshotIsNoChangeOfTheSchema(t *testing.T) {
 	var steps ringtest.Steps
 	_, err := backup.Before(t.Context(), target, backup.Options{Wait: time.Minute}, &steps)
 	require.ErrorContains(t, err, "node n2: snapshot casshook-")
-	require.ErrorContains(t, err, "4 of 4 tables lack it: ")
+	require.ErrorContains(t, err, "missing for 4 of 4 tables: ")
 	require.ErrorContains(t, err, " in "+dir)
 	require.NotContains(t, err.Error(), "schema changed")
 	require.NotContains(t, err.Error(), "n1")

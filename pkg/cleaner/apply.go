@@ -20,9 +20,9 @@ import (
 // Steps of the cleaner's journal. The last says what is to come, since it is what
 // status shows.
 const (
-	journalRemoving = "removing what is live"
-	journalPlacing  = "putting the snapshot in place"
-	journalData     = "putting Data.db files in place"
+	journalRemoving = "removing live files"
+	journalPlacing  = "linking the snapshot"
+	journalData     = "linking Data.db files"
 	journalCleaned  = "cleaned, not verified by after-restore"
 )
 
@@ -38,13 +38,13 @@ func journalStages() map[string]ledger.Stage {
 func (c *cleaner) begin(context.Context) error {
 	err := c.beginJournal()
 	if errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) {
-		c.say("the file system is full: removing saved caches to make room for the journal")
+		c.say("file system full: removing saved caches to free space for the journal")
 		if err = c.dropCaches(); err == nil {
 			err = c.beginJournal()
 		}
 	}
 	if err != nil {
-		return flow.Fail(flow.Precondition, fmt.Errorf("%w: nothing was changed", explain(err)))
+		return flow.Fail(flow.Precondition, fmt.Errorf("%w; nothing was changed", explain(err)))
 	}
 	c.begun = true
 	return nil
@@ -95,7 +95,7 @@ func (c *cleaner) fillJournal() error {
 		return err
 	}
 	for _, id := range c.result.Supersedes {
-		c.say("supersedes restore %s, which had stopped half-way", id)
+		c.say("supersedes restore %s, which did not finish", id)
 		if err := c.note("superseding restore "+id, false); err != nil {
 			return err
 		}
@@ -254,7 +254,7 @@ func (c *cleaner) check(ctx context.Context) error {
 		}
 	}
 	if left = append(left, p.blocked...); len(left) > 0 {
-		return fmt.Errorf("%d files are not as they were left, was Cassandra started? %s", len(left), storage.Brief(left))
+		return fmt.Errorf("%d files changed while the cleaner ran (was Cassandra started?): %s", len(left), storage.Brief(left))
 	}
 	return c.checkStopped(ctx)
 }

@@ -44,10 +44,10 @@ func damaged(format string, args ...any) error { return flow.Failf(flow.Corrupt,
 // newCleaner checks the options and what they name.
 func newCleaner(opts Options) (*cleaner, error) {
 	if opts.Volume == "" {
-		return nil, usage("no volume: say --volume DIR")
+		return nil, usage("no volume: use --volume DIR")
 	}
 	if opts.Backup != "" && !document.ValidID(opts.Backup) {
-		return nil, usage("%q is no backup id", opts.Backup)
+		return nil, usage("%q is not a backup id", opts.Backup)
 	}
 	opts.Data = slices.Clone(opts.Data)
 	if len(opts.Data) == 0 {
@@ -66,7 +66,7 @@ func newCleaner(opts Options) (*cleaner, error) {
 			return nil, refuse("directory %s: %w", *path, storage.OrNotDir(err))
 		}
 		if other := seen[storage.InodeOf(info)]; other != "" && i > 0 {
-			return nil, usage("data directory %s is named twice (%s)", *path, other)
+			return nil, usage("data directory %s is the same directory as %s: list each data directory once", *path, other)
 		}
 		if i > 0 {
 			seen[storage.InodeOf(info)] = *path
@@ -111,7 +111,7 @@ func (c *cleaner) findClearDirs() error {
 			continue
 		}
 		if err != nil || !info.IsDir() {
-			return refuse("directory %s: %w: say %s DIR where it is; it must be emptied too", path, storage.OrNotDir(err), d.flag)
+			return refuse("directory %s: %w; use %s DIR to give its location (it must be emptied, too)", path, storage.OrNotDir(err), d.flag)
 		}
 		c.clear = append(c.clear, clearDir{path, d.files})
 	}
@@ -134,10 +134,10 @@ func (c *cleaner) open(context.Context) error {
 	c.result.BackupID, c.result.Node, c.result.HostID = id, n.Member.Name, n.Member.HostID
 	c.result.PeersForgotten = c.ForgetPeers
 	if c.HostID != "" && !strings.EqualFold(c.HostID, n.Member.HostID) {
-		return refuse("the volume is of host id %s (%s in the backup), not of %s: it is another node's", n.Member.HostID, n.Member.Name, c.HostID)
+		return refuse("the volume belongs to another node: host id %s (%s in the backup), expected %s", n.Member.HostID, n.Member.Name, c.HostID)
 	}
 	if len(n.DataDirectories) != len(c.Data) {
-		return refuse("the node had the data directories %s, %d are given: say --data DIR for each, in this order",
+		return refuse("the node had the data directories %s, but %d given: use --data DIR for each, in this order",
 			strings.Join(n.DataDirectories, ", "), len(c.Data))
 	}
 	if err := c.describe(); err != nil {
@@ -195,7 +195,7 @@ func (c *cleaner) name() {
 // settle ends a run on a volume that was cleaned with this backup before.
 func (c *cleaner) settle(was *ledger.Cleaned) error {
 	if was.PeersForgotten != c.ForgetPeers && !c.DryRun {
-		return refuse("the volume was cleaned with backup %s at %s, with peers %s: to clean it again the other way and lose what was written since, say --again",
+		return refuse("the volume was already cleaned with backup %s at %s, with peers %s. To clean it again with another --peers and lose all writes since, use --again",
 			was.BackupID, was.Time.Format("2006-01-02T15:04:05Z07:00"), peersWord(was.PeersForgotten))
 	}
 	ran, err := c.ran()
@@ -204,7 +204,7 @@ func (c *cleaner) settle(was *ledger.Cleaned) error {
 	}
 	c.result.State, c.result.Ran, c.result.PeersForgotten = wire.StateUnchanged, ran, was.PeersForgotten
 	c.result.Tables, c.result.Files, c.result.Bytes, c.result.Cleaned = was.Tables, was.Files, was.Bytes, was.Time
-	c.say("backup %s was put in place at %s: nothing is done", was.BackupID, was.Time.Format("2006-01-02T15:04:05Z07:00"))
+	c.say("backup %s was already restored at %s: nothing to do", was.BackupID, was.Time.Format("2006-01-02T15:04:05Z07:00"))
 	return nil
 }
 
@@ -249,7 +249,7 @@ func (c *cleaner) verify(ctx context.Context) error {
 	select {
 	case problems := <-verified:
 		if len(problems) > 0 {
-			return damaged("backup %s is not whole: %s", c.backup.Node.BackupID, strings.Join(problems, "; "))
+			return damaged("backup %s is damaged: %s; use another restore point", c.backup.Node.BackupID, strings.Join(problems, "; "))
 		}
 		return nil
 	case <-ctx.Done():
@@ -271,12 +271,12 @@ func checkDocument(t document.Table, dirs int) error {
 	}
 	for _, s := range t.SSTables {
 		if s.Dir < 0 || s.Dir >= dirs || (s.Index != "" && !storage.IndexDir.MatchString(s.Index)) {
-			return fmt.Errorf("%s.%s: SSTable %q in data directory %d and index %q", t.Keyspace, t.Name, s.Base, s.Dir, s.Index)
+			return fmt.Errorf("%s.%s: SSTable %q: invalid data directory %d or index %q", t.Keyspace, t.Name, s.Base, s.Dir, s.Index)
 		}
 		for _, comp := range s.Components {
 			file := sstable.FileOf(s.Base, comp.Name)
 			if _, ok := sstable.ParseName(file); !ok || strings.ContainsRune(file, filepath.Separator) {
-				return fmt.Errorf("%s.%s: %q is no file of an SSTable", t.Keyspace, t.Name, file)
+				return fmt.Errorf("%s.%s: %q is not an SSTable file name", t.Keyspace, t.Name, file)
 			}
 		}
 	}

@@ -41,7 +41,7 @@ type Options struct {
 	Restored bool
 	// Again cleans although this backup was restored on this volume before.
 	Again bool
-	// AssumeStopped goes on where the file system has no leases, by which a
+	// AssumeStopped goes on where file system does not support leases, by which a
 	// running Cassandra is noticed elsewhere.
 	AssumeStopped bool
 	// DryRun checks and verifies everything and changes nothing.
@@ -88,26 +88,26 @@ func Clean(ctx context.Context, opts Options) (*wire.CleanResult, error) {
 	return c.run(ctx)
 }
 
-// steps change nothing before "beginning the journal".
+// steps change nothing before "starting the journal".
 func (c *cleaner) steps() []flow.Step {
 	steps := []flow.Step{
 		{Name: "reading the documents", Do: c.open},
-		{Name: "looking at earlier restores", Do: c.checkEarlier},
-		{Name: "making sure that Cassandra is stopped", Skip: c.settled, Do: c.checkStopped},
+		{Name: "checking earlier restores", Do: c.checkEarlier},
+		{Name: "checking that Cassandra is stopped", Skip: c.settled, Do: c.checkStopped},
 		{Name: "taking the lock", Skip: c.settled, Do: c.hold},
 		{Name: "verifying the snapshot", Skip: c.settled, Do: c.verify},
-		{Name: "looking at what is live", Skip: c.settled, Do: c.look},
+		{Name: "planning", Skip: c.settled, Do: c.look},
 	}
 	if c.DryRun {
 		return steps
 	}
 	return append(steps, []flow.Step{
-		{Name: "making sure that Cassandra is still stopped", Skip: c.settled, Do: c.checkStopped},
-		{Name: "beginning the journal", Skip: c.settled, Do: c.begin},
-		{Name: "removing what is live", Skip: c.settled, Do: c.remove, Destroys: true},
-		{Name: "putting the snapshot in place", Skip: c.settled, Do: c.place},
-		{Name: "putting its Data.db files in place", Skip: c.settled, Do: c.placeData},
-		{Name: "checking what is in place", Skip: c.settled, Do: c.check},
+		{Name: "checking that Cassandra is still stopped", Skip: c.settled, Do: c.checkStopped},
+		{Name: "starting the journal", Skip: c.settled, Do: c.begin},
+		{Name: "removing live files", Skip: c.settled, Do: c.remove, Destroys: true},
+		{Name: "linking the snapshot", Skip: c.settled, Do: c.place},
+		{Name: "linking the Data.db files", Skip: c.settled, Do: c.placeData},
+		{Name: "checking the result", Skip: c.settled, Do: c.check},
 		{Name: "writing the marker", Skip: c.settled, Do: c.mark},
 	}...)
 }
@@ -136,9 +136,9 @@ func (c *cleaner) failed(step string, err error) error {
 	}
 	switch code := flow.CodeOf(err); {
 	case code == flow.HalfWay, code == flow.Interrupted && c.begun:
-		return flow.Recode(flow.HalfWay, fmt.Errorf("%w; the volume is half cleaned: do not start Cassandra, run the same command again", explain(err)))
+		return flow.Recode(flow.HalfWay, fmt.Errorf("%w. The volume is half cleaned: do not start Cassandra; run the same command again", explain(err)))
 	case code == flow.Interrupted:
-		return flow.Recode(code, fmt.Errorf("%s: interrupted, nothing was changed", step))
+		return flow.Recode(code, fmt.Errorf("%s: interrupted; nothing was changed", step))
 	}
 	return err
 }

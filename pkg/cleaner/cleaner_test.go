@@ -65,9 +65,9 @@ func TestCleanRefuses(t *testing.T) {
 		code   flow.Code
 		text   string
 	}{
-		"no volume":         {func(_ *wreck, o *Options) { o.Volume = "" }, flow.Usage, "say --volume DIR"},
-		"no backup id":      {func(_ *wreck, o *Options) { o.Backup = "nightly" }, flow.Usage, `"nightly" is no backup id`},
-		"a directory twice": {func(_ *wreck, o *Options) { o.Data[1] = o.Data[0] }, flow.Usage, "is named twice"},
+		"no volume":         {func(_ *wreck, o *Options) { o.Volume = "" }, flow.Usage, "use --volume DIR"},
+		"no backup id":      {func(_ *wreck, o *Options) { o.Backup = "nightly" }, flow.Usage, `"nightly" is not a backup id`},
+		"a directory twice": {func(_ *wreck, o *Options) { o.Data[1] = o.Data[0] }, flow.Usage, "list each data directory once"},
 		"volume not there":  {func(_ *wreck, o *Options) { o.Volume += "x" }, flow.Precondition, "no such file"},
 		"data not there":    {func(_ *wreck, o *Options) { o.Data[1] += "x" }, flow.Precondition, "no such file"},
 		"no backup":         {func(w *wreck, _ *Options) { require.NoError(w.t, os.RemoveAll(w.path("casshook"))) }, flow.Precondition, "no backup on the volume"},
@@ -83,26 +83,26 @@ func TestCleanRefuses(t *testing.T) {
 			content, _ := os.ReadFile(node(w))
 			replace(w, node(w), string(content)+"\n")
 		}, flow.Corrupt, "does not match COMPLETE"},
-		"another node's":       {func(_ *wreck, o *Options) { o.HostID = "h2" }, flow.Precondition, "it is another node's"},
-		"too few directories":  {func(_ *wreck, o *Options) { o.Data = o.Data[:1] }, flow.Precondition, "1 are given: say --data DIR for each"},
-		"the original volume":  {func(_ *wreck, o *Options) { o.VolumeID = "" }, flow.Precondition, "say --in-place"},
-		"commit log not there": {func(w *wreck, _ *Options) { require.NoError(w.t, os.RemoveAll(w.path("commitlog"))) }, flow.Precondition, "say --commitlog DIR"},
+		"another node's":       {func(_ *wreck, o *Options) { o.HostID = "h2" }, flow.Precondition, "belongs to another node"},
+		"too few directories":  {func(_ *wreck, o *Options) { o.Data = o.Data[:1] }, flow.Precondition, "1 given: use --data DIR for each"},
+		"the original volume":  {func(_ *wreck, o *Options) { o.VolumeID = "" }, flow.Precondition, "use --in-place"},
+		"commit log not there": {func(w *wreck, _ *Options) { require.NoError(w.t, os.RemoveAll(w.path("commitlog"))) }, flow.Precondition, "use --commitlog DIR"},
 		"commit log a file":    {func(w *wreck, _ *Options) { replace(w, w.path("commitlog"), "x") }, flow.Precondition, "not a directory"},
 		"commit log elsewhere": {func(w *wreck, _ *Options) {
 			require.NoError(w.t, errors.Join(os.RemoveAll(w.path("commitlog")), os.Symlink("../outside", w.path("commitlog"))))
-		}, flow.Precondition, "say --commitlog DIR"},
-		"hints not there": {func(_ *wreck, o *Options) { o.Hints = "/nowhere" }, flow.Precondition, "say --hints DIR"},
-		"live file open":  {func(w *wreck, _ *Options) { keepOpen(w, filepath.Join(w.live(1), "nb-77-big-Data.db")) }, flow.Precondition, "Cassandra runs on this volume"},
-		"commit log open": {func(w *wreck, _ *Options) { keepOpen(w, w.path("commitlog", "CommitLog-7-1.log")) }, flow.Precondition, "Cassandra runs on this volume"},
+		}, flow.Precondition, "use --commitlog DIR"},
+		"hints not there": {func(_ *wreck, o *Options) { o.Hints = "/nowhere" }, flow.Precondition, "use --hints DIR"},
+		"live file open":  {func(w *wreck, _ *Options) { keepOpen(w, filepath.Join(w.live(1), "nb-77-big-Data.db")) }, flow.Precondition, "Cassandra is running on this volume"},
+		"commit log open": {func(w *wreck, _ *Options) { keepOpen(w, w.path("commitlog", "CommitLog-7-1.log")) }, flow.Precondition, "Cassandra is running on this volume"},
 		"index open": {func(w *wreck, _ *Options) {
 			keepOpen(w, filepath.Join(w.data[0], "ks", "b-"+id32(5), ".created_since", "nb-4-big-Data.db"))
-		}, flow.Precondition, "Cassandra runs on this volume"},
+		}, flow.Precondition, "Cassandra is running on this volume"},
 		"snapshot file gone":  {func(w *wreck, _ *Options) { require.NoError(w.t, os.Remove(w.snapshotFile("Index.db"))) }, flow.Corrupt, "lacks Index.db"},
 		"snapshot file short": {func(w *wreck, _ *Options) { replace(w, w.snapshotFile("Data.db"), "x") }, flow.Corrupt, "has 1 bytes, expected"},
 		"snapshot file a link": {func(w *wreck, _ *Options) {
 			f := w.snapshotFile("Filter.db")
 			require.NoError(w.t, errors.Join(os.Remove(f), os.Symlink("x", f)))
-		}, flow.Corrupt, "is no regular file"},
+		}, flow.Corrupt, "is not a regular file"},
 		"flipped bit": {func(w *wreck, o *Options) {
 			o.Full = true
 			f := w.snapshotFile("Data.db")
@@ -112,15 +112,15 @@ func TestCleanRefuses(t *testing.T) {
 		"a directory in the way": {func(w *wreck, _ *Options) {
 			dir := filepath.Join(w.live(0), filepath.Base(w.snapshotFile("Index.db")))
 			require.NoError(w.t, errors.Join(os.RemoveAll(dir), os.Mkdir(dir, 0o755)))
-		}, flow.Precondition, "is no file: move it away"},
-		"a file for the index": {func(w *wreck, _ *Options) { w.write(filepath.Join(w.live(0), ".a_idx"), "x") }, flow.Precondition, ".a_idx is no directory of its own: move it away"},
+		}, flow.Precondition, "is not a file: move it away"},
+		"a file for the index": {func(w *wreck, _ *Options) { w.write(filepath.Join(w.live(0), ".a_idx"), "x") }, flow.Precondition, ".a_idx is not a real directory"},
 		"a table elsewhere": {func(w *wreck, _ *Options) {
 			require.NoError(w.t, errors.Join(os.Rename(w.live(0), w.path("moved")), os.Symlink("../../moved", w.live(0))))
-		}, flow.Precondition, "casshook follows no links"},
+		}, flow.Precondition, "casshook does not follow links"},
 		"snapshots elsewhere": {func(w *wreck, _ *Options) {
 			s := filepath.Join(w.live(0), "snapshots")
 			require.NoError(w.t, errors.Join(os.Rename(s, w.path("moved")), os.Symlink("../../../moved", s)))
-		}, flow.Precondition, "casshook follows no links"},
+		}, flow.Precondition, "casshook does not follow links"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -148,7 +148,7 @@ func TestCleanTakesTurnsWithAgents(t *testing.T) {
 	before := portrait(t, root)
 	_, err := Clean(t.Context(), wreckOptions(root, false))
 	require.Equal(t, flow.Locked, flow.CodeOf(err))
-	require.ErrorContains(t, err, "another agent works on")
+	require.ErrorContains(t, err, "locked by another agent")
 	sameTree(t, before, portrait(t, root), "locked")
 	require.NoError(t, c.lock(wire.LockRelease, "me"))
 	_, err = Clean(t.Context(), wreckOptions(root, false))
@@ -175,9 +175,9 @@ func TestCleanOfAVolumeThatOnlyTheStorageKnows(t *testing.T) {
 		change func(*Options)
 		text   string
 	}{
-		"nobody says":      {func(*Options) {}, "say --volume-id with its identity, or --restored"},
-		"the original":     {func(o *Options) { o.VolumeID = "pvc/1/v" }, "say --in-place"},
-		"vouched original": {func(o *Options) { o.VolumeID, o.Restored = "pvc/1/v", true }, "say --in-place"},
+		"nobody says":      {func(*Options) {}, "use --volume-id ID to identify it, or --restored"},
+		"the original":     {func(o *Options) { o.VolumeID = "pvc/1/v" }, "use --in-place"},
+		"vouched original": {func(o *Options) { o.VolumeID, o.Restored = "pvc/1/v", true }, "use --in-place"},
 		"another":          {func(o *Options) { o.VolumeID = "pvc/2/w" }, ""},
 		"vouched for":      {func(o *Options) { o.Restored = true }, ""},
 		"in place":         {func(o *Options) { o.InPlace = true }, ""},
@@ -399,7 +399,7 @@ func TestCleanOnAFullDisk(t *testing.T) {
 		t.Parallel()
 		root, err := full(t, func(name, _ string) bool { return name == "link" })
 		require.Equal(t, flow.HalfWay, flow.CodeOf(err))
-		require.ErrorContains(t, err, "the file system is full, free some space")
+		require.ErrorContains(t, err, "file system full; free some space")
 		_, err = Clean(t.Context(), wreckOptions(root, false))
 		require.NoError(t, err)
 	})
@@ -437,11 +437,11 @@ func TestCleanInterrupted(t *testing.T) {
 	}
 	_, err := Clean(ctx, opts)
 	require.Equal(t, flow.Interrupted, flow.CodeOf(err))
-	require.EqualError(t, err, "verifying the snapshot: interrupted, nothing was changed")
+	require.EqualError(t, err, "verifying the snapshot: interrupted; nothing was changed")
 	sameTree(t, before, portrait(t, root), "interrupted")
 
-	const half = ": interrupted: context canceled; the volume is half cleaned: do not start Cassandra, run the same command again"
-	for at, want := range map[string]string{"journal": "removing what is live" + half, "link": "putting the snapshot in place" + half} {
+	const half = ": interrupted: context canceled. The volume is half cleaned: do not start Cassandra; run the same command again"
+	for at, want := range map[string]string{"journal": "removing live files" + half, "link": "linking the snapshot" + half} {
 		ctx, cancel = context.WithCancel(t.Context())
 		c, err := newCleaner(wreckOptions(root, false))
 		require.NoError(t, err)
@@ -506,7 +506,7 @@ func TestCleanWithoutLeases(t *testing.T) {
 	defer c.node.Close()
 	c.lease = func(context.Context, string) error { return errOpenElsewhere }
 	_, err = c.run(t.Context())
-	require.ErrorContains(t, err, "Cassandra runs", "what is known is not assumed away")
+	require.ErrorContains(t, err, "Cassandra is running", "what is known is not assumed away")
 }
 
 // TestCleanKeepsOwners runs as root only: nobody else can give files away.

@@ -245,11 +245,11 @@ func copied(name string) bool {
 func explain(err error) error {
 	switch {
 	case errors.Is(err, syscall.ENOSPC), errors.Is(err, syscall.EDQUOT):
-		return fmt.Errorf("%w: the file system is full, free some space (names need little)", err)
+		return fmt.Errorf("%w: file system full; free some space (file names need little)", err)
 	case errors.Is(err, syscall.EROFS):
-		return fmt.Errorf("%w: mount the volume for writing", err)
+		return fmt.Errorf("%w: volume is read-only; mount it read-write", err)
 	case errors.Is(err, syscall.EACCES), errors.Is(err, syscall.EPERM):
-		return fmt.Errorf("%w: run the cleaner as the user that the files belong to", err)
+		return fmt.Errorf("%w; run the cleaner as the owner of the files", err)
 	}
 	return err
 }

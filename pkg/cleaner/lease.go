@@ -33,8 +33,8 @@ const (
 
 // Errors of a lease.
 var (
-	errOpenElsewhere = errors.New("a process has the file open")
-	errNoLeases      = errors.New("the file system has no leases")
+	errOpenElsewhere = errors.New("file is open in another process")
+	errNoLeases      = errors.New("file system does not support leases")
 )
 
 // lease takes a write lease on a file and gives it back.
@@ -53,7 +53,7 @@ func lease(ctx context.Context, path string) error {
 		case syscall.EAGAIN:
 			return errOpenElsewhere.Error(), nil
 		case syscall.EACCES:
-			return "", fmt.Errorf("lease %s: %w: run the cleaner as the user that the file belongs to", path, errno)
+			return "", fmt.Errorf("lease %s: %w; run the cleaner as the owner of the file", path, errno)
 		default:
 			return "", fmt.Errorf("lease %s: %w: %w", path, errNoLeases, errno)
 		}
@@ -85,16 +85,16 @@ func (c *cleaner) checkStopped(ctx context.Context) error {
 		switch {
 		case err == nil, errors.Is(err, fs.ErrNotExist):
 		case errors.Is(err, errOpenElsewhere):
-			return refuse("%w: Cassandra runs on this volume, stop it first", err)
+			return refuse("%w: Cassandra is running on this volume; stop it first", err)
 		case errors.Is(err, errNoLeases) && c.AssumeStopped:
 			unknown++
 		case errors.Is(err, errNoLeases):
-			return refuse("whether Cassandra runs cannot be found out: %w; when you know that it does not, say --assume-stopped", err)
+			return refuse("cannot check whether Cassandra is running: %w. If you are sure that it is stopped, use --assume-stopped", err)
 		default:
 			return flow.Fail(flow.Precondition, err)
 		}
 	}
-	c.say("%d files are open nowhere", len(files)-unknown)
+	c.say("Cassandra is stopped: none of its %d files is open", len(files)-unknown)
 	return nil
 }
 

@@ -90,7 +90,7 @@ func (c *cleaner) wantSSTable(w wanted, t document.Table, s document.SSTable) (l
 		w[live] = map[string]source{}
 		for dir := from; dir != c.Data[s.Dir]; dir = filepath.Dir(dir) {
 			if info, err := os.Lstat(dir); err != nil || !info.IsDir() {
-				led = append(led, fmt.Sprintf("%s: %v: casshook follows no links out of the data directory", dir, storage.OrNotDir(err)))
+				led = append(led, fmt.Sprintf("%s: %v; casshook does not follow links out of the data directory", dir, storage.OrNotDir(err)))
 			}
 		}
 	}
@@ -101,7 +101,7 @@ func (c *cleaner) wantSSTable(w wanted, t document.Table, s document.SSTable) (l
 			return nil, err
 		}
 		if !info.Mode().IsRegular() {
-			return nil, fmt.Errorf("snapshot: %s is no regular file", filepath.Join(from, name))
+			return nil, fmt.Errorf("snapshot: %s is not a regular file", filepath.Join(from, name))
 		}
 		w[live][name] = source{filepath.Join(from, name), info}
 		c.result.Files++
@@ -117,7 +117,7 @@ func (c *cleaner) look(context.Context) error {
 		return err
 	}
 	if len(p.blocked) > 0 {
-		return refuse("in the way: %s", strings.Join(p.blocked, "; "))
+		return refuse("cannot restore: %s", strings.Join(p.blocked, "; "))
 	}
 	if err := c.mayChange(p); err != nil {
 		return err
@@ -128,9 +128,9 @@ func (c *cleaner) look(context.Context) error {
 	if c.DryRun {
 		c.result.State, c.result.Removed = wire.StatePlanned, remove
 	}
-	c.say("%d tables, %d files: %d in place, %d to place, %d live files to remove", c.result.Tables, c.result.Files, c.result.Files-place, place, remove)
+	c.say("%d tables, %d files: %d already restored, %d to restore, %d live files to remove", c.result.Tables, c.result.Files, c.result.Files-place, place, remove)
 	for _, e := range p.emptied {
-		c.say("not in the backup, to be emptied: %s (%d files)", e.Path, e.Files)
+		c.say("not in the backup, will be emptied: %s (%d files)", e.Path, e.Files)
 	}
 	for _, path := range p.foreign {
 		c.say("foreign, kept: %s", path)
@@ -176,11 +176,11 @@ func (c *cleaner) mayChange(p *cleanPlan) error {
 		}
 		const writeAndSearch = 3
 		if err := syscall.Access(d.path, writeAndSearch); err != nil && !d.create {
-			return refuse("directory %s: %w: run the cleaner as the user that it belongs to", d.path, err)
+			return refuse("directory %s: %w; run the cleaner as its owner", d.path, err)
 		}
 		for _, name := range d.place {
 			if st, ok := d.from[name].info.Sys().(*syscall.Stat_t); ok && uid != 0 && int(st.Uid) != uid {
-				return refuse("%s belongs to user %d: run the cleaner as that user, not as %d", d.from[name].path, st.Uid, uid)
+				return refuse("%s belongs to uid %d; run the cleaner as that user, not as uid %d", d.from[name].path, st.Uid, uid)
 			}
 		}
 	}

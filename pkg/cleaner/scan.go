@@ -117,7 +117,7 @@ func (p *cleanPlan) file(d *dirPlan, e fs.DirEntry) error {
 	_, live := sstable.ParseName(name)
 	switch {
 	case isWanted && !ours:
-		p.blocked = append(p.blocked, path+" is no file: move it away")
+		p.blocked = append(p.blocked, path+" is not a file: move it away")
 	case isWanted && e.Type().IsRegular():
 		same, err := inPlace(path, name, from)
 		if err != nil {
@@ -198,7 +198,7 @@ func (p *cleanPlan) missing(w wanted) {
 		d := &dirPlan{path: path, from: from, create: true}
 		d.complete()
 		if _, err := os.Lstat(path); !errors.Is(err, fs.ErrNotExist) || !seen[filepath.Dir(path)] {
-			p.blocked = append(p.blocked, path+" is no directory of its own: move it away")
+			p.blocked = append(p.blocked, path+" is not a real directory: move it away")
 		}
 		p.dirs = append(p.dirs, d)
 	}

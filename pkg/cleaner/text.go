@@ -14,11 +14,11 @@ func Text(r *wire.CleanResult) string {
 	line := func(format string, args ...any) { fmt.Fprintf(&b, format+"\n", args...) }
 	switch r.State {
 	case wire.StateUnchanged:
-		line("backup %s was put in place on this volume at %s: nothing was done", r.BackupID, r.Cleaned.Format(time.RFC3339))
+		line("backup %s was already restored on this volume at %s: nothing was done", r.BackupID, r.Cleaned.Format(time.RFC3339))
 	case wire.StatePlanned:
-		line("backup %s is whole and would be put in place; nothing was changed", r.BackupID)
+		line("backup %s is complete and can be restored; nothing was changed (dry run)", r.BackupID)
 	default:
-		line("backup %s is in place in %.2f s; its snapshot stays for after-restore", r.BackupID, r.Seconds)
+		line("backup %s restored in %.2f s; its snapshot is kept for after-restore", r.BackupID, r.Seconds)
 	}
 	line("node            %s, host id %s, volume %s, peers %s", r.Node, r.HostID, r.Volume, peersWord(r.PeersForgotten))
 	line("tables          %d with %d files, %d bytes", r.Tables, r.Files, r.Bytes)
@@ -33,7 +33,7 @@ func Text(r *wire.CleanResult) string {
 		line("foreign, kept   %s", path)
 	}
 	for _, id := range r.Supersedes {
-		line("supersedes      restore %s, which had stopped half-way", id)
+		line("supersedes      restore %s, which did not finish", id)
 	}
 	return b.String()
 }

@@ -76,11 +76,11 @@ func (c *cleaner) checkVolume() error {
 	case c.InPlace:
 		return nil
 	case c.identity != "" && c.identity == was:
-		return refuse("the volume is the one that backup %s was made on: no restore point was restored; "+
-			"to go back to the backup on it and lose what was written since, say --in-place", id)
+		return refuse("this is the original volume of backup %s, not a restored copy. "+
+			"To roll back in place and lose all writes since, use --in-place", id)
 	case c.VolumeID == "" && !c.Restored && !document.IsFileIdentity(was):
-		return refuse("backup %s was made on the volume %q, and nothing here tells whether this is that one: say --volume-id with its identity, "+
-			"or --restored when it came back from a restore point", id, was)
+		return refuse("cannot tell whether this is the original volume of backup %s (%q): use --volume-id ID to identify it, "+
+			"or --restored if it was restored from a restore point", id, was)
 	}
 	return nil
 }

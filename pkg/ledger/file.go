@@ -67,7 +67,7 @@ type Store struct {
 // RestoreDir is the directory of a restore.
 func (s Store) RestoreDir(id string) (string, error) {
 	if !ValidRestoreID(id) {
-		return "", fmt.Errorf("%q is no restore id", id)
+		return "", fmt.Errorf("%q is not a restore id", id)
 	}
 	return filepath.Join(s.Root, restorePrefix+id), nil
 }

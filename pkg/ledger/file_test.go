@@ -55,7 +55,7 @@ func TestRecords(t *testing.T) {
 	require.JSONEq(t, `{"n":1}`, string(r.Report))
 
 	_, err = s.Begin("../x", Info{})
-	require.ErrorContains(t, err, "no restore id")
+	require.ErrorContains(t, err, "not a restore id")
 	require.NoError(t, s.Forget([]Restore{r}))
 	none, err = s.Restores()
 	require.NoError(t, err)

@@ -47,7 +47,7 @@ func TestZoo(t *testing.T) {
 			before := w.names(t)
 			code, _, reason := w.clean(t, "--in-place")
 			require.Equal(t, int(flow.Precondition), code)
-			require.Contains(t, reason, "Cassandra runs on this volume")
+			require.Contains(t, reason, "Cassandra is running on this volume")
 			for path := range before {
 				if _, err := os.Lstat(path); err != nil { // Cassandra itself may compact and switch its commit log
 					require.NotRegexp(t, `/(casshook|snapshots)/`, path)

@@ -25,7 +25,7 @@ var IndexDir = regexp.MustCompile(`^\.\w+$`)
 func CheckTable(keyspace, name string, ids ...string) error {
 	for _, id := range ids {
 		if !WordName.MatchString(keyspace) || !WordName.MatchString(name) || !tableID.MatchString(sstable.CompactID(id)) {
-			return fmt.Errorf("%q.%q with id %q is no table", keyspace, name, id)
+			return fmt.Errorf("%q.%q with id %q is not a valid table name", keyspace, name, id)
 		}
 	}
 	return nil

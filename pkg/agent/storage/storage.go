@@ -91,7 +91,7 @@ func (v *Volumes) Hold() error {
 	}
 	if err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
 		f.Close()
-		return &wire.Error{Kind: wire.KindLocked, Message: "another agent works on " + v.Volume}
+		return &wire.Error{Kind: wire.KindLocked, Message: "locked by another agent: " + v.Volume}
 	}
 	v.flock = f
 	return nil

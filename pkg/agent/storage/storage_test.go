@@ -90,7 +90,7 @@ func TestNames(t *testing.T) {
 	require.NoError(t, CheckTable("ks", "T_1", id, ""))
 	require.NoError(t, CheckTable("ks", "t", "01234567-89ab-cdef-0123-456789abcdef"))
 	for _, names := range [][3]string{{"../ks", "t", id}, {"ks", "t/u", id}, {"ks", "", id}, {"ks", "t", "../" + id}, {"ks", "t", id[1:]}} {
-		require.ErrorContains(t, CheckTable(names[0], names[1], names[2]), "is no table", names)
+		require.ErrorContains(t, CheckTable(names[0], names[1], names[2]), "is not a valid table name", names)
 	}
 	require.True(t, IsData("/x/nb-1-big-Data.db"))
 	require.False(t, IsData("/x/nb-1-big-Index.db"))
