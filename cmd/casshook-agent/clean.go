@@ -7,6 +7,7 @@ import (
 	"flag"
 	"fmt"
 	"io"
+	"regexp"
 	"strings"
 
 	"github.com/casshook/casshook/pkg/agent/wire"
@@ -99,10 +100,11 @@ func parseClean(args []string, stderr io.Writer) (opts cleaner.Options, output s
 	switch {
 	case errors.Is(err, flag.ErrHelp):
 		fmt.Fprint(stderr, cleanUsage)
-		f.SetOutput(stderr)
-		f.PrintDefaults()
+		printFlags(stderr, f)
 		fmt.Fprint(stderr, cleanCodes)
 	case err != nil:
+		// The flag package names flags with one dash.
+		err = errors.New(oneDash.ReplaceAllString(err.Error(), "$1--$2"))
 	case f.NArg() > 0:
 		err = fmt.Errorf("unexpected argument %q", f.Arg(0))
 	case output != "text" && output != "json":
@@ -111,4 +113,25 @@ func parseClean(args []string, stderr io.Writer) (opts cleaner.Options, output s
 		err = fmt.Errorf("peers %q: use keep or forget", peers)
 	}
 	return opts, output, err
+}
+
+// oneDash is a flag as the flag package names it.
+var oneDash = regexp.MustCompile(`(^|[ :])-([a-z][a-z-]+)`)
+
+// printFlags is f.PrintDefaults with two dashes, as casshook has them.
+func printFlags(w io.Writer, f *flag.FlagSet) {
+	f.VisitAll(func(fl *flag.Flag) {
+		kind, text := flag.UnquoteUsage(fl)
+		name := "--" + fl.Name
+		if len(fl.Name) == 1 {
+			name = "-" + fl.Name
+		}
+		if kind != "" {
+			name += " " + kind
+		}
+		if fl.DefValue != "" && fl.DefValue != "false" {
+			text += " (default " + fl.DefValue + ")"
+		}
+		fmt.Fprintf(w, "  %s\n    \t%s\n", name, text)
+	})
 }

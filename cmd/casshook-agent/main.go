@@ -9,6 +9,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"slices"
 	"syscall"
 
 	"github.com/casshook/casshook/pkg/agent"
@@ -31,6 +32,11 @@ func main() {
 	os.Exit(code)
 }
 
+// isHelp tells whether somebody asks for help.
+func isHelp(args []string) bool {
+	return len(args) > 0 && slices.Contains([]string{"help", "-h", "-help", "--help"}, args[0])
+}
+
 func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 	command := ""
 	if len(args) > 0 {
@@ -44,6 +50,8 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 			fmt.Fprintln(stderr, "casshook-agent:", err)
 			return 1
 		}
+	case isHelp(args), (command == "serve" || command == "version") && isHelp(args[1:]):
+		fmt.Fprint(stdout, usage)
 	case command == "version" && len(args) == 1:
 		fmt.Fprintln(stdout, agent.Release)
 	default:

@@ -20,8 +20,7 @@ func (a *app) afterBackup() *cobra.Command {
 		Use: opts.Operation, Short: "Remove the backup from the volumes once the volume snapshots are taken", Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return a.runAfter(cmd, opts) },
 	}
-	cmd.Flags().DurationVar(&opts.SnapshotTimeout, "volume-snapshot-timeout", 15*time.Minute,
-		"how long to wait for VolumeSnapshots to be taken (Kubernetes)")
+	number{cmd.Flags(), "volume-snapshot-timeout", "how long to wait for VolumeSnapshots to be taken (Kubernetes)"}.timeout(&opts.SnapshotTimeout, 15*time.Minute)
 	return cmd
 }
 

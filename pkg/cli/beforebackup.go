@@ -28,10 +28,10 @@ func (a *app) beforeBackup() *cobra.Command {
 		},
 	}
 	f := cmd.Flags()
-	f.Float64Var(&opts.MinFree, "min-free", 0.05, "minimum free fraction of every volume")
-	f.DurationVar(&opts.Wait, "snapshot-timeout", 10*time.Minute, "how long to wait for a snapshot whose call timed out")
-	f.DurationVar(&opts.MaxSkew, "max-skew", 5*time.Second, "how far apart the nodes may start their snapshots before all start over; 0 for any")
-	f.DurationVar(&opts.ParkedFor, "keep-earlier", 0, "keep an earlier backup for this long, since its volume snapshots may still be running")
+	number{f, "min-free", "minimum free fraction of every volume"}.fraction(&opts.MinFree, 0.05)
+	number{f, "snapshot-timeout", "how long to wait for a snapshot whose call timed out"}.timeout(&opts.Wait, 10*time.Minute)
+	number{f, "max-skew", "how far apart the nodes may start their snapshots before all start over; 0 for any"}.period(&opts.MaxSkew, 5*time.Second)
+	number{f, "keep-earlier", "keep an earlier backup for this long, since its volume snapshots may still be running"}.period(&opts.ParkedFor, 0)
 	return cmd
 }
 

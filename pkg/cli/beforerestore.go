@@ -45,7 +45,7 @@ func (a *app) beforeRestore() *cobra.Command {
 	f.BoolVar(&remove, "delete", false, "snapshot the volumes, then delete the datacenters and their volumes")
 	f.BoolVar(&keep, "delete-keep-volumes", false, "snapshot the volumes, then delete the datacenters and keep their volumes")
 	f.BoolVar(&yes, "yes", false, "confirm; the ring is down until it is restored")
-	f.DurationVar(&timeout, "volume-snapshot-timeout", timeout, "how long to wait for the VolumeSnapshots")
+	number{f, "volume-snapshot-timeout", "how long to wait for the VolumeSnapshots"}.timeout(&timeout, timeout)
 	a.stopFlag(f)
 	f.StringVar(&a.place.snapshotClass, "volume-snapshot-class", "", "class of the VolumeSnapshots (default: that of the volumes' driver)")
 	return cmd
@@ -54,6 +54,9 @@ func (a *app) beforeRestore() *cobra.Command {
 func (a *app) runBeforeRestore(cmd *cobra.Command, way restore.Way, yes bool, timeout time.Duration) error {
 	if a.place.inventory != "" {
 		return flow.Failf(flow.Usage, "before-restore is for Kubernetes only; on hosts, stop Cassandra on every node")
+	}
+	if way == restore.WayStop && (given(cmd.Flags(), "volume-snapshot-class") || given(cmd.Flags(), "volume-snapshot-timeout")) {
+		return flow.Failf(flow.Usage, "--stop takes no VolumeSnapshots: leave out --volume-snapshot-class and --volume-snapshot-timeout")
 	}
 	if !yes {
 		return flow.Failf(flow.Usage, "the ring will be down until it is restored: pass --yes to confirm")

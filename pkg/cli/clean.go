@@ -41,6 +41,9 @@ func (a *app) runClean(cmd *cobra.Command, claims []string, opts restore.Options
 	if a.place.inventory != "" {
 		return flow.Failf(flow.Usage, "clean is for Kubernetes only; on hosts, run casshook-agent clean on each node (docs/cleaner.md)")
 	}
+	if err := a.checkClean(claims); err != nil {
+		return err
+	}
 	if len(claims) > 0 {
 		return a.cleanLoose(cmd.Context(), claims, opts, dryRun)
 	}
@@ -62,6 +65,17 @@ func (a *app) runClean(cmd *cobra.Command, claims []string, opts restore.Options
 		}
 	}
 	return nil
+}
+
+// checkClean finds wrong usage before anything is looked for.
+func (a *app) checkClean(claims []string) error {
+	switch {
+	case a.place.image == "" && a.place.namespace != "":
+		return flow.Failf(flow.Usage, "clean runs Jobs: set --image to the casshook image")
+	case len(claims) > 0 && a.place.datacenter != "":
+		return flow.Failf(flow.Usage, "the names of claims say what to clean: leave out --datacenter")
+	}
+	return checkClaims(claims)
 }
 
 // cleanLoose cleans the named volumes, or those of a namespace without datacenters.

@@ -33,7 +33,7 @@ func (a *app) doctor() *cobra.Command {
 	f.StringVar(&asked.KastenNamespace, "kasten-namespace", "kasten-io", "namespace of Kasten")
 	f.StringVar(&asked.ServiceAccount, "service-account", "casshook", "service account of the hook pods")
 	f.StringVar(&asked.Image, "image", "", "casshook image (default: that of the Blueprints in use)")
-	f.DurationVar(&asked.HookTimeout, "hook-timeout", 20*time.Minute, "time limit for hooks in Kasten (default: from Kasten's configuration, if readable)")
+	number{f, "hook-timeout", "time limit for hooks in Kasten (default: from Kasten's configuration, if readable)"}.timeout(&asked.HookTimeout, 20*time.Minute)
 	return cmd
 }
 
@@ -43,10 +43,6 @@ func (a *app) examine(cmd *cobra.Command, asked doctor.Asked) error {
 		return flow.Failf(flow.Usage, "doctor is for Kubernetes only: use --namespace, not --inventory")
 	case a.place.namespace == "":
 		return flow.Failf(flow.Usage, "no namespace selected: use --namespace NAMESPACE")
-	case asked.KastenNamespace == "" || asked.ServiceAccount == "":
-		return flow.Failf(flow.Usage, "--kasten-namespace and --service-account must not be empty")
-	case cmd.Flags().Changed("hook-timeout") && asked.HookTimeout <= 0:
-		return flow.Failf(flow.Usage, "--hook-timeout must be greater than 0")
 	}
 	p := a.place
 	client, err := kube.Connect(kube.Options{

@@ -86,12 +86,12 @@ func TestDoctorDocs(t *testing.T) {
 func TestDoctorUsage(t *testing.T) {
 	t.Parallel()
 	for want, args := range map[string][]string{
-		"no namespace selected":          {},
-		"doctor is for Kubernetes":       {"--inventory=x"},
-		"--kasten-namespace and":         {"--namespace=db", "--service-account="},
-		"--hook-timeout must be greater": {"--namespace=db", "--hook-timeout=0s"},
-		"kubeconfig":                     {"--namespace=db", "--kubeconfig=/nowhere/at/all"},
-		"unknown command \"x\"":          {"x"},
+		"no namespace selected":         {},
+		"doctor is for Kubernetes":      {"--inventory=x"},
+		"--service-account \"\" is not": {"--namespace=db", "--service-account="},
+		"must be a duration from 1ms":   {"--namespace=db", "--hook-timeout=0s"},
+		"kubeconfig":                    {"--namespace=db", "--kubeconfig=/nowhere/at/all"},
+		"unknown command \"x\"":         {"x"},
 	} {
 		code, _, reason := run(t, append([]string{"doctor"}, args...)...)
 		require.Equal(t, 2, code, reason)

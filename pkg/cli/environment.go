@@ -16,6 +16,9 @@ import (
 
 const environmentPrefix = "CASSHOOK_"
 
+// fromVariable is the annotation of a flag that its variable has set.
+const fromVariable = "casshook.io/variable"
+
 // flagOnly ends the help of a flag that the environment never sets.
 const flagOnly = " [flag only]"
 
@@ -64,6 +67,7 @@ func fromEnvironment(flags *pflag.FlagSet, stderr io.Writer) error {
 				problems = append(problems, fmt.Errorf("%s: %w", variable, err))
 				return
 			}
+			f.Annotations = map[string][]string{fromVariable: {variable}}
 			set = append(set, fmt.Sprintf("--%s=%s (%s)", f.Name, value, variable))
 		}
 	})

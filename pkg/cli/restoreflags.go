@@ -18,18 +18,18 @@ func restoreFlags(f *pflag.FlagSet, opts *restore.Options) {
 	f.BoolVar(&opts.KeepBackup, "keep-backup", false, "keep the backup on the volumes after the restore; a partial restore always keeps it")
 	f.BoolVar(&opts.Full, "full", false, "read and verify every byte of data before changing anything")
 	f.BoolVar(&opts.AcceptDifferences, "accept-differences", false, "finish even if schema or permissions differ from the backup; differences are reported, missing data always fails")
-	f.Float64Var(&opts.MinFree, "min-free", 0.02, "minimum free fraction of every volume")
-	f.IntVar(&opts.Workers, "workers", 4, "number of tables that each node loads at the same time")
-	f.DurationVar(&opts.LoadTimeout, "load-timeout", 30*time.Minute, "how long to wait for the load of a table whose call timed out")
-	f.DurationVar(&opts.AgreementTimeout, "agreement-timeout", 2*time.Minute, "how long to wait for the nodes to agree on the schema")
-	f.DurationVar(&opts.ViewTimeout, "view-timeout", 30*time.Minute, "how long to wait for views to be built")
+	number{f, "min-free", "minimum free fraction of every volume"}.fraction(&opts.MinFree, 0.02)
+	number{f, "workers", "number of tables that each node loads at the same time"}.count(&opts.Workers, 4, 64)
+	number{f, "load-timeout", "how long to wait for the load of a table whose call timed out"}.timeout(&opts.LoadTimeout, 30*time.Minute)
+	number{f, "agreement-timeout", "how long to wait for the nodes to agree on the schema"}.timeout(&opts.AgreementTimeout, 2*time.Minute)
+	number{f, "view-timeout", "how long to wait for views to be built"}.timeout(&opts.ViewTimeout, 30*time.Minute)
 }
 
 // offlineFlags are for what puts a backup in place while Cassandra is stopped.
 func (a *app) offlineFlags(f *pflag.FlagSet, opts *restore.Options) {
 	f.StringVar(&a.place.image, "image", "", "casshook image for the cleaner Jobs of an offline restore")
 	f.StringSliceVar(&a.place.pullSecrets, "image-pull-secret", nil, "additional pull secret for that image, in the datacenter's namespace")
-	f.Int64Var(&a.place.runAs, "run-as", 0, "user and group of the cleaner Jobs (default: those of Cassandra's pods, or 999)")
+	number{f, "run-as", "user and group of the cleaner Jobs (default: those of Cassandra's pods, or 999)"}.user(&a.place.runAs)
 	a.stopFlag(f)
 	f.BoolVar(&opts.Again, "again", false, "repeat a restore that is already done; all writes since then are lost")
 	f.Var(&peers{&opts.Peers}, "peers", "whether stopped nodes keep or forget their peers: keep, forget or auto (forget if the namespace is not the backup's)")
@@ -38,12 +38,12 @@ func (a *app) offlineFlags(f *pflag.FlagSet, opts *restore.Options) {
 
 // stopFlag is for what waits for a ring to stop.
 func (a *app) stopFlag(f *pflag.FlagSet) {
-	f.DurationVar(&a.place.stop, "stop-timeout", 10*time.Minute, "how long to wait for a ring to stop")
+	number{f, "stop-timeout", "how long to wait for a ring to stop"}.timeout(&a.place.stop, 10*time.Minute)
 }
 
 // startFlag is for what starts a ring.
 func (a *app) startFlag(f *pflag.FlagSet) {
-	f.DurationVar(&a.place.start, "start-timeout", 0, "how long to wait for a stopped ring to start (default: depends on the number of nodes)")
+	number{f, "start-timeout", "how long to wait for a stopped ring to start (default: depends on the number of nodes)"}.period(&a.place.start, 0)
 }
 
 // peers is a flag of three words.

@@ -47,8 +47,8 @@ func (p *place) flags(f *pflag.FlagSet) {
 	f.StringVar(&p.agentDir, "agent-dir", "", "directory with casshook-agent-linux-amd64 and -arm64 (default: agents/ beside casshook)")
 	f.StringVar(&p.agentPath, "agent-path", "", "path of casshook-agent in the containers, if an image or init container provides it")
 	f.StringVar(&p.tlsSecret, "cql-tls-secret", "", "secret for CQL with client encryption: ca.crt, and tls.crt and tls.key if clients need a certificate")
-	f.DurationVar(&p.wait, "ready-timeout", defaultReady, "how long to wait for a datacenter to become ready")
-	f.DurationVar(&p.settle, "settle-timeout", 30*time.Second, "how long ready nodes may take to see each other")
+	number{f, "ready-timeout", "how long to wait for a datacenter to become ready"}.timeout(&p.wait, defaultReady)
+	number{f, "settle-timeout", "how long ready nodes may take to see each other"}.period(&p.settle, 30*time.Second)
 }
 
 // subject is one ring that a command works on.

@@ -75,7 +75,10 @@ func (a *app) root() *cobra.Command {
 			if err := fromEnvironment(cmd.Flags(), a.stderr); err != nil {
 				return err
 			}
-			return flow.Fail(flow.Usage, report.CheckFormat(a.output))
+			if err := flow.Fail(flow.Usage, report.CheckFormat(a.output)); err != nil {
+				return err
+			}
+			return checkFlags(cmd)
 		},
 	}
 	root.SetOut(a.stdout)
