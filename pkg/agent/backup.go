@@ -4,7 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
+	"io/fs"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -27,14 +27,14 @@ func (n *node) begin(_ context.Context, _ call, args wire.BeginArgs) (none, erro
 		return none{}, err
 	}
 	dir := document.BackupDir(n.Volume, args.BackupID)
-	if err := os.MkdirAll(dir, 0o750); err != nil {
+	if err := n.Files().MkdirAll(dir); err != nil {
 		return none{}, err
 	}
 	content, err := document.Encode(document.Intent{Version: document.Version, BackupID: args.BackupID, Volume: identity, Started: time.Now().UTC()})
 	if err != nil {
 		return none{}, err
 	}
-	return none{}, document.WriteFile(filepath.Join(dir, document.IntentFile), content)
+	return none{}, document.WriteFile(n.Files(), filepath.Join(dir, document.IntentFile), content)
 }
 
 // snapshot waits behind the executor's barrier, takes the snapshot, and is done
@@ -108,15 +108,15 @@ func (n *node) whyMissing(t document.TableRef, tag string) string {
 	var live []string
 	for _, dataDir := range n.DataDirs {
 		dir := document.SnapshotDir(dataDir, t.Keyspace, t.Name, t.ID, tag)
-		_, err := os.Stat(filepath.Join(dir, sstable.ManifestFile))
+		_, err := n.Files().Lstat(filepath.Join(dir, sstable.ManifestFile))
 		if err == nil {
 			return ""
 		}
-		if !errors.Is(err, os.ErrNotExist) {
+		if !errors.Is(err, fs.ErrNotExist) {
 			return err.Error()
 		}
 		table := filepath.Dir(filepath.Dir(dir))
-		if _, err := os.Stat(table); err == nil {
+		if n.Files().IsDir(table) {
 			live = append(live, table)
 		}
 	}
@@ -153,7 +153,7 @@ func (n *node) write(_ context.Context, _ call, args wire.WriteArgs) (wire.Write
 		files[name] = args.Shared[name]
 	}
 	for name, content := range files {
-		if err := writeBack(filepath.Join(document.BackupDir(n.Volume, args.BackupID), name), content); err != nil {
+		if err := n.writeBack(filepath.Join(document.BackupDir(n.Volume, args.BackupID), name), content); err != nil {
 			return r, err
 		}
 	}
@@ -193,11 +193,12 @@ func (n *node) onlyExpected(found []document.Table, args wire.WriteArgs) error {
 	return nil
 }
 
-func writeBack(path string, content []byte) error {
-	if err := document.WriteFile(path, content); err != nil {
+func (n *node) writeBack(path string, content []byte) error {
+	files := n.Files()
+	if err := document.WriteFile(files, path, content); err != nil {
 		return err
 	}
-	got, err := os.ReadFile(path)
+	got, err := document.ReadFile(files, path)
 	if err != nil {
 		return err
 	}
@@ -216,11 +217,11 @@ func (n *node) complete(_ context.Context, _ call, args wire.CompleteArgs) (none
 		}
 	}
 	path := filepath.Join(document.BackupDir(n.Volume, args.BackupID), document.CompleteFile)
-	if err := document.WriteFile(path, args.Content); err != nil {
+	if err := document.WriteFile(n.Files(), path, args.Content); err != nil {
 		return none{}, err
 	}
 	if _, err := document.Open(n.Volume, args.BackupID); err != nil {
-		return none{}, errors.Join(err, os.Remove(path))
+		return none{}, errors.Join(err, n.Files().Remove(path))
 	}
 	return none{}, storage.Syncfs(n.Volume)
 }
@@ -248,19 +249,19 @@ func (n *node) clearOne(id string) (int, error) {
 	if err != nil {
 		return removed, err
 	}
-	return removed, os.RemoveAll(document.BackupDir(n.Volume, id))
+	return removed, n.Files().RemoveAll(document.BackupDir(n.Volume, id))
 }
 
 // clearData removes all of a backup but for its other documents.
 func (n *node) clearData(id string) (int, error) {
-	if err := removeIfThere(filepath.Join(document.BackupDir(n.Volume, id), document.CompleteFile)); err != nil {
+	if err := n.removeIfThere(filepath.Join(document.BackupDir(n.Volume, id), document.CompleteFile)); err != nil {
 		return 0, err
 	}
 	return n.clearSnapshot(id)
 }
 
-func removeIfThere(path string) error {
-	if err := os.Remove(path); !errors.Is(err, os.ErrNotExist) {
+func (n *node) removeIfThere(path string) error {
+	if err := n.Files().Remove(path); !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
 	return nil
@@ -274,15 +275,18 @@ func (n *node) clearSnapshot(tag string) (int, error) {
 			return removed, err
 		}
 		for _, dir := range dirs {
-			if err := os.RemoveAll(dir); err != nil {
+			if err := n.Files().RemoveAll(dir); err != nil {
 				return removed, err
 			}
 			removed++
-			removeIfEmpty(filepath.Dir(dir))
+			n.removeIfEmpty(filepath.Dir(dir))
 		}
 	}
 	return removed, nil
 }
 
 // removeIfEmpty removes a directory that holds nothing; rmdir refuses others.
-func removeIfEmpty(dir string) bool { return os.Remove(dir) == nil }
+func (n *node) removeIfEmpty(dir string) bool {
+	files := n.Files()
+	return files.IsDir(dir) && files.Remove(dir) == nil
+}

@@ -2,7 +2,6 @@ package agent
 
 import (
 	"context"
-	"os"
 	"path/filepath"
 	"strings"
 	"time"
@@ -23,7 +22,7 @@ func (n *node) finish(_ context.Context, _ call, args wire.FinishArgs) (wire.Fin
 		return r, err
 	}
 	began := time.Now()
-	ending, err := ledger.MarkDone(dir, ledger.Ending{BackupID: args.BackupID, Report: args.Report, KeepBackup: args.KeepBackup})
+	ending, err := n.Ledger().MarkDone(dir, ledger.Ending{BackupID: args.BackupID, Report: args.Report, KeepBackup: args.KeepBackup})
 	if err != nil {
 		return r, err
 	}
@@ -36,8 +35,8 @@ func (n *node) finish(_ context.Context, _ call, args wire.FinishArgs) (wire.Fin
 		return r, err
 	}
 	touched := n.touchedDirs(args.BackupID)
-	caused, err := n.removeAuto(dir)
-	r.AutoSnapshots = len(caused)
+	caused, removed, err := n.removeAuto(dir)
+	r.AutoSnapshots = removed
 	if err != nil {
 		return r, err
 	}
@@ -52,12 +51,12 @@ func (n *node) finish(_ context.Context, _ call, args wire.FinishArgs) (wire.Fin
 			return r, err
 		}
 	}
-	r.Directories = removeDead(touched, args.LiveIDs)
-	if err := removeIfThere(filepath.Join(dir, autoCaused)); err != nil {
+	r.Directories = n.removeDead(touched, args.LiveIDs)
+	if err := n.removeIfThere(filepath.Join(dir, autoCaused)); err != nil {
 		return r, err
 	}
 	if !args.KeepBackup {
-		if err := os.RemoveAll(document.BackupDir(n.Volume, args.BackupID)); err != nil {
+		if err := n.Files().RemoveAll(document.BackupDir(n.Volume, args.BackupID)); err != nil {
 			return r, err
 		}
 	}
@@ -87,7 +86,7 @@ func (n *node) forgetSuperseded(args wire.FinishArgs) error {
 		if err != nil {
 			return err
 		}
-		if _, err := n.removeAuto(dir); err != nil {
+		if _, _, err := n.removeAuto(dir); err != nil {
 			return err
 		}
 	}
@@ -100,7 +99,7 @@ func (n *node) forgetSuperseded(args wire.FinishArgs) error {
 func (n *node) touchedDirs(id string) []string {
 	var doc document.Node
 	// Without its documents there is no backup, and nothing was left to do.
-	_ = document.Read(filepath.Join(document.BackupDir(n.Volume, id), document.NodeFile), &doc)
+	_ = document.Read(n.Files(), filepath.Join(document.BackupDir(n.Volume, id), document.NodeFile), &doc)
 	var dirs []string
 	for _, dataDir := range n.DataDirs {
 		for _, t := range doc.Tables {
@@ -113,7 +112,7 @@ func (n *node) touchedDirs(id string) []string {
 // removeDead removes directories of tables that exist no more and hold nothing
 // but empty directories; rmdir refuses everything else. Some tables always exist:
 // without a list of them none is known to be dead.
-func removeDead(dirs, liveIDs []string) int {
+func (n *node) removeDead(dirs, liveIDs []string) int {
 	if len(liveIDs) == 0 {
 		return 0
 	}
@@ -127,9 +126,9 @@ func removeDead(dirs, liveIDs []string) int {
 		if !ok || live[id] {
 			continue
 		}
-		if removeEmptied(dir) {
+		if n.removeEmptied(dir) {
 			removed++
-			removeIfEmpty(filepath.Dir(dir))
+			n.removeIfEmpty(filepath.Dir(dir))
 		}
 	}
 	return removed
@@ -137,17 +136,17 @@ func removeDead(dirs, liveIDs []string) int {
 
 // removeEmptied removes a table's directory in which only Cassandra's empty directories
 // are left.
-func removeEmptied(dir string) bool {
-	entries, err := os.ReadDir(dir)
+func (n *node) removeEmptied(dir string) bool {
+	entries, err := n.Files().ReadDir(dir)
 	if err != nil {
 		return false
 	}
 	for _, e := range entries {
 		if e.IsDir() && (e.Name() == sstable.SnapshotsDir || e.Name() == "backups" || strings.HasPrefix(e.Name(), ".")) {
-			removeIfEmpty(filepath.Join(dir, e.Name()))
+			n.removeIfEmpty(filepath.Join(dir, e.Name()))
 		}
 	}
-	return removeIfEmpty(dir)
+	return n.removeIfEmpty(dir)
 }
 
 // removeStagesOf removes what unfinished restores of a backup staged, for example

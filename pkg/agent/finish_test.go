@@ -7,12 +7,12 @@ import (
 	"testing"
 	"time"
 
-	"github.com/casshook/casshook/pkg/ledger"
-
 	"github.com/stretchr/testify/require"
 
+	"github.com/casshook/casshook/pkg/agent/storage"
 	"github.com/casshook/casshook/pkg/agent/wire"
 	"github.com/casshook/casshook/pkg/document"
+	"github.com/casshook/casshook/pkg/ledger"
 )
 
 const liveNow = "11111111111111111111111111111111"
@@ -118,9 +118,10 @@ func TestFinishLeavesForeignFilesAndLiveTables(t *testing.T) {
 	require.FileExists(t, foreign)
 	require.DirExists(t, other)
 	require.DirExists(t, dead, "the restore did not touch it")
-	require.Zero(t, removeDead([]string{dead}, nil), "without live tables none is known to be dead")
+	n := &node{Volumes: storage.Volumes{Node: v.node("")}}
+	require.Zero(t, n.removeDead([]string{dead}, nil), "without live tables none is known to be dead")
 	require.DirExists(t, dead)
-	require.Equal(t, 1, removeDead([]string{dead, filepath.Join(v.data[0], "gone-"+tableOne), v.data[0]}, []string{liveNow}))
+	require.Equal(t, 1, n.removeDead([]string{dead, filepath.Join(v.data[0], "gone-"+tableOne), v.data[0]}, []string{liveNow}))
 }
 
 func TestFinishThatFailsIsCompletedByASecond(t *testing.T) {
@@ -156,7 +157,7 @@ func TestFinishThatFailsIsCompletedByASecond(t *testing.T) {
 					require.NoError(t, err)
 					for _, d := range dirs {
 						require.NoError(t, os.RemoveAll(d))
-						removeIfEmpty(filepath.Dir(d))
+						_ = os.Remove(filepath.Dir(d)) // if empty
 					}
 				}
 			}

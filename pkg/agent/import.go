@@ -31,7 +31,7 @@ func (m *importer) load(ctx context.Context, job loadJob) (int, error) {
 		if dir == "" {
 			continue
 		}
-		groups, err := readGroups(dir)
+		groups, err := readGroups(job.files, dir)
 		if err != nil {
 			return 0, err
 		}
@@ -46,7 +46,7 @@ func (m *importer) load(ctx context.Context, job loadJob) (int, error) {
 		return 0, err
 	}
 	for _, dir := range dirs {
-		groups, err := readGroups(dir)
+		groups, err := readGroups(job.files, dir)
 		if err != nil {
 			return 0, err
 		}

@@ -11,12 +11,12 @@ import (
 
 // eachFile calls f for every file of the directories; "" and missing ones, and
 // files that vanish meanwhile, are passed over.
-func eachFile(dirs []string, f func(path string, info os.FileInfo)) error {
+func (n *node) eachFile(dirs []string, f func(path string, info os.FileInfo)) error {
 	for _, dir := range dirs {
 		if dir == "" {
 			continue
 		}
-		entries, err := os.ReadDir(dir)
+		entries, err := n.Files().ReadDir(dir)
 		if errors.Is(err, fs.ErrNotExist) {
 			continue
 		}
@@ -33,9 +33,9 @@ func eachFile(dirs []string, f func(path string, info os.FileInfo)) error {
 }
 
 // inodesOf are the inodes of the Data.db files of directories.
-func inodesOf(dirs []string) (map[storage.Inode]bool, error) {
+func (n *node) inodesOf(dirs []string) (map[storage.Inode]bool, error) {
 	found := map[storage.Inode]bool{}
-	err := eachFile(dirs, func(path string, info os.FileInfo) {
+	err := n.eachFile(dirs, func(path string, info os.FileInfo) {
 		if storage.IsData(path) {
 			found[storage.InodeOf(info)] = true
 		}
@@ -45,9 +45,9 @@ func inodesOf(dirs []string) (map[storage.Inode]bool, error) {
 
 // countInodes counts the Data.db files of live directories that are among the
 // inodes and have a name that Cassandra gave them.
-func countInodes(dirs []string, inodes map[storage.Inode]bool) (int, error) {
+func (n *node) countInodes(dirs []string, inodes map[storage.Inode]bool) (int, error) {
 	count := 0
-	err := eachFile(dirs, func(path string, info os.FileInfo) {
+	err := n.eachFile(dirs, func(path string, info os.FileInfo) {
 		if _, placed := placedName(filepath.Base(path)); storage.IsData(path) && !placed && inodes[storage.InodeOf(info)] {
 			count++
 		}

@@ -21,7 +21,7 @@ func (n *node) journal(_ context.Context, _ call, args wire.JournalArgs) (none, 
 	if err != nil {
 		return none{}, err
 	}
-	return none{}, ledger.Append(dir, args.Entry)
+	return none{}, n.Ledger().Append(dir, args.Entry)
 }
 
 // beginRestore gives the directory of a restore of this volume.
@@ -40,7 +40,7 @@ func (n *node) markLoaded(_ context.Context, _ call, args wire.MarkLoadedArgs) (
 	if err != nil {
 		return none{}, err
 	}
-	return none{}, ledger.MarkLoaded(dir, args.Tables)
+	return none{}, n.Ledger().MarkLoaded(dir, args.Tables)
 }
 
 // archive puts a restore aside that is to be done again.

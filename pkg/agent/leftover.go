@@ -7,8 +7,6 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"slices"
-	"strings"
 
 	"github.com/casshook/casshook/pkg/agent/storage"
 	"github.com/casshook/casshook/pkg/agent/wire"
@@ -60,7 +58,7 @@ func (n *node) leftovers(ctx context.Context, _ call, args wire.LeftoverArgs) (w
 			if dir == "" {
 				continue
 			}
-			w, removed, err := clearPlaced(dir)
+			w, removed, err := n.clearPlaced(dir)
 			if err != nil {
 				return r, err
 			}
@@ -90,10 +88,10 @@ func (n *node) sweep(args wire.LeftoverArgs) (wire.LeftoverResult, error) {
 			snapshots = append(snapshots, n.snapshotsOf(backup, t)...)
 		}
 		ours := map[storage.Inode]bool{}
-		if err := eachFile(snapshots, func(_ string, info os.FileInfo) { ours[storage.InodeOf(info)] = true }); err != nil {
+		if err := n.eachFile(snapshots, func(_ string, info os.FileInfo) { ours[storage.InodeOf(info)] = true }); err != nil {
 			return r, err
 		}
-		removed, err := sweepDirs(n.tableDirs(t.Keyspace, t.Name, t.LiveID), ours)
+		removed, err := n.sweepDirs(n.tableDirs(t.Keyspace, t.Name, t.LiveID), ours)
 		r.Removed += removed
 		if err != nil {
 			return r, err
@@ -108,7 +106,7 @@ func (n *node) snapshotsOf(backup string, t ledger.Load) []string {
 	id := t.BackupID
 	var doc document.Node
 	// Without its documents the backup is gone, and so is its snapshot.
-	_ = document.Read(filepath.Join(document.BackupDir(n.Volume, backup), document.NodeFile), &doc)
+	_ = document.Read(n.Files(), filepath.Join(document.BackupDir(n.Volume, backup), document.NodeFile), &doc)
 	for _, had := range doc.Tables {
 		if had.TableName == t.TableName {
 			id = had.ID
@@ -121,10 +119,10 @@ func (n *node) snapshotsOf(backup string, t ledger.Load) []string {
 	return dirs
 }
 
-func sweepDirs(dirs []string, ours map[storage.Inode]bool) (int, error) {
+func (n *node) sweepDirs(dirs []string, ours map[storage.Inode]bool) (int, error) {
 	torn := map[string]bool{}
 	var files []string
-	err := eachFile(dirs, func(path string, info os.FileInfo) {
+	err := n.eachFile(dirs, func(path string, info os.FileInfo) {
 		name, ok := sstable.ParseName(filepath.Base(path))
 		if !ok {
 			return
@@ -143,7 +141,7 @@ func sweepDirs(dirs []string, ours map[storage.Inode]bool) (int, error) {
 		if !torn[filepath.Join(filepath.Dir(path), name.Base())] {
 			continue
 		}
-		if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		if err := n.Files().Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return removed, err
 		}
 		removed++
@@ -153,8 +151,8 @@ func sweepDirs(dirs []string, ours map[storage.Inode]bool) (int, error) {
 
 // clearPlaced removes placed files without a Data.db and reports whether whole
 // placed SSTables are there.
-func clearPlaced(dir string) (whole bool, removed int, err error) {
-	entries, err := os.ReadDir(dir)
+func (n *node) clearPlaced(dir string) (whole bool, removed int, err error) {
+	entries, err := n.Files().ReadDir(dir)
 	if err != nil {
 		return false, 0, err
 	}
@@ -170,127 +168,11 @@ func clearPlaced(dir string) (whole bool, removed int, err error) {
 			continue
 		}
 		for _, c := range components {
-			if err := os.Remove(filepath.Join(dir, sstable.FileOf(base, c))); err != nil {
+			if err := n.Files().Remove(filepath.Join(dir, sstable.FileOf(base, c))); err != nil {
 				return whole, removed, err
 			}
 			removed++
 		}
 	}
 	return whole, removed, nil
-}
-
-// autoList is the list of snapshots that Cassandra took by itself, as absolute
-// paths of their directories.
-type autoList struct {
-	Version   int      `json:"version"`
-	Snapshots []string `json:"snapshots"`
-	// Tables that the restore drops or truncates, as keyspace.table.
-	Tables []string `json:"tables,omitempty"`
-}
-
-// listAuto lists the snapshots that DROP and TRUNCATE leave behind.
-func (n *node) listAuto() ([]string, error) {
-	var found []string
-	for _, dataDir := range n.DataDirs {
-		for _, prefix := range []string{"dropped-", "truncated-"} {
-			dirs, err := filepath.Glob(filepath.Join(escapeGlob(dataDir), "*", "*-*", sstable.SnapshotsDir, prefix+"*"))
-			if err != nil {
-				return nil, err
-			}
-			found = append(found, dirs...)
-		}
-	}
-	return found, nil
-}
-
-func escapeGlob(path string) string {
-	return strings.NewReplacer(`\`, `\\`, `*`, `\*`, `?`, `\?`, `[`, `\[`).Replace(path)
-}
-
-// autoBefore lists the automatic snapshots before DDL and TRUNCATE. A list that a
-// killed run left stays, so that what that run caused is known to be ours; its
-// tables and this run's are taken together.
-func (n *node) autoBefore(_ context.Context, _ call, args wire.AutoArgs) (none, error) {
-	dir, err := n.Ledger().RestoreDir(args.RestoreID)
-	if err != nil {
-		return none{}, err
-	}
-	path := filepath.Join(dir, autoBefore)
-	before := autoList{Version: document.Version}
-	killed, err := ledger.ReadIfThere(path, &before)
-	if err != nil {
-		return none{}, err
-	}
-	if !killed {
-		if before.Snapshots, err = n.listAuto(); err != nil {
-			return none{}, err
-		}
-	}
-	for _, t := range args.Tables {
-		before.Tables = append(before.Tables, t.Keyspace+"."+t.Name)
-	}
-	slices.Sort(before.Tables)
-	before.Tables = slices.Compact(before.Tables)
-	return none{}, ledger.Write(path, before)
-}
-
-// tableOf names the table that a snapshot directory belongs to.
-func tableOf(snapshot string) string {
-	tableDir := filepath.Dir(filepath.Dir(snapshot))
-	name, _, _ := sstable.ParseTableDir(filepath.Base(tableDir))
-	return filepath.Base(filepath.Dir(tableDir)) + "." + name
-}
-
-// autoAfter records which automatic snapshots of the restore's tables came since
-// autoBefore.
-func (n *node) autoAfter(_ context.Context, _ call, args wire.AutoArgs) (none, error) {
-	return none{}, n.recordAuto(args.RestoreID)
-}
-
-func (n *node) recordAuto(restore string) error {
-	dir, err := n.Ledger().RestoreDir(restore)
-	if err != nil {
-		return err
-	}
-	var before, caused autoList
-	if ok, err := ledger.ReadIfThere(filepath.Join(dir, autoBefore), &before); err != nil || !ok {
-		return err
-	}
-	if _, err := ledger.ReadIfThere(filepath.Join(dir, autoCaused), &caused); err != nil {
-		return err
-	}
-	known := map[string]bool{}
-	for _, s := range append(before.Snapshots, caused.Snapshots...) {
-		known[s] = true
-	}
-	found, err := n.listAuto()
-	if err != nil {
-		return err
-	}
-	for _, s := range found {
-		if !known[s] && slices.Contains(before.Tables, tableOf(s)) {
-			caused.Snapshots = append(caused.Snapshots, s)
-		}
-	}
-	caused.Version = document.Version
-	if err := ledger.Write(filepath.Join(dir, autoCaused), caused); err != nil {
-		return err
-	}
-	return os.Remove(filepath.Join(dir, autoBefore))
-}
-
-// removeAuto removes the automatic snapshots that the restore caused, and names
-// them. Their list stays, for the case that this is not the end of it.
-func (n *node) removeAuto(dir string) ([]string, error) {
-	var caused autoList
-	if _, err := ledger.ReadIfThere(filepath.Join(dir, autoCaused), &caused); err != nil {
-		return nil, err
-	}
-	for _, s := range caused.Snapshots {
-		if err := os.RemoveAll(s); err != nil {
-			return nil, err
-		}
-		removeIfEmpty(filepath.Dir(s))
-	}
-	return caused.Snapshots, nil
 }

@@ -161,5 +161,5 @@ func TestAutoSnapshotsBelowAnyDirectoryName(t *testing.T) {
 	n := &node{Volumes: storage.Volumes{Node: v.node("")}}
 	found, err := n.listAuto()
 	require.NoError(t, err)
-	require.Equal(t, []string{dir}, found)
+	require.Equal(t, []string{dir}, []string{filepath.Join(v.data[0], found[0])})
 }

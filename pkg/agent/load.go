@@ -4,7 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
+	"io/fs"
 	"path/filepath"
 	"sort"
 	"strconv"
@@ -16,6 +16,7 @@ import (
 	"github.com/casshook/casshook/pkg/agent/wire"
 	"github.com/casshook/casshook/pkg/flow"
 	"github.com/casshook/casshook/pkg/ledger"
+	"github.com/casshook/casshook/pkg/safefile"
 	"github.com/casshook/casshook/pkg/sstable"
 )
 
@@ -39,6 +40,7 @@ type loadJob struct {
 	ledger.Load
 	// staged and live are directories, by data directory; "" where there is none.
 	staged, live []string
+	files        safefile.FS
 	wait         time.Duration
 }
 
@@ -85,17 +87,17 @@ func feed(ctx context.Context, jobs chan<- int, n int) {
 }
 
 func (n *node) loadTable(ctx context.Context, l loader, args wire.LoadArgs, t ledger.Load) (ledger.Load, error) {
-	job := loadJob{Load: t, wait: args.Wait}
+	job := loadJob{Load: t, files: n.Files(), wait: args.Wait}
 	for i := range n.DataDirs {
 		staged, err := n.stagedTable(args.RestoreID, i, t.Keyspace, sstable.TableDir(t.Name, t.BackupID))
 		if err != nil {
 			return t, err
 		}
-		if _, err := os.Stat(staged); err != nil {
+		if !job.files.IsDir(staged) {
 			staged = ""
 		} else if t.LiveID != t.BackupID { // import wants the live id in the path
 			renamed := filepath.Join(filepath.Dir(staged), sstable.TableDir(t.Name, t.LiveID))
-			if err := os.Rename(staged, renamed); err != nil {
+			if err := job.files.Rename(staged, renamed); err != nil {
 				return t, err
 			}
 			staged = renamed
@@ -106,12 +108,12 @@ func (n *node) loadTable(ctx context.Context, l loader, args wire.LoadArgs, t le
 	if job.live, err = n.liveDirs(ctx, t, job.staged); err != nil {
 		return t, err
 	}
-	inodes, err := inodesOf(job.staged)
+	inodes, err := n.inodesOf(job.staged)
 	if err != nil {
 		return t, err
 	}
 	if t.Taken, err = l.load(ctx, job); err == nil {
-		t.Found, err = countInodes(job.live, inodes)
+		t.Found, err = n.countInodes(job.live, inodes)
 	}
 	if err == nil && t.Taken != t.SSTables {
 		err = fmt.Errorf("Cassandra loaded %d of %d SSTables", t.Taken, t.SSTables)
@@ -149,7 +151,7 @@ func (n *node) tableDirs(keyspace, table, id string) []string {
 	dirs := make([]string, len(n.DataDirs))
 	for i, dataDir := range n.DataDirs {
 		dir := filepath.Join(dataDir, keyspace, sstable.TableDir(table, id))
-		if _, err := os.Stat(dir); err == nil {
+		if n.Files().IsDir(dir) {
 			dirs[i] = dir
 		}
 	}
@@ -199,7 +201,7 @@ func placedName(file string) (sstable.Name, bool) {
 func (r *refresher) load(ctx context.Context, job loadJob) (int, error) {
 	placed, err := place(job)
 	if err != nil {
-		return 0, errors.Join(err, removeFiles(placed))
+		return 0, errors.Join(err, removeFiles(job.files, placed))
 	}
 	if len(placed) == 0 {
 		return 0, nil
@@ -214,7 +216,7 @@ func (r *refresher) load(ctx context.Context, job loadJob) (int, error) {
 	}
 	taken := 0
 	for _, files := range placed {
-		if _, err := os.Lstat(files[len(files)-1]); errors.Is(err, os.ErrNotExist) {
+		if _, err := job.files.Lstat(files[len(files)-1]); errors.Is(err, fs.ErrNotExist) {
 			taken++
 		}
 	}
@@ -233,7 +235,7 @@ func place(job loadJob) ([][]string, error) {
 		if job.live[i] == "" {
 			return placed, fmt.Errorf("data directory %d has no directory for the table", i)
 		}
-		groups, err := readGroups(staged)
+		groups, err := readGroups(job.files, staged)
 		if err != nil {
 			return placed, err
 		}
@@ -243,7 +245,7 @@ func place(job loadJob) ([][]string, error) {
 				return placed, err
 			}
 			next++
-			files, err := linkAll(filepath.Join(staged, base), filepath.Join(job.live[i], target), groups[base])
+			files, err := job.linkAll(filepath.Join(staged, base), filepath.Join(job.live[i], target), groups[base])
 			placed = append(placed, files)
 			if err != nil {
 				return placed, err
@@ -254,10 +256,10 @@ func place(job loadJob) ([][]string, error) {
 }
 
 // linkAll links the components of an SSTable, Data.db last, and returns the links.
-func linkAll(from, to string, components []string) (files []string, err error) {
+func (j loadJob) linkAll(from, to string, components []string) (files []string, err error) {
 	for _, name := range sstable.DataLast(components) {
 		file := sstable.FileOf(to, name)
-		if err := os.Link(sstable.FileOf(from, name), file); err != nil {
+		if err := j.files.Link(sstable.FileOf(from, name), file); err != nil {
 			return files, err
 		}
 		files = append(files, file)
@@ -265,8 +267,8 @@ func linkAll(from, to string, components []string) (files []string, err error) {
 	return files, nil
 }
 
-func readGroups(dir string) (map[string][]string, error) {
-	entries, err := os.ReadDir(dir)
+func readGroups(in safefile.FS, dir string) (map[string][]string, error) {
+	entries, err := in.ReadDir(dir)
 	if err != nil {
 		return nil, err
 	}
@@ -286,11 +288,11 @@ func sortedKeys[V any](m map[string]V) []string {
 	return keys
 }
 
-func removeFiles(groups [][]string) error {
+func removeFiles(in safefile.FS, groups [][]string) error {
 	var errs []error
 	for _, files := range groups {
 		for i := len(files) - 1; i >= 0; i-- {
-			errs = append(errs, os.Remove(files[i]))
+			errs = append(errs, in.Remove(files[i]))
 		}
 	}
 	return errors.Join(errs...)

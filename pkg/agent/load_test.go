@@ -15,6 +15,7 @@ import (
 	"github.com/casshook/casshook/pkg/agent/storage"
 	"github.com/casshook/casshook/pkg/agent/wire"
 	"github.com/casshook/casshook/pkg/document"
+	"github.com/casshook/casshook/pkg/safefile"
 	"github.com/casshook/casshook/pkg/sstable"
 )
 
@@ -183,7 +184,7 @@ func TestLoadThroughARefresh(t *testing.T) {
 			require.Equal(t, []string{"POST " + apitest.Refresh + "?keyspaceName=ks&table=a"}, f.Calls(apitest.Refresh))
 			after, _ := footprint(t, v.root)
 			require.Equal(t, inodes, after, "no bytes are copied")
-			loaded, err := readGroups(live[0])
+			loaded, err := readGroups(safefile.New(v.root), live[0])
 			require.NoError(t, err)
 			require.Len(t, loaded, 3)
 			for base := range loaded {
@@ -250,20 +251,21 @@ func TestDataIsLinkedLast(t *testing.T) {
 	_, err := ask[wire.StageResult](c, wire.OpStage, stageArgs("a"))
 	require.NoError(t, err)
 	live := []string{v.table(0, "ks", "a", tableOne), v.table(1, "ks", "a", tableOne)}
-	job := loadJob{Load: loadOf(3), staged: []string{v.staged(0, "a", tableOne), ""}, live: live}
+	n := &node{Volumes: storage.Volumes{Node: v.node("")}}
+	job := loadJob{Load: loadOf(3), files: n.Files(), staged: []string{v.staged(0, "a", tableOne), ""}, live: live}
 	placed, err := place(job)
 	require.NoError(t, err)
 	require.Len(t, placed, 2)
 	for _, files := range placed {
 		require.True(t, storage.IsData(files[len(files)-1]), files)
 	}
-	inodes, err := inodesOf(job.staged)
+	inodes, err := n.inodesOf(job.staged)
 	require.NoError(t, err)
 	require.Len(t, inodes, 2)
-	found, err := countInodes(live, inodes)
+	found, err := n.countInodes(live, inodes)
 	require.NoError(t, err)
 	require.Equal(t, 2, found, "the live ones that the snapshot shares; what is only placed does not count")
-	require.NoError(t, removeFiles(placed))
+	require.NoError(t, removeFiles(job.files, placed))
 	job.live[0] = ""
 	_, err = place(job)
 	require.ErrorContains(t, err, "data directory 0 has no directory for the table")

@@ -5,7 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"os"
+	"io/fs"
 	"path/filepath"
 	"time"
 
@@ -21,8 +21,8 @@ func (n *node) lockPath() string { return filepath.Join(n.Dir(), lockFile) }
 // readLock reads the lock file; one that came along with a copy of the volume,
 // or that cannot be read, is nobody's.
 func (n *node) readLock() (*ledger.Lock, error) {
-	content, err := os.ReadFile(n.lockPath())
-	if errors.Is(err, os.ErrNotExist) {
+	content, err := document.ReadFile(n.Files(), n.lockPath())
+	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
 	}
 	if err != nil {
@@ -44,7 +44,7 @@ func (n *node) writeLock(l ledger.Lock) error {
 	if err != nil {
 		return err
 	}
-	return document.WriteFile(n.lockPath(), content)
+	return document.WriteFile(n.Files(), n.lockPath(), content)
 }
 
 // lock acquires, parks or releases the lock file of the volume; all of it is
@@ -86,7 +86,7 @@ func (n *node) actOnLock(args wire.LockArgs, had bool) (keep bool, err error) {
 		if !mine {
 			return had, nil
 		}
-		err := os.Remove(n.lockPath())
+		err := n.Files().Remove(n.lockPath())
 		return err != nil && had, err
 	}
 	return had, fmt.Errorf("unknown lock action %q", args.Action)
@@ -99,7 +99,7 @@ func (n *node) acquire(held *ledger.Lock, args wire.LockArgs) error {
 			n.Volume, held.Operation, held.Holder, held.Since.Format(time.RFC3339), args.ParkedFor)}
 	}
 	if n.VolumeID == "" { // the lock names the volume that it was written on
-		if err := document.MarkVolume(n.Volume); err != nil {
+		if err := document.MarkVolume(n.Files(), n.Volume); err != nil {
 			return err
 		}
 	}

@@ -123,5 +123,5 @@ func TestLockThatCannotBeRead(t *testing.T) {
 	require.NoError(t, os.Remove(filepath.Join(v.root, "casshook", lockFile)))
 	require.NoError(t, os.Mkdir(filepath.Join(v.root, "casshook", lockFile), 0o755))
 	_, err := ask[ledger.Volume](c, wire.OpInspect, none{})
-	require.ErrorContains(t, err, "is a directory")
+	require.ErrorContains(t, err, "is neither the regular file")
 }

@@ -3,7 +3,6 @@ package agent
 import (
 	"context"
 	"fmt"
-	"os"
 	"path/filepath"
 	"syscall"
 
@@ -100,15 +99,15 @@ func (n *node) stageTable(args wire.StageArgs, t document.Table) (int, error) {
 		if err != nil {
 			return links, err
 		}
-		if err := n.makeOwned(to, s.Dir); err != nil {
+		if err := n.Files().MkdirAll(to); err != nil {
 			return links, err
 		}
 		from := document.SnapshotDir(n.DataDirs[s.Dir], t.Keyspace, t.Name, t.ID, args.BackupID)
 		for _, name := range componentNames(s, n.cassandra.loader()) {
 			file := sstable.FileOf(s.Base, name)
-			put := os.Link
+			put := n.Files().Link
 			if name == sstable.TOC { // rewritten in place when an index is built
-				put = copyFile
+				put = n.copyFile
 			}
 			if err := put(filepath.Join(from, file), filepath.Join(to, file)); err != nil {
 				return links, fmt.Errorf("stage: %w", err)
@@ -130,48 +129,10 @@ func componentNames(s document.SSTable, loader loader) []string {
 	return sstable.DataLast(names)
 }
 
-// copyFile copies a small file, with its permissions and owner.
-func copyFile(from, to string) error {
-	content, err := os.ReadFile(from)
-	if err != nil {
-		return err
-	}
-	info, err := os.Stat(from)
-	if err != nil {
-		return err
-	}
-	if err := os.WriteFile(to, content, info.Mode().Perm()); err != nil {
-		return err
-	}
-	return chownLike(to, info)
-}
-
-// makeOwned makes a staging directory and those above it that are missing; they
-// belong to whom the data directory belongs to, since an import renames in them.
-func (n *node) makeOwned(dir string, data int) error {
-	if _, err := os.Lstat(dir); err == nil {
-		return nil
-	}
-	if err := n.makeOwned(filepath.Dir(dir), data); err != nil {
-		return err
-	}
-	info, err := os.Stat(n.DataDirs[data])
-	if err != nil {
-		return err
-	}
-	if err := os.Mkdir(dir, 0o750); err != nil {
-		return err
-	}
-	return chownLike(dir, info)
-}
-
-// chownLike gives a path the owner of another, where that is not its own.
-func chownLike(path string, like os.FileInfo) error {
-	st, ok := like.Sys().(*syscall.Stat_t)
-	if !ok || (int(st.Uid) == os.Geteuid() && int(st.Gid) == os.Getegid()) {
-		return nil
-	}
-	return os.Lchown(path, int(st.Uid), int(st.Gid))
+// copyFile copies a small file, with its permissions, owner and times.
+func (n *node) copyFile(from, to string) error {
+	_, err := n.Files().Copy(from, to, sstable.MaxText)
+	return err
 }
 
 func (n *node) removeStage(restore string) error {
@@ -180,14 +141,14 @@ func (n *node) removeStage(restore string) error {
 		if err != nil {
 			return err
 		}
-		if err := os.RemoveAll(root); err != nil {
+		if err := n.Files().RemoveAll(root); err != nil {
 			return err
 		}
 		stage := filepath.Dir(root)
-		removeIfEmpty(stage)
+		n.removeIfEmpty(stage)
 		if filepath.Dir(filepath.Dir(stage)) != n.Dir() {
-			removeIfEmpty(filepath.Dir(stage))
-			removeIfEmpty(filepath.Dir(filepath.Dir(stage)))
+			n.removeIfEmpty(filepath.Dir(stage))
+			n.removeIfEmpty(filepath.Dir(filepath.Dir(stage)))
 		}
 	}
 	return nil

@@ -3,7 +3,6 @@ package agent
 import (
 	"context"
 	"errors"
-	"os"
 	"path/filepath"
 
 	"github.com/casshook/casshook/pkg/agent/wire"
@@ -26,11 +25,11 @@ func (n *node) open(_ context.Context, _ call, args wire.OpenArgs) (wire.OpenRes
 	if err != nil {
 		return wire.OpenResult{}, corrupt(err)
 	}
-	complete, err := os.ReadFile(filepath.Join(document.BackupDir(n.Volume, args.BackupID), document.CompleteFile))
+	complete, err := document.ReadFile(n.Files(), filepath.Join(document.BackupDir(n.Volume, args.BackupID), document.CompleteFile))
 	if err != nil {
 		return wire.OpenResult{}, err
 	}
-	cluster, err := os.ReadFile(filepath.Join(document.BackupDir(n.Volume, args.BackupID), document.ClusterFile))
+	cluster, err := document.ReadFile(n.Files(), filepath.Join(document.BackupDir(n.Volume, args.BackupID), document.ClusterFile))
 	if err != nil {
 		return wire.OpenResult{}, err
 	}

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
 	"path/filepath"
 	"syscall"
 	"time"
@@ -74,13 +73,13 @@ func (c *cleaner) beginJournal() error {
 	if c.dir, err = c.node.Ledger().RestoreDir(c.id); err != nil {
 		return err
 	}
-	err = os.Mkdir(c.dir, 0o750)
+	err = c.disk.files.Mkdir(c.dir)
 	fresh := err == nil
 	if err == nil || errors.Is(err, fs.ErrExist) {
 		err = c.fillJournal()
 	}
 	if err != nil && fresh { // nothing was changed, and nothing shall say otherwise
-		return errors.Join(err, os.RemoveAll(c.dir))
+		return errors.Join(err, c.disk.files.RemoveAll(c.dir))
 	}
 	return err
 }
@@ -115,12 +114,12 @@ func (c *cleaner) fillJournal() error {
 	if err := c.disk.sync(); err != nil {
 		return err
 	}
-	return document.SyncDir(c.node.Dir())
+	return c.disk.files.SyncDir(c.node.Dir())
 }
 
 // markVolume gives a volume without an identity one, and the restore its name.
 func (c *cleaner) markVolume() error {
-	if err := document.MarkVolume(c.Volume); err != nil {
+	if err := document.MarkVolume(c.disk.files, c.Volume); err != nil {
 		return err
 	}
 	identity, err := c.node.Identity()
@@ -139,7 +138,7 @@ func (c *cleaner) note(step string, ended bool) error {
 		return err
 	}
 	entry := ledger.Entry{Time: time.Now().UTC(), Step: step, Stage: journalStages()[step], Ended: ended}
-	if err := ledger.Append(c.dir, entry); err != nil {
+	if err := c.node.Ledger().Append(c.dir, entry); err != nil {
 		return err
 	}
 	return c.disk.own(path)
@@ -209,7 +208,7 @@ func (c *cleaner) placeIn(ctx context.Context, d *dirPlan, data bool) error {
 		return err
 	}
 	if d.create && !data {
-		like, err := os.Lstat(filepath.Dir(d.path))
+		like, err := c.disk.files.Stat(filepath.Dir(d.path))
 		if err != nil {
 			return err
 		}

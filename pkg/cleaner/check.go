@@ -53,7 +53,8 @@ func newCleaner(opts Options) (*cleaner, error) {
 	if len(opts.Data) == 0 {
 		opts.Data = []string{filepath.Join(opts.Volume, "data")}
 	}
-	c := &cleaner{Options: opts, lease: lease}
+	c := &cleaner{Options: opts}
+	c.lease = c.takeLease
 	c.result.TablesEmptied, c.result.DirectoriesEmptied, c.result.Foreign = []wire.Emptied{}, []wire.Emptied{}, []string{} // JSON readers want lists
 	seen := map[storage.Inode]string{}
 	for i, path := range append([]*string{&c.Volume}, pointers(c.Data)...) {
@@ -73,6 +74,7 @@ func newCleaner(opts Options) (*cleaner, error) {
 		}
 	}
 	c.node = &storage.Volumes{Node: wire.Node{Name: "cleaner", Volume: c.Volume, DataDirs: c.Data, VolumeID: c.VolumeID}}
+	c.disk.files = c.node.Files()
 	return c, c.findClearDirs()
 }
 
@@ -114,6 +116,7 @@ func (c *cleaner) findClearDirs() error {
 			return refuse("directory %s: %w; use %s DIR to give its location (it must be emptied, too)", path, storage.OrNotDir(err), d.flag)
 		}
 		c.clear = append(c.clear, clearDir{path, d.files})
+		c.disk.files = c.disk.files.And(path)
 	}
 	return nil
 }
@@ -218,7 +221,7 @@ func peersWord(forgotten bool) string {
 // hold keeps agents and other cleaners away. A dry run only looks.
 func (c *cleaner) hold(context.Context) error {
 	if c.DryRun {
-		if _, err := os.Lstat(filepath.Join(c.node.Dir(), storage.FlockFile)); errors.Is(err, fs.ErrNotExist) {
+		if _, err := c.disk.files.Lstat(c.node.FlockPath()); errors.Is(err, fs.ErrNotExist) {
 			return nil
 		}
 	}
@@ -236,6 +239,9 @@ func (c *cleaner) hold(context.Context) error {
 // verify compares every file of the snapshot with the documents. It may take
 // long, so an interruption does not wait for it: nothing was changed yet.
 func (c *cleaner) verify(ctx context.Context) error {
+	if _, _, blocked, err := c.want(); err == nil && len(blocked) > 0 {
+		return refuse("%s", strings.Join(blocked, "; "))
+	}
 	opts := document.VerifyOptions{Full: c.Full}
 	if c.Full {
 		opts.Progress = func(done, total int) {

@@ -482,7 +482,10 @@ func TestCleanNoticesAStart(t *testing.T) {
 
 func TestCleanWithoutLeases(t *testing.T) {
 	t.Parallel()
-	require.ErrorIs(t, lease(t.Context(), t.TempDir()), errNoLeases, "leases are of files only")
+	dir, err := os.Open(t.TempDir())
+	require.NoError(t, err)
+	defer dir.Close()
+	require.ErrorIs(t, leaseOf(t.Context(), dir, "dir"), errNoLeases, "leases are of files only")
 	_, root := smallWreck(t)
 	for _, assume := range []bool{false, true} {
 		opts := wreckOptions(root, false)

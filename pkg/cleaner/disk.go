@@ -6,21 +6,23 @@ import (
 	"fmt"
 	"io/fs"
 	"maps"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 	"syscall"
 
 	"github.com/casshook/casshook/pkg/agent/storage"
-	"github.com/casshook/casshook/pkg/document"
 	"github.com/casshook/casshook/pkg/ledger"
+	"github.com/casshook/casshook/pkg/safefile"
 	"github.com/casshook/casshook/pkg/sstable"
 )
 
 // disk is everything by which the cleaner changes a volume, one method for each
 // kind of change, so that tests can stop it before any of them.
 type disk struct {
+	// files reaches the node's directories; what is made has the owner that Cassandra's
+	// files have.
+	files safefile.FS
 	// before is called before every change; tests only.
 	before func(operation, path string) error
 	// touched directories have names that are not known to be durable.
@@ -50,7 +52,7 @@ func (d *disk) remove(path string) error {
 		return err
 	}
 	d.touch(path)
-	if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
+	if err := d.files.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
 	return nil
@@ -61,16 +63,12 @@ func (d *disk) link(from, to string) error {
 		return err
 	}
 	d.touch(to)
-	return os.Link(from, to)
+	return d.files.Link(from, to)
 }
 
 // copy makes a copy of a small file with its mode and owner. What a killed run
 // left of one is not what sameCopy looks for.
 func (d *disk) copy(from source, to string) (int64, error) {
-	content, err := os.ReadFile(from.path)
-	if err != nil {
-		return 0, err
-	}
 	if err := d.step("copy", to); err != nil {
 		return 0, err
 	}
@@ -79,18 +77,14 @@ func (d *disk) copy(from source, to string) (int64, error) {
 		d.written = map[string]bool{}
 	}
 	d.written[filepath.Dir(to)] = true
-	f, err := os.OpenFile(to, os.O_WRONLY|os.O_CREATE|os.O_EXCL, from.info.Mode().Perm())
+	n, err := d.files.CopyBytes(from.path, to, sstable.MaxText)
 	if err != nil {
-		return 0, err
-	}
-	_, err = f.Write(content)
-	if err = errors.Join(err, f.Close()); err != nil {
 		return 0, err
 	}
 	if err := d.step("chmod", to); err != nil {
 		return 0, err
 	}
-	return int64(len(content)), likeThe(to, from.info)
+	return n, d.files.Imitate(to, from.info)
 }
 
 // unfinished ends the name of a directory that has not its mode and owner yet.
@@ -108,16 +102,16 @@ func (d *disk) mkdir(path string, like fs.FileInfo) error {
 		return err
 	}
 	d.touch(path)
-	if err := os.Mkdir(path+unfinished, like.Mode().Perm()); err != nil {
+	if err := d.files.Mkdir(path + unfinished); err != nil {
 		return err
 	}
-	if err := likeThe(path+unfinished, like); err != nil {
+	if err := d.files.Imitate(path+unfinished, like); err != nil {
 		return err
 	}
 	if err := d.step("rename", path); err != nil {
 		return err
 	}
-	return os.Rename(path+unfinished, path)
+	return d.files.Rename(path+unfinished, path)
 }
 
 // sync makes everything durable that was changed since the last sync: names by
@@ -127,7 +121,7 @@ func (d *disk) mkdir(path string, like fs.FileInfo) error {
 func (d *disk) sync() error {
 	synced := map[uint64]bool{}
 	for _, dir := range slices.Sorted(maps.Keys(d.written)) {
-		dev, err := deviceOf(dir)
+		dev, err := d.deviceOf(dir)
 		if err != nil {
 			return err
 		}
@@ -142,14 +136,14 @@ func (d *disk) sync() error {
 		synced[dev] = true
 	}
 	for _, dir := range slices.Sorted(maps.Keys(d.touched)) {
-		dev, err := deviceOf(dir)
+		dev, err := d.deviceOf(dir)
 		if errors.Is(err, fs.ErrNotExist) || synced[dev] {
 			continue
 		}
 		if err := d.step("sync", dir); err != nil {
 			return err
 		}
-		if err := document.SyncDir(dir); err != nil {
+		if err := d.files.SyncDir(dir); err != nil {
 			return err
 		}
 	}
@@ -157,8 +151,8 @@ func (d *disk) sync() error {
 	return nil
 }
 
-func deviceOf(path string) (uint64, error) {
-	info, err := os.Lstat(path)
+func (d *disk) deviceOf(path string) (uint64, error) {
+	info, err := d.files.Stat(path)
 	if err != nil {
 		return 0, err
 	}
@@ -170,61 +164,28 @@ func (d *disk) write(path string, doc any) error {
 	if err := d.step("write", path); err != nil {
 		return err
 	}
-	if err := ledger.Write(path, doc); err != nil {
+	if err := ledger.Write(d.files, path, doc); err != nil {
 		return err
 	}
 	return d.own(path)
 }
 
-// own gives a file of ours the owner that casshook's directory has: the agent of
-// the running node must read and write it whoever the cleaner ran as.
-func (d *disk) own(path string) error {
-	root := path
-	for filepath.Base(root) != document.Root {
-		root = filepath.Dir(root)
-	}
-	info, err := os.Stat(root)
-	if err != nil {
-		return err
-	}
-	return chownTo(path, info)
-}
-
-// likeThe gives a path the mode and the owner of another.
-func likeThe(path string, like fs.FileInfo) error {
-	if err := chownTo(path, like); err != nil { // before the mode: it clears bits of it
-		return err
-	}
-	const setid = fs.ModeSetuid | fs.ModeSetgid | fs.ModeSticky
-	return os.Chmod(path, like.Mode()&(fs.ModePerm|setid))
-}
-
-// chownTo changes the owner only where it differs: not everybody may.
-func chownTo(path string, like fs.FileInfo) error {
-	info, err := os.Lstat(path)
-	if err != nil {
-		return err
-	}
-	is, ok := info.Sys().(*syscall.Stat_t)
-	want, ok2 := like.Sys().(*syscall.Stat_t)
-	if !ok || !ok2 || (is.Uid == want.Uid && is.Gid == want.Gid) {
-		return nil
-	}
-	return os.Lchown(path, int(want.Uid), int(want.Gid))
-}
+// own gives a file of ours the owner that Cassandra's files have: the agent of the
+// running node must read and write it whoever the cleaner ran as.
+func (d *disk) own(path string) error { return d.files.Own(path) }
 
 // sameCopy tells whether a live file is the copy of the snapshot's that copy would
 // make: the same bytes, mode and owner, and another file.
-func sameCopy(live string, info fs.FileInfo, from source) (bool, error) {
+func (d *disk) sameCopy(live string, info fs.FileInfo, from source) (bool, error) {
 	a, b := info.Sys().(*syscall.Stat_t), from.info.Sys().(*syscall.Stat_t)
 	if storage.InodeOf(info) == storage.InodeOf(from.info) || info.Size() != from.info.Size() || info.Mode() != from.info.Mode() || a.Uid != b.Uid || a.Gid != b.Gid {
 		return false, nil
 	}
-	got, err := os.ReadFile(live)
+	got, err := d.files.Read(live, sstable.MaxText)
 	if err != nil {
 		return false, err
 	}
-	want, err := os.ReadFile(from.path)
+	want, err := d.files.Read(from.path, sstable.MaxText)
 	return bytes.Equal(got, want), err
 }
 

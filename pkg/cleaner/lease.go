@@ -13,6 +13,7 @@ import (
 
 	"github.com/casshook/casshook/pkg/agent/storage"
 	"github.com/casshook/casshook/pkg/flow"
+	"github.com/casshook/casshook/pkg/safefile"
 	"github.com/casshook/casshook/pkg/sstable"
 )
 
@@ -37,15 +38,19 @@ var (
 	errNoLeases      = errors.New("file system does not support leases")
 )
 
-// lease takes a write lease on a file and gives it back.
-func lease(ctx context.Context, path string) error {
-	f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NOFOLLOW|syscall.O_NONBLOCK, 0)
+// takeLease takes a write lease on a file and gives it back.
+func (c *cleaner) takeLease(ctx context.Context, path string) error {
+	f, err := c.disk.files.Open(path)
 	if err != nil {
 		return err
 	}
 	defer f.Close()
+	return leaseOf(ctx, f, path)
+}
+
+func leaseOf(ctx context.Context, f *os.File, path string) error {
 	w := flow.Waiting{For: path + " to be closed", Limit: leaseLimit, Every: leasePause}
-	err = flow.Wait(ctx, w, func(context.Context) (string, error) {
+	err := flow.Wait(ctx, w, func(context.Context) (string, error) {
 		switch errno := setLease(f, leaseWrite); errno {
 		case 0:
 			_ = setLease(f, leaseNone) // closing gives it back, too
@@ -103,7 +108,7 @@ func (c *cleaner) checkStopped(ctx context.Context) error {
 func (c *cleaner) keptOpen() ([]string, error) {
 	var files []string
 	for _, d := range c.clear {
-		entries, err := os.ReadDir(d.path)
+		entries, err := c.disk.files.ReadDir(d.path)
 		if err != nil {
 			return nil, err
 		}
@@ -114,12 +119,12 @@ func (c *cleaner) keptOpen() ([]string, error) {
 		}
 	}
 	for _, dataDir := range c.Data {
-		tables, err := tableDirs(dataDir)
+		tables, err := tableDirs(c.disk.files, dataDir)
 		if err != nil {
 			return nil, err
 		}
 		for _, dir := range tables {
-			found, err := liveData(dir, true)
+			found, err := liveData(c.disk.files, dir, true)
 			if err != nil {
 				return nil, err
 			}
@@ -130,8 +135,8 @@ func (c *cleaner) keptOpen() ([]string, error) {
 }
 
 // liveData lists the Data.db files in a table's directory and in its indexes'.
-func liveData(dir string, indexes bool) ([]string, error) {
-	entries, err := os.ReadDir(dir)
+func liveData(in safefile.FS, dir string, indexes bool) ([]string, error) {
+	entries, err := in.ReadDir(dir)
 	if err != nil {
 		return nil, err
 	}
@@ -142,7 +147,7 @@ func liveData(dir string, indexes bool) ([]string, error) {
 		case e.Type().IsRegular() && strings.HasSuffix(e.Name(), "-"+sstable.Data):
 			files = append(files, path)
 		case e.IsDir() && indexes && storage.IndexDir.MatchString(e.Name()):
-			found, err := liveData(path, false)
+			found, err := liveData(in, path, false)
 			if err != nil {
 				return nil, err
 			}
@@ -154,9 +159,9 @@ func liveData(dir string, indexes bool) ([]string, error) {
 
 // tableDirs lists the table directories of a data directory: directories of their
 // own, by their form, in directories named like keyspaces.
-func tableDirs(dataDir string) ([]string, error) {
+func tableDirs(in safefile.FS, dataDir string) ([]string, error) {
 	var dirs []string
-	keyspaces, err := os.ReadDir(dataDir)
+	keyspaces, err := in.ReadDir(dataDir)
 	if err != nil {
 		return nil, err
 	}
@@ -164,7 +169,7 @@ func tableDirs(dataDir string) ([]string, error) {
 		if !ks.IsDir() || !storage.WordName.MatchString(ks.Name()) {
 			continue
 		}
-		tables, err := os.ReadDir(filepath.Join(dataDir, ks.Name()))
+		tables, err := in.ReadDir(filepath.Join(dataDir, ks.Name()))
 		if err != nil {
 			return nil, err
 		}

@@ -2,6 +2,7 @@ package cleaner
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -9,10 +10,10 @@ import (
 	"strings"
 	"syscall"
 
-	"github.com/casshook/casshook/pkg/agent/storage"
 	"github.com/casshook/casshook/pkg/agent/wire"
 	"github.com/casshook/casshook/pkg/document"
 	"github.com/casshook/casshook/pkg/flow"
+	"github.com/casshook/casshook/pkg/safefile"
 	"github.com/casshook/casshook/pkg/sstable"
 )
 
@@ -29,6 +30,7 @@ const (
 // is made from what is there, so that a run that was killed needs no memory: the
 // next one plans what is left.
 type cleanPlan struct {
+	disk *disk
 	dirs []*dirPlan
 	// emptied are tables, cleared other directories.
 	emptied, cleared []wire.Emptied
@@ -88,15 +90,18 @@ func (c *cleaner) wantSSTable(w wanted, t document.Table, s document.SSTable) (l
 	from := filepath.Join(document.SnapshotDir(c.Data[s.Dir], t.Keyspace, t.Name, t.ID, c.backup.Node.BackupID), s.Index)
 	if w[live] == nil {
 		w[live] = map[string]source{}
-		for dir := from; dir != c.Data[s.Dir]; dir = filepath.Dir(dir) {
-			if info, err := os.Lstat(dir); err != nil || !info.IsDir() {
-				led = append(led, fmt.Sprintf("%s: %v; casshook does not follow links out of the data directory", dir, storage.OrNotDir(err)))
-			}
-		}
 	}
+	d, err := c.disk.files.Dir(from)
+	if errors.Is(err, safefile.ErrLink) {
+		return []string{err.Error()}, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	defer d.Close()
 	for _, comp := range s.Components {
 		name := sstable.FileOf(s.Base, comp.Name)
-		info, err := os.Lstat(filepath.Join(from, name))
+		info, err := d.Lstat(name)
 		if err != nil {
 			return nil, err
 		}
@@ -151,7 +156,7 @@ func (c *cleaner) makePlan() (*cleanPlan, error) {
 	if err != nil {
 		return nil, err
 	}
-	p := &cleanPlan{blocked: blocked, emptied: []wire.Emptied{}, cleared: []wire.Emptied{}, foreign: []string{}}
+	p := &cleanPlan{disk: &c.disk, blocked: blocked, emptied: []wire.Emptied{}, cleared: []wire.Emptied{}, foreign: []string{}}
 	for _, dataDir := range c.Data {
 		if err := p.dataDir(dataDir, w, known); err != nil {
 			return nil, flow.Fail(flow.Precondition, err)

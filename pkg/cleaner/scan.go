@@ -3,7 +3,6 @@ package cleaner
 import (
 	"errors"
 	"io/fs"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -16,7 +15,7 @@ import (
 // each calls f for the entries of a directory that are directories of their own
 // and of the right name; all others are foreign.
 func (p *cleanPlan) each(dir string, right func(name string) bool, f func(path string) error) error {
-	entries, err := os.ReadDir(dir)
+	entries, err := p.disk.files.ReadDir(dir)
 	if err != nil {
 		return err
 	}
@@ -47,7 +46,7 @@ func (p *cleanPlan) dataDir(dataDir string, w wanted, known map[string]bool) err
 
 // tableDir plans a table's directory and those of its legacy indexes.
 func (p *cleanPlan) tableDir(path string, w wanted, known bool) error {
-	entries, err := os.ReadDir(path)
+	entries, err := p.disk.files.ReadDir(path)
 	if err != nil {
 		return err
 	}
@@ -87,7 +86,7 @@ func (p *cleanPlan) entry(own *dirPlan, e fs.DirEntry, w wanted) (removed int, e
 // indexDir plans a legacy index's directory, which goes when the backup does not
 // have it and nothing foreign lies in it.
 func (p *cleanPlan) indexDir(path string, w wanted) (removed int, err error) {
-	entries, err := os.ReadDir(path)
+	entries, err := p.disk.files.ReadDir(path)
 	if err != nil {
 		return 0, err
 	}
@@ -119,7 +118,7 @@ func (p *cleanPlan) file(d *dirPlan, e fs.DirEntry) error {
 	case isWanted && !ours:
 		p.blocked = append(p.blocked, path+" is not a file: move it away")
 	case isWanted && e.Type().IsRegular():
-		same, err := inPlace(path, name, from)
+		same, err := p.inPlace(path, name, from)
 		if err != nil {
 			return err
 		}
@@ -134,13 +133,13 @@ func (p *cleanPlan) file(d *dirPlan, e fs.DirEntry) error {
 	return nil
 }
 
-func inPlace(path, name string, from source) (bool, error) {
-	info, err := os.Lstat(path)
+func (p *cleanPlan) inPlace(path, name string, from source) (bool, error) {
+	info, err := p.disk.files.Lstat(path)
 	if err != nil {
 		return false, err
 	}
 	if copied(name) {
-		return sameCopy(path, info, from)
+		return p.disk.sameCopy(path, info, from)
 	}
 	return storage.InodeOf(info) == storage.InodeOf(from.info), nil
 }
@@ -197,7 +196,7 @@ func (p *cleanPlan) missing(w wanted) {
 		}
 		d := &dirPlan{path: path, from: from, create: true}
 		d.complete()
-		if _, err := os.Lstat(path); !errors.Is(err, fs.ErrNotExist) || !seen[filepath.Dir(path)] {
+		if _, err := p.disk.files.Lstat(path); !errors.Is(err, fs.ErrNotExist) || !seen[filepath.Dir(path)] {
 			p.blocked = append(p.blocked, path+" is not a real directory: move it away")
 		}
 		p.dirs = append(p.dirs, d)
@@ -207,7 +206,7 @@ func (p *cleanPlan) missing(w wanted) {
 
 // clear plans a directory that is emptied.
 func (p *cleanPlan) clear(c clearDir) error {
-	entries, err := os.ReadDir(c.path)
+	entries, err := p.disk.files.ReadDir(c.path)
 	if err != nil {
 		return err
 	}

@@ -13,7 +13,7 @@ import (
 
 // describe says what of the documents others compare.
 func (c *cleaner) describe() error {
-	complete, err := os.ReadFile(filepath.Join(document.BackupDir(c.Volume, c.result.BackupID), document.CompleteFile))
+	complete, err := document.ReadFile(c.disk.files, filepath.Join(document.BackupDir(c.Volume, c.result.BackupID), document.CompleteFile))
 	if err != nil {
 		return err
 	}
@@ -57,7 +57,7 @@ func (c *cleaner) ran() (bool, error) {
 		if d.files != commitLogFile {
 			continue
 		}
-		entries, err := os.ReadDir(d.path)
+		entries, err := c.disk.files.ReadDir(d.path)
 		if err != nil {
 			return false, err
 		}

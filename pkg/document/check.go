@@ -1,6 +1,7 @@
 package document
 
 import (
+	"errors"
 	"fmt"
 	"regexp"
 	"strings"
@@ -9,17 +10,24 @@ import (
 )
 
 var (
-	// Names of keyspaces and tables are words, and so are the directories.
-	word    = regexp.MustCompile(`^\w+$`)
+	// Names of keyspaces and tables are words, and so are the directories; the longest
+	// is what a directory leaves room for (SchemaConstants.FILENAME_LENGTH).
+	word    = regexp.MustCompile(`^\w{1,222}$`)
 	tableID = regexp.MustCompile(`^[0-9a-f]{32}$`)
 )
 
-// check refuses names that are none, since paths are made of them: what is read,
+// Check refuses names that are none, since paths are made of them: what is read,
 // linked or removed must stay in its directory whatever a document says.
-func (n *Node) check() error {
+func (n *Node) Check() error {
+	if err := checkID(n.BackupID); err != nil {
+		return err
+	}
 	for _, t := range n.Tables {
-		if !word.MatchString(t.Keyspace) || !word.MatchString(t.Name) || !tableID.MatchString(t.ID) {
-			return fmt.Errorf("table %q.%q with id %q: not a table name", t.Keyspace, t.Name, t.ID)
+		if !tableID.MatchString(t.ID) {
+			return fmt.Errorf("table %q.%q with id %q: not a table id", t.Keyspace, t.Name, t.ID)
+		}
+		if err := t.TableName.Check(); err != nil {
+			return err
 		}
 		for _, s := range t.SSTables {
 			if err := s.check(len(n.DataDirectories)); err != nil {
@@ -29,6 +37,41 @@ func (n *Node) check() error {
 	}
 	return nil
 }
+
+func checkID(id string) error {
+	if !ValidID(id) {
+		return fmt.Errorf("%q: not a backup id", id)
+	}
+	return nil
+}
+
+// Check refuses names that no table or view of Cassandra's can have.
+func (t TableName) Check() error {
+	if !word.MatchString(t.Keyspace) || !word.MatchString(t.Name) {
+		return fmt.Errorf("table %q.%q: not a table name", t.Keyspace, t.Name)
+	}
+	return nil
+}
+
+// Check refuses names that are none: they become paths and statements.
+func (c *Cluster) Check() error {
+	problems := []error{checkID(c.BackupID)}
+	for _, k := range c.Keyspaces {
+		if !word.MatchString(k.Name) {
+			problems = append(problems, fmt.Errorf("keyspace %q: not a keyspace name", k.Name))
+		}
+	}
+	for _, t := range c.Tables {
+		problems = append(problems, t.TableName.Check())
+	}
+	return errors.Join(problems...)
+}
+
+// Check refuses an id that is none.
+func (i *Intent) Check() error { return checkID(i.BackupID) }
+
+// Check refuses an id that is none.
+func (c *Complete) Check() error { return checkID(c.BackupID) }
 
 func (s SSTable) check(directories int) error {
 	name, ok := sstable.ParseName(sstable.FileOf(s.Base, sstable.Data))

@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/casshook/casshook/pkg/safefile"
 )
 
 const (
@@ -60,7 +62,7 @@ func backup(t testing.TB, root string, dataDirs []string) Node {
 	require.NoError(t, err)
 	require.NoError(t, os.MkdirAll(BackupDir(root, testID), 0o755))
 	for name, content := range contents {
-		require.NoError(t, WriteFile(filepath.Join(BackupDir(root, testID), name), content))
+		require.NoError(t, WriteFile(safefile.New("/"), filepath.Join(BackupDir(root, testID), name), content))
 	}
 	return node
 }
@@ -187,10 +189,10 @@ func TestVolumeIdentityTellsCopiesApart(t *testing.T) {
 	id, err := VolumeIdentity(root)
 	require.NoError(t, err)
 	require.Empty(t, id)
-	require.NoError(t, MarkVolume(root))
+	require.NoError(t, MarkVolume(safefile.New("/"), root))
 	id, err = VolumeIdentity(root)
 	require.NoError(t, err)
-	require.NoError(t, MarkVolume(root))
+	require.NoError(t, MarkVolume(safefile.New("/"), root))
 	again, err := VolumeIdentity(root)
 	require.NoError(t, err)
 	require.Equal(t, id, again, "a marked volume keeps its mark")

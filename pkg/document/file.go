@@ -8,9 +8,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
+	"io/fs"
 	"path/filepath"
 	"sort"
+
+	"github.com/casshook/casshook/pkg/safefile"
 )
 
 // BackupDir is the directory of a backup on a volume.
@@ -31,9 +33,9 @@ func Encode(doc any) ([]byte, error) {
 	return append(data, '\n'), nil
 }
 
-// Read reads and strictly decodes the document at path.
-func Read(path string, into any) error {
-	content, err := os.ReadFile(path)
+// Read reads and strictly decodes the document at path, which may be anybody's.
+func Read(files safefile.FS, path string, into any) error {
+	content, err := ReadFile(files, path)
 	if err != nil {
 		return err
 	}
@@ -74,38 +76,38 @@ func DecodeLines[T any](content []byte) ([]T, error) {
 	}
 }
 
-// WriteFile writes a file that is either all there or not at all: temporary
-// name, fsync, rename, fsync of the directory.
-func WriteFile(path string, content []byte) error {
-	tmp := path + ".tmp"
-	f, err := os.OpenFile(tmp, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o640)
-	if err != nil {
-		return err
+// Largest documents in bytes. They are read in the memory of Cassandra's container, and
+// those that are the same everywhere travel in one line (wire.MaxLine).
+const (
+	maxNode   = 256 << 20
+	maxShared = 16 << 20
+)
+
+// limitOf is how large a file may be.
+func limitOf(path string) int64 {
+	if filepath.Base(path) == NodeFile {
+		return maxNode
 	}
-	_, err = f.Write(content)
-	err = errors.Join(err, f.Sync(), f.Close())
-	if err == nil {
-		err = os.Rename(tmp, path)
-	}
-	if err != nil {
-		return errors.Join(fmt.Errorf("write %s: %w", path, err), os.Remove(tmp))
-	}
-	return SyncDir(filepath.Dir(path))
+	return maxShared
 }
 
-// SyncDir makes the names in a directory durable.
-func SyncDir(dir string) error {
-	d, err := os.Open(dir)
-	if err != nil {
-		return err
+// ReadFile reads a file of casshook's, which must be a regular one of a size that
+// casshook writes.
+func ReadFile(files safefile.FS, path string) ([]byte, error) { return files.Read(path, limitOf(path)) }
+
+// WriteFile writes a file that is either all there or not at all. One that could not be
+// read again is not written.
+func WriteFile(files safefile.FS, path string, content []byte) error {
+	if limit := limitOf(path); int64(len(content)) > limit {
+		return &safefile.SizeError{Path: path, Limit: limit}
 	}
-	return errors.Join(d.Sync(), d.Close())
+	return files.Write(path, content)
 }
 
 // List names the backups on a volume, oldest first, complete or not.
 func List(volume string) ([]string, error) {
-	entries, err := os.ReadDir(filepath.Join(volume, Root))
-	if errors.Is(err, os.ErrNotExist) {
+	entries, err := safefile.New(volume).ReadDir(filepath.Join(volume, Root))
+	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
 	}
 	if err != nil {

@@ -59,7 +59,7 @@ func (e *NewerError) Error() string {
 }
 
 // checked is implemented by documents whose fields have rules of their own.
-type checked interface{ check() error }
+type checked interface{ Check() error }
 
 // Decode reads a document strictly: a field that its format does not have, or
 // anything after the document, is an error. Of a newer minor it ignores what that
@@ -91,7 +91,7 @@ func decode(content []byte, into any, reader format) error {
 		}
 	}
 	if c, ok := into.(checked); ok {
-		return c.check()
+		return c.Check()
 	}
 	return nil
 }

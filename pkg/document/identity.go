@@ -10,11 +10,16 @@ import (
 	"strings"
 	"syscall"
 	"unsafe"
+
+	"github.com/casshook/casshook/pkg/safefile"
 )
 
 // volumeFile carries a random id; what tells a copy of the volume apart is the
 // file's own inode and birth time, and the block device below it.
 const volumeFile = "volume-id"
+
+// maxVolumeID is more than the file ever holds, in bytes.
+const maxVolumeID = 4 << 10
 
 // VolumeIdentity is the identity of a volume that carries an id file, or "" when
 // it carries none: <id>:<inode>-<birth time>[-<device>]. A volume that was
@@ -25,12 +30,15 @@ const volumeFile = "volume-id"
 // inventory's volumeID must.
 func VolumeIdentity(volume string) (string, error) {
 	path := VolumeFile(volume)
-	id, err := os.ReadFile(path)
+	id, err := safefile.New(volume).Read(path, maxVolumeID)
 	if errors.Is(err, os.ErrNotExist) {
 		return "", nil
 	}
 	if err != nil {
 		return "", err
+	}
+	if !idText.Match(id) {
+		return "", fmt.Errorf("identify volume %s: %s holds no id: remove this file", volume, path)
 	}
 	print, err := fingerprint(path)
 	if err != nil {
@@ -41,6 +49,9 @@ func VolumeIdentity(volume string) (string, error) {
 
 var fileIdentity = regexp.MustCompile(`^[A-Z2-7]{26}:\d+-\d+\.\d{9}(-|$)`)
 
+// idText is what MarkVolume writes.
+var idText = regexp.MustCompile(`^[A-Z2-7]{26}\s*$`)
+
 // IsFileIdentity tells an identity that VolumeIdentity made from one that the
 // storage knows.
 func IsFileIdentity(identity string) bool { return fileIdentity.MatchString(identity) }
@@ -49,15 +60,15 @@ func IsFileIdentity(identity string) bool { return fileIdentity.MatchString(iden
 func VolumeFile(volume string) string { return filepath.Join(volume, Root, volumeFile) }
 
 // MarkVolume gives a volume its id file where it has none.
-func MarkVolume(volume string) error {
+func MarkVolume(files safefile.FS, volume string) error {
 	path := VolumeFile(volume)
-	if _, err := os.Lstat(path); err == nil {
+	if info, err := files.Lstat(path); err == nil && info.Mode().IsRegular() { // else it is replaced
 		return nil
 	}
-	if err := os.MkdirAll(filepath.Dir(path), 0o750); err != nil {
+	if err := files.MkdirAll(filepath.Dir(path)); err != nil {
 		return err
 	}
-	return WriteFile(path, []byte(rand.Text()+"\n"))
+	return WriteFile(files, path, []byte(rand.Text()+"\n"))
 }
 
 // statx is the part of struct statx that is read here; see statx(2).

@@ -3,12 +3,13 @@ package document
 import (
 	"errors"
 	"fmt"
-	"os"
+	"io/fs"
 	"path/filepath"
 	"slices"
 	"sort"
 	"strings"
 
+	"github.com/casshook/casshook/pkg/safefile"
 	"github.com/casshook/casshook/pkg/sstable"
 )
 
@@ -23,7 +24,8 @@ func SnapshotDir(dataDir, keyspace, table, id, tag string) string {
 
 // SnapshotDirs finds every directory of a snapshot tag in a data directory.
 func SnapshotDirs(dataDir, tag string) ([]string, error) {
-	keyspaces, err := os.ReadDir(dataDir)
+	files := safefile.New(dataDir)
+	keyspaces, err := files.ReadDir(dataDir)
 	if err != nil {
 		return nil, err
 	}
@@ -32,15 +34,24 @@ func SnapshotDirs(dataDir, tag string) ([]string, error) {
 		if !ks.IsDir() {
 			continue
 		}
-		tables, err := os.ReadDir(filepath.Join(dataDir, ks.Name()))
+		tables, err := files.ReadDir(filepath.Join(dataDir, ks.Name()))
 		if err != nil {
 			return nil, err
 		}
 		for _, t := range tables {
-			dir := filepath.Join(dataDir, ks.Name(), t.Name(), sstable.SnapshotsDir, tag)
-			if _, err := os.Lstat(dir); err == nil {
-				found = append(found, dir)
+			if !t.IsDir() {
+				continue
 			}
+			dir := filepath.Join(dataDir, ks.Name(), t.Name(), sstable.SnapshotsDir, tag)
+			d, err := files.Dir(dir)
+			if errors.Is(err, fs.ErrNotExist) {
+				continue
+			}
+			if err != nil {
+				return nil, err
+			}
+			d.Close()
+			found = append(found, dir)
 		}
 	}
 	return found, nil
@@ -68,7 +79,7 @@ func Scan(dataDirs []string, tag string) ([]Table, error) {
 				t = &Table{TableName: TableName{Keyspace: filepath.Base(filepath.Dir(tableDir)), Name: name}, ID: id}
 				tables[key] = t
 			}
-			if err := t.scan(i, dir); err != nil {
+			if err := t.scanPath(i, dataDir, dir); err != nil {
 				return nil, err
 			}
 		}
@@ -91,28 +102,43 @@ func sorted(tables map[string]*Table, dataDirs []string, tag string) ([]Table, e
 	return list, errors.Join(problems...)
 }
 
+// scanPath is scan of a directory below a data directory.
+func (t *Table) scanPath(dir int, dataDir, path string) error {
+	d, err := safefile.New(dataDir).Dir(path)
+	if err != nil {
+		return err
+	}
+	defer d.Close()
+	return t.scan(dir, d)
+}
+
 // scan adds the SSTables of one snapshot directory, those of legacy indexes in
 // its hidden sub-directories included.
-func (t *Table) scan(dir int, path string) error {
-	entries, err := os.ReadDir(path)
+func (t *Table) scan(dir int, d *safefile.Dir) error {
+	entries, err := d.ReadDir()
 	if err != nil {
 		return err
 	}
 	var files []string
 	for _, e := range entries {
 		if e.IsDir() && strings.HasPrefix(e.Name(), ".") {
-			if err := t.scanDir(dir, e.Name(), filepath.Join(path, e.Name())); err != nil {
+			if err := t.scanIndex(dir, e.Name(), d); err != nil {
 				return err
 			}
 			continue
 		}
 		files = append(files, e.Name())
 	}
-	return t.add(dir, "", path, files)
+	return t.add(SSTable{Dir: dir}, d, files)
 }
 
-func (t *Table) scanDir(dir int, index, path string) error {
-	entries, err := os.ReadDir(path)
+func (t *Table) scanIndex(dir int, index string, in *safefile.Dir) error {
+	d, err := in.Dir(index)
+	if err != nil {
+		return err
+	}
+	defer d.Close()
+	entries, err := d.ReadDir()
 	if err != nil {
 		return err
 	}
@@ -120,10 +146,11 @@ func (t *Table) scanDir(dir int, index, path string) error {
 	for _, e := range entries {
 		files = append(files, e.Name())
 	}
-	return t.add(dir, index, path, files)
+	return t.add(SSTable{Dir: dir, Index: index}, d, files)
 }
 
-func (t *Table) add(dir int, index, path string, files []string) error {
+// add adds the SSTables of an open directory, each of which begins as like.
+func (t *Table) add(like SSTable, d *safefile.Dir, files []string) error {
 	groups := sstable.Group(files)
 	bases := make([]string, 0, len(groups))
 	for base := range groups {
@@ -131,19 +158,20 @@ func (t *Table) add(dir int, index, path string, files []string) error {
 	}
 	sort.Strings(bases)
 	for _, base := range bases {
-		s := SSTable{Dir: dir, Index: index, Base: base}
+		s := like
+		s.Base = base
 		if err := sstable.CheckComponents(groups[base]); err != nil {
-			return fmt.Errorf("snapshot: SSTable %s: %w", filepath.Join(path, base), err)
+			return fmt.Errorf("snapshot: SSTable %s: %w", filepath.Join(d.Path(), base), err)
 		}
 		for _, name := range groups[base] {
-			c, err := component(path, base, name)
+			c, err := component(d, base, name)
 			if err != nil {
 				return err
 			}
 			s.Components = append(s.Components, c)
 		}
 		if slices.Contains(groups[base], sstable.Digest) {
-			digest, err := os.ReadFile(filepath.Join(path, sstable.FileOf(base, sstable.Digest)))
+			digest, err := d.Read(sstable.FileOf(base, sstable.Digest), sstable.MaxText)
 			if err != nil {
 				return err
 			}
@@ -154,25 +182,37 @@ func (t *Table) add(dir int, index, path string, files []string) error {
 	return nil
 }
 
-func component(dir, base, name string) (Component, error) {
+func component(d *safefile.Dir, base, name string) (Component, error) {
 	c := Component{Name: name, Size: -1}
-	if sstable.MayChange(name) {
-		return c, nil
-	}
-	path := filepath.Join(dir, sstable.FileOf(base, name))
-	info, err := os.Stat(path)
+	file := sstable.FileOf(base, name)
+	info, err := d.Lstat(file)
 	if err != nil {
 		return c, err
 	}
+	if !info.Mode().IsRegular() {
+		return c, fmt.Errorf("snapshot: %s is not a regular file", filepath.Join(d.Path(), file))
+	}
+	if sstable.MayChange(name) {
+		return c, nil
+	}
 	c.Size = info.Size()
 	if name != sstable.Data && c.Size <= SmallFile {
-		sum, err := sstable.CRC32(path)
+		sum, err := sstable.CRC32(d, file)
 		if err != nil {
 			return c, err
 		}
 		c.CRC32 = &sum
 	}
 	return c, nil
+}
+
+func readManifest(dataDir, path string) (sstable.Manifest, error) {
+	d, err := safefile.New(dataDir).Dir(path)
+	if err != nil {
+		return sstable.Manifest{}, err
+	}
+	defer d.Close()
+	return sstable.ReadManifest(d)
 }
 
 // checkManifests compares what was found with what Cassandra's manifest says.
@@ -184,8 +224,8 @@ func (t *Table) checkManifests(dataDirs []string, tag string) error {
 	found := false
 	for _, dataDir := range dataDirs {
 		dir := SnapshotDir(dataDir, t.Keyspace, t.Name, t.ID, tag)
-		m, err := sstable.ReadManifest(dir)
-		if errors.Is(err, os.ErrNotExist) {
+		m, err := readManifest(dataDir, dir)
+		if errors.Is(err, fs.ErrNotExist) {
 			continue
 		}
 		if err != nil {

@@ -7,6 +7,8 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/casshook/casshook/pkg/safefile"
 )
 
 // twoDirs makes a table whose SSTables lie in two data directories, as Cassandra
@@ -96,8 +98,8 @@ func TestScanRefuses(t *testing.T) {
 		{"a component that cannot be read", func(t *testing.T, d []string) {
 			require.NoError(t, os.Remove(in(d, "nb-1-big-Index.db")))
 			require.NoError(t, os.Symlink("nowhere", in(d, "nb-1-big-Index.db")))
-		}, "no such file"},
-		{"a digest that is a directory", func(t *testing.T, d []string) { require.NoError(t, os.Mkdir(in(d, "nb-1-big-Digest.crc32"), 0o755)) }, "is a directory"},
+		}, "is not a regular file"},
+		{"a digest that is a directory", func(t *testing.T, d []string) { require.NoError(t, os.Mkdir(in(d, "nb-1-big-Digest.crc32"), 0o755)) }, "is not a regular file"},
 		{"no data directory", func(t *testing.T, d []string) { require.NoError(t, os.RemoveAll(d[1])) }, "no such file"},
 	}
 	for _, tt := range tests {
@@ -148,14 +150,14 @@ func TestWriteFileLeavesNothingHalf(t *testing.T) {
 	dir := t.TempDir()
 	path := filepath.Join(dir, NodeFile)
 	write(t, path+".tmp", "what a killed run left, longer than what comes")
-	require.NoError(t, WriteFile(path, []byte("one")))
-	require.NoError(t, WriteFile(path, []byte("two")))
+	require.NoError(t, WriteFile(safefile.New("/"), path, []byte("one")))
+	require.NoError(t, WriteFile(safefile.New("/"), path, []byte("two")))
 	content, err := os.ReadFile(path)
 	require.NoError(t, err)
 	require.Equal(t, "two", string(content))
-	require.Error(t, WriteFile(filepath.Join(dir, "nowhere", NodeFile), nil))
+	require.Error(t, WriteFile(safefile.New("/"), filepath.Join(dir, "nowhere", NodeFile), nil))
 	write(t, filepath.Join(dir, "taken", "x"), "")
-	require.ErrorContains(t, WriteFile(filepath.Join(dir, "taken"), []byte("x")), "write "+filepath.Join(dir, "taken"))
+	require.ErrorContains(t, WriteFile(safefile.New("/"), filepath.Join(dir, "taken"), []byte("x")), "write "+filepath.Join(dir, "taken"))
 	entries, err := os.ReadDir(dir)
 	require.NoError(t, err)
 	require.Len(t, entries, 2, "no temporary file stays")
@@ -183,7 +185,7 @@ func TestListKnowsOnlyBackups(t *testing.T) {
 func TestIdentitiesOfFiles(t *testing.T) {
 	t.Parallel()
 	root := t.TempDir()
-	require.NoError(t, MarkVolume(root))
+	require.NoError(t, MarkVolume(safefile.New("/"), root))
 	id, err := VolumeIdentity(root)
 	require.NoError(t, err)
 	require.True(t, IsFileIdentity(id), id)
@@ -195,7 +197,7 @@ func TestIdentitiesOfFiles(t *testing.T) {
 	_, err = VolumeIdentity(root)
 	require.Error(t, err)
 	write(t, filepath.Join(root, "file"), "")
-	require.Error(t, MarkVolume(filepath.Join(root, "file")))
+	require.Error(t, MarkVolume(safefile.New("/"), filepath.Join(root, "file")))
 }
 
 func TestWhatCannotBeWrittenAsJSON(t *testing.T) {

@@ -3,9 +3,10 @@ package document
 import (
 	"errors"
 	"fmt"
-	"os"
+	"io/fs"
 	"path/filepath"
 
+	"github.com/casshook/casshook/pkg/safefile"
 	"github.com/casshook/casshook/pkg/sstable"
 )
 
@@ -26,8 +27,12 @@ type Backup struct {
 func Open(volume, id string) (*Backup, error) {
 	dir := BackupDir(volume, id)
 	var b Backup
-	err := Read(filepath.Join(dir, CompleteFile), &b.Complete)
-	if errors.Is(err, os.ErrNotExist) {
+	if err := checkID(id); err != nil {
+		return nil, err
+	}
+	files := safefile.New(volume)
+	err := Read(files, filepath.Join(dir, CompleteFile), &b.Complete)
+	if errors.Is(err, fs.ErrNotExist) {
 		return nil, fmt.Errorf("%s: %w", dir, ErrIncomplete)
 	}
 	if err != nil {
@@ -35,7 +40,7 @@ func Open(volume, id string) (*Backup, error) {
 	}
 	contents := map[string][]byte{}
 	for _, name := range append(Shared(), NodeFile) {
-		content, err := os.ReadFile(filepath.Join(dir, name))
+		content, err := ReadFile(files, filepath.Join(dir, name))
 		if err != nil {
 			return nil, err
 		}
@@ -111,11 +116,9 @@ func verifyTable(want Table, dataDirs []string, tag string, full bool) []error {
 	present := false
 	for i, dataDir := range dataDirs {
 		dir := SnapshotDir(dataDir, want.Keyspace, want.Name, want.ID, tag)
-		err := got.scan(i, dir)
-		if errors.Is(err, os.ErrNotExist) {
-			if _, statErr := os.Stat(dir); errors.Is(statErr, os.ErrNotExist) {
-				continue
-			}
+		err := got.scanPath(i, dataDir, dir)
+		if errors.Is(err, fs.ErrNotExist) && !safefile.New(dataDir).IsDir(dir) {
+			continue
 		}
 		if err != nil {
 			return []error{err}
@@ -198,14 +201,27 @@ func compareComponents(want, got []Component) []string {
 func verifyBytes(t Table, dataDirs []string, tag string) []error {
 	var problems []error
 	for _, s := range t.SSTables {
-		dir := filepath.Join(SnapshotDir(dataDirs[s.Dir], t.Keyspace, t.Name, t.ID, tag), s.Index)
+		if s.Dir < 0 || s.Dir >= len(dataDirs) {
+			problems = append(problems, fmt.Errorf("%s.%s: SSTable %s is in data directory %d of %d", t.Keyspace, t.Name, s.Base, s.Dir, len(dataDirs)))
+			continue
+		}
 		if s.Digest == "" {
 			problems = append(problems, fmt.Errorf("%s.%s: SSTable %s has no digest file: its bytes cannot be verified", t.Keyspace, t.Name, s.Base))
 			continue
 		}
-		if err := sstable.VerifyDigest(dir, s.Base); err != nil {
+		dir := filepath.Join(SnapshotDir(dataDirs[s.Dir], t.Keyspace, t.Name, t.ID, tag), s.Index)
+		if err := verifyDigest(dataDirs[s.Dir], dir, s.Base); err != nil {
 			problems = append(problems, fmt.Errorf("%s.%s: %w", t.Keyspace, t.Name, err))
 		}
 	}
 	return problems
+}
+
+func verifyDigest(dataDir, path, base string) error {
+	d, err := safefile.New(dataDir).Dir(path)
+	if err != nil {
+		return err
+	}
+	defer d.Close()
+	return sstable.VerifyDigest(d, base)
 }

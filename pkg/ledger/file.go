@@ -4,13 +4,14 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"os"
+	"io/fs"
 	"path/filepath"
 	"slices"
 	"strings"
 	"time"
 
 	"github.com/casshook/casshook/pkg/document"
+	"github.com/casshook/casshook/pkg/safefile"
 )
 
 // Files of a restore, in <volume>/casshook/restore-<restore id>/.
@@ -60,8 +61,9 @@ type Ending struct {
 
 // Store reads and writes the records of restores on one volume.
 type Store struct {
-	// Root is casshook's directory on the volume.
-	Root string
+	// Files reaches Root, which is casshook's directory on the volume.
+	Files safefile.FS
+	Root  string
 }
 
 // RestoreDir is the directory of a restore.
@@ -80,24 +82,24 @@ func (s Store) Begin(id string, info Info) (string, error) {
 		return "", err
 	}
 	path := filepath.Join(dir, RestoreFile)
-	if _, err := os.Lstat(path); err == nil {
+	if info, err := s.Files.Lstat(path); err == nil && info.Mode().IsRegular() {
 		return dir, nil
 	}
-	if err := os.MkdirAll(dir, 0o750); err != nil {
+	if err := s.Files.MkdirAll(dir); err != nil {
 		return "", err
 	}
 	info.Version, info.Minor = document.Version, document.Minor
-	return dir, Write(path, info)
+	return dir, Write(s.Files, path, info)
 }
 
 // Append appends an entry to the journal in a restore's directory, after a newline
 // where a killed run left a torn line: it must not take the new one with it.
-func Append(dir string, entry Entry) error {
+func (s Store) Append(dir string, entry Entry) error {
 	line, err := json.Marshal(entry)
 	if err != nil {
 		return err
 	}
-	f, err := os.OpenFile(filepath.Join(dir, JournalFile), os.O_RDWR|os.O_CREATE|os.O_APPEND, 0o640)
+	f, err := s.Files.Append(filepath.Join(dir, JournalFile))
 	if err != nil {
 		return err
 	}
@@ -113,26 +115,26 @@ func Append(dir string, entry Entry) error {
 }
 
 // MarkLoaded records that from now on a rerun only verifies.
-func MarkLoaded(dir string, tables []Load) error {
-	return Write(filepath.Join(dir, LoadedFile), loaded{Version: document.Version, Time: time.Now().UTC(), Tables: tables})
+func (s Store) MarkLoaded(dir string, tables []Load) error {
+	return Write(s.Files, filepath.Join(dir, LoadedFile), loaded{Version: document.Version, Time: time.Now().UTC(), Tables: tables})
 }
 
 // MarkDone ends a restore, unless it was ended before. It gives the ending that
 // holds: a rerun is bound by the first.
-func MarkDone(dir string, ending Ending) (Ending, error) {
+func (s Store) MarkDone(dir string, ending Ending) (Ending, error) {
 	path := filepath.Join(dir, DoneFile)
 	was := Ending{}
-	if ok, err := ReadIfThere(path, &was); ok || err != nil {
+	if ok, err := ReadIfThere(s.Files, path, &was); ok || err != nil {
 		return was, err
 	}
 	ending.Version, ending.Time = document.Version, time.Now().UTC()
-	return ending, Write(path, ending)
+	return ending, Write(s.Files, path, ending)
 }
 
 // Restores reads the records of all restores that left a directory on the volume.
 func (s Store) Restores() ([]Restore, error) {
-	entries, err := os.ReadDir(s.Root)
-	if errors.Is(err, os.ErrNotExist) {
+	entries, err := s.Files.ReadDir(s.Root)
+	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
 	}
 	if err != nil {
@@ -144,7 +146,7 @@ func (s Store) Restores() ([]Restore, error) {
 		if !ok || !ValidRestoreID(id) {
 			continue
 		}
-		r, err := readRestore(filepath.Join(s.Root, e.Name()), id)
+		r, err := s.read(filepath.Join(s.Root, e.Name()), id)
 		if err != nil {
 			return nil, err
 		}
@@ -153,7 +155,7 @@ func (s Store) Restores() ([]Restore, error) {
 	return list, nil
 }
 
-func readRestore(dir, id string) (Restore, error) {
+func (s Store) read(dir, id string) (Restore, error) {
 	r := Restore{ID: id}
 	var info Info
 	var load loaded
@@ -164,7 +166,7 @@ func readRestore(dir, id string) (Restore, error) {
 		file string
 		into any
 	}{{RestoreFile, &info}, {LoadedFile, &load}, {DoneFile, &ending}, {CleanedFile, &cleaned}} {
-		ok, err := ReadIfThere(filepath.Join(dir, f.file), f.into)
+		ok, err := ReadIfThere(s.Files, filepath.Join(dir, f.file), f.into)
 		if err != nil {
 			return r, err
 		}
@@ -178,8 +180,8 @@ func readRestore(dir, id string) (Restore, error) {
 	}
 	r.Offline, r.BackupID, r.Volume = info.Offline, info.BackupID, info.Volume
 	r.Report, r.Finished, r.Evidence = ending.Report, ending.Time, load.Tables
-	content, err := os.ReadFile(filepath.Join(dir, JournalFile))
-	if err != nil && !errors.Is(err, os.ErrNotExist) {
+	content, err := document.ReadFile(s.Files, filepath.Join(dir, JournalFile))
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return r, err
 	}
 	for _, line := range strings.Split(string(content), "\n") {
@@ -199,19 +201,19 @@ func (s Store) Archive(id string) error {
 	if err != nil {
 		return err
 	}
-	r, err := readRestore(dir, id)
+	r, err := s.read(dir, id)
 	if err != nil || r.Stage < Loaded {
 		return err
 	}
 	aside := filepath.Join(s.Root, archiveDir)
-	if err := os.MkdirAll(aside, 0o750); err != nil {
+	if err := s.Files.MkdirAll(aside); err != nil {
 		return err
 	}
 	name := id + "-" + r.last().UTC().Format("20060102T150405.000000000Z")
-	if err := os.Rename(dir, filepath.Join(aside, name)); err != nil {
+	if err := s.Files.Rename(dir, filepath.Join(aside, name)); err != nil {
 		return err
 	}
-	return errors.Join(document.SyncDir(aside), document.SyncDir(s.Root))
+	return errors.Join(s.Files.SyncDir(aside), s.Files.SyncDir(s.Root))
 }
 
 // Supersede has a restore that stopped count no more, because the cleaner replaced all
@@ -223,13 +225,13 @@ func (s Store) Supersede(id string) error {
 		return err
 	}
 	journal := filepath.Join(dir, JournalFile)
-	if err := os.Rename(journal, journal+".superseded"); err != nil && !errors.Is(err, os.ErrNotExist) {
+	if err := s.Files.Rename(journal, journal+".superseded"); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
-	if err := os.Remove(filepath.Join(dir, LoadedFile)); err != nil && !errors.Is(err, os.ErrNotExist) {
+	if err := s.Files.Remove(filepath.Join(dir, LoadedFile)); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
-	return document.SyncDir(dir)
+	return s.Files.SyncDir(dir)
 }
 
 // archiveDir holds the restores that were done again since.
@@ -242,7 +244,7 @@ func (s Store) Forget(restores []Restore) error {
 		if err != nil {
 			return err
 		}
-		if err := os.RemoveAll(dir); err != nil {
+		if err := s.Files.RemoveAll(dir); err != nil {
 			return err
 		}
 	}
@@ -266,8 +268,8 @@ func (s Store) Retain(backups []string) error {
 			records = append(records, record{filepath.Join(s.Root, restorePrefix+r.ID), r.last()})
 		}
 	}
-	archived, err := os.ReadDir(filepath.Join(s.Root, archiveDir))
-	if err != nil && !errors.Is(err, os.ErrNotExist) {
+	archived, err := s.Files.ReadDir(filepath.Join(s.Root, archiveDir))
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
 	for _, e := range archived {
@@ -276,7 +278,7 @@ func (s Store) Retain(backups []string) error {
 		if !ValidRestoreID(id) {
 			continue
 		}
-		r, err := readRestore(path, id)
+		r, err := s.read(path, id)
 		if err != nil {
 			return err
 		}
@@ -284,7 +286,7 @@ func (s Store) Retain(backups []string) error {
 	}
 	slices.SortFunc(records, func(a, b record) int { return b.ends.Compare(a.ends) })
 	for _, r := range records[min(len(records), keptReports):] {
-		if err := os.RemoveAll(r.path); err != nil {
+		if err := s.Files.RemoveAll(r.path); err != nil {
 			return err
 		}
 	}
@@ -292,18 +294,18 @@ func (s Store) Retain(backups []string) error {
 }
 
 // Write writes a JSON file of ours.
-func Write(path string, doc any) error {
+func Write(files safefile.FS, path string, doc any) error {
 	content, err := document.Encode(doc)
 	if err != nil {
 		return err
 	}
-	return document.WriteFile(path, content)
+	return document.WriteFile(files, path, content)
 }
 
 // ReadIfThere reads a JSON file of ours; a missing one leaves into as it is.
-func ReadIfThere(path string, into any) (bool, error) {
-	err := document.Read(path, into)
-	if errors.Is(err, os.ErrNotExist) {
+func ReadIfThere(files safefile.FS, path string, into any) (bool, error) {
+	err := document.Read(files, path, into)
+	if errors.Is(err, fs.ErrNotExist) {
 		return false, nil
 	}
 	return err == nil, err

@@ -9,9 +9,13 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/casshook/casshook/pkg/safefile"
 )
 
-func store(t *testing.T) Store { return Store{Root: filepath.Join(t.TempDir(), "casshook")} }
+func store(t *testing.T) Store {
+	return Store{Files: safefile.New("/"), Root: filepath.Join(t.TempDir(), "casshook")}
+}
 
 const restoreNo = "0123456789abcdef"
 
@@ -38,15 +42,15 @@ func TestRecords(t *testing.T) {
 	r := only(t, s)
 	require.Equal(t, Restore{ID: restoreNo, BackupID: older, Volume: "v1", Scope: scope}, r, "what was begun first holds")
 
-	require.NoError(t, Append(dir, Entry{Time: noon, Step: "truncating", Stage: Truncated}))
+	require.NoError(t, s.Append(dir, Entry{Time: noon, Step: "truncating", Stage: Truncated}))
 	require.Equal(t, Truncated, only(t, s).Stage)
-	require.NoError(t, MarkLoaded(dir, []Load{{TableName: table("orders"), SSTables: 1, Taken: 1}}))
+	require.NoError(t, s.MarkLoaded(dir, []Load{{TableName: table("orders"), SSTables: 1, Taken: 1}}))
 	r = only(t, s)
 	require.Equal(t, Loaded, r.Stage)
 	require.Equal(t, 1, r.Evidence[0].Taken)
-	first, err := MarkDone(dir, Ending{BackupID: older, Report: json.RawMessage(`{"n":1}`), KeepBackup: true})
+	first, err := s.MarkDone(dir, Ending{BackupID: older, Report: json.RawMessage(`{"n":1}`), KeepBackup: true})
 	require.NoError(t, err)
-	second, err := MarkDone(dir, Ending{BackupID: older, Report: json.RawMessage(`{"n":2}`)})
+	second, err := s.MarkDone(dir, Ending{BackupID: older, Report: json.RawMessage(`{"n":2}`)})
 	require.NoError(t, err)
 	require.True(t, second.KeepBackup, "a rerun is bound by the first end")
 	require.WithinDuration(t, first.Time, second.Time, 0)
@@ -68,13 +72,13 @@ func TestTornJournal(t *testing.T) {
 	s := store(t)
 	dir, err := s.Begin(restoreNo, Info{BackupID: older, Volume: "v1"})
 	require.NoError(t, err)
-	require.NoError(t, Append(dir, Entry{Time: noon, Step: "one", Stage: Staged}))
+	require.NoError(t, s.Append(dir, Entry{Time: noon, Step: "one", Stage: Staged}))
 	path := filepath.Join(dir, JournalFile)
 	content, err := os.ReadFile(path)
 	require.NoError(t, err)
 	for cut := range len(content) {
 		require.NoError(t, os.WriteFile(path, append(content[:len(content):len(content)], content[:cut]...), 0o600))
-		require.NoError(t, Append(dir, Entry{Time: noon, Step: "two", Stage: Schema}))
+		require.NoError(t, s.Append(dir, Entry{Time: noon, Step: "two", Stage: Schema}))
 		steps := only(t, s).Steps
 		require.Equal(t, "one", steps[0].Step)
 		require.Equal(t, "two", steps[len(steps)-1].Step, cut)
@@ -87,10 +91,10 @@ func TestArchive(t *testing.T) {
 	require.NoError(t, s.Archive(restoreNo), "none was begun")
 	dir, err := s.Begin(restoreNo, Info{BackupID: older, Volume: "v1"})
 	require.NoError(t, err)
-	require.NoError(t, Append(dir, Entry{Time: noon, Step: "loading", Stage: Loading}))
+	require.NoError(t, s.Append(dir, Entry{Time: noon, Step: "loading", Stage: Loading}))
 	require.NoError(t, s.Archive(restoreNo))
 	require.Equal(t, Loading, only(t, s).Stage, "it stopped half-way: what it left must stay known")
-	require.NoError(t, MarkLoaded(dir, nil))
+	require.NoError(t, s.MarkLoaded(dir, nil))
 	require.NoError(t, s.Archive(restoreNo))
 	restores, err := s.Restores()
 	require.NoError(t, err)
@@ -115,10 +119,10 @@ func TestRetain(t *testing.T) {
 		require.NoError(t, err)
 		if i == 1 {
 			stopped = id
-			require.NoError(t, Append(dir, Entry{Time: noon, Step: "x", Stage: Schema}))
+			require.NoError(t, s.Append(dir, Entry{Time: noon, Step: "x", Stage: Schema}))
 			continue
 		}
-		require.NoError(t, Write(filepath.Join(dir, DoneFile), Ending{Version: 1, BackupID: backup, Time: noon.Add(time.Duration(i) * time.Minute)}))
+		require.NoError(t, Write(s.Files, filepath.Join(dir, DoneFile), Ending{Version: 1, BackupID: backup, Time: noon.Add(time.Duration(i) * time.Minute)}))
 		if i == 12 {
 			require.NoError(t, s.Archive(id))
 		}
@@ -147,8 +151,8 @@ func TestSupersede(t *testing.T) {
 	list := filepath.Join(dir, "auto-snapshots-caused.json")
 	require.NoError(t, os.WriteFile(list, nil, 0o600))
 	for range 2 {
-		require.NoError(t, Append(dir, Entry{Time: noon, Step: "loading", Stage: Loading}))
-		require.NoError(t, MarkLoaded(dir, nil))
+		require.NoError(t, s.Append(dir, Entry{Time: noon, Step: "loading", Stage: Loading}))
+		require.NoError(t, s.MarkLoaded(dir, nil))
 		require.Equal(t, Loaded, only(t, s).Stage)
 		require.NoError(t, s.Supersede(restoreNo))
 		require.NoError(t, s.Supersede(restoreNo), "also by a run that goes on")

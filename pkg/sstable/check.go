@@ -6,12 +6,20 @@ import (
 	"fmt"
 	"hash/crc32"
 	"io"
-	"os"
 	"path/filepath"
 	"sort"
 	"strconv"
 	"strings"
+
+	"github.com/casshook/casshook/pkg/safefile"
 )
+
+// MaxText is more than a small text of an SSTable holds in bytes: its digest, its
+// table of contents.
+const MaxText = 64 << 10
+
+// maxManifest is more than the longest list of SSTables of one table, in bytes.
+const maxManifest = 64 << 20
 
 // Manifest is the part of a snapshot's manifest.json that all versions share.
 type Manifest struct {
@@ -21,14 +29,14 @@ type Manifest struct {
 }
 
 // ReadManifest reads the manifest of a table's snapshot directory.
-func ReadManifest(dir string) (Manifest, error) {
+func ReadManifest(d *safefile.Dir) (Manifest, error) {
 	var m Manifest
-	data, err := os.ReadFile(filepath.Join(dir, ManifestFile))
+	data, err := d.Read(ManifestFile, maxManifest)
 	if err != nil {
 		return m, err
 	}
 	if err := json.Unmarshal(data, &m); err != nil {
-		return m, fmt.Errorf("read %s: %w", filepath.Join(dir, ManifestFile), err)
+		return m, fmt.Errorf("read %s: %w", filepath.Join(d.Path(), ManifestFile), err)
 	}
 	return m, nil
 }
@@ -90,35 +98,35 @@ var ErrDigest = errors.New("checksum of Data.db differs from Digest.crc32")
 
 // VerifyDigest reads the whole Data.db of an SSTable and compares its CRC-32
 // with the digest file, which holds it as a decimal number.
-func VerifyDigest(dir, base string) error {
-	text, err := os.ReadFile(filepath.Join(dir, FileOf(base, Digest)))
+func VerifyDigest(d *safefile.Dir, base string) error {
+	text, err := d.Read(FileOf(base, Digest), MaxText)
 	if err != nil {
 		return err
 	}
 	want, err := strconv.ParseUint(strings.TrimSpace(string(text)), 10, 32)
 	if err != nil {
-		return fmt.Errorf("read %s: %w", filepath.Join(dir, FileOf(base, Digest)), err)
+		return fmt.Errorf("read %s: %w", filepath.Join(d.Path(), FileOf(base, Digest)), err)
 	}
-	got, err := CRC32(filepath.Join(dir, FileOf(base, Data)))
+	got, err := CRC32(d, FileOf(base, Data))
 	if err != nil {
 		return err
 	}
 	if uint32(want) != got {
-		return fmt.Errorf("%s: %w (%d, is %d)", filepath.Join(dir, FileOf(base, Data)), ErrDigest, want, got)
+		return fmt.Errorf("%s: %w (%d, is %d)", filepath.Join(d.Path(), FileOf(base, Data)), ErrDigest, want, got)
 	}
 	return nil
 }
 
 // CRC32 is the IEEE CRC-32 of a file's bytes.
-func CRC32(path string) (uint32, error) {
-	f, err := os.Open(path)
+func CRC32(d *safefile.Dir, name string) (uint32, error) {
+	f, err := d.Open(name)
 	if err != nil {
 		return 0, err
 	}
 	defer f.Close()
 	h := crc32.NewIEEE()
 	if _, err := io.Copy(h, f); err != nil {
-		return 0, fmt.Errorf("read %s: %w", path, err)
+		return 0, fmt.Errorf("read %s: %w", filepath.Join(d.Path(), name), err)
 	}
 	return h.Sum32(), nil
 }

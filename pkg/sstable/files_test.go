@@ -7,6 +7,8 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/casshook/casshook/pkg/safefile"
 )
 
 const uuidBase = "da-3gp2_0a1x_4sv282a1uclk7bjbz4-bti"
@@ -185,7 +187,7 @@ func TestDigestsThatAreNone(t *testing.T) {
 			if tt.data != "-" {
 				require.NoError(t, os.WriteFile(filepath.Join(dir, "nb-1-big-Data.db"), []byte(tt.data), 0o600))
 			}
-			err := VerifyDigest(dir, "nb-1-big")
+			err := VerifyDigest(opened(t, dir), "nb-1-big")
 			if tt.want == "" {
 				require.NoError(t, err)
 				return
@@ -194,13 +196,24 @@ func TestDigestsThatAreNone(t *testing.T) {
 			require.ErrorContains(t, err, dir, "it says where")
 		})
 	}
-	require.ErrorIs(t, VerifyDigest(t.TempDir(), "nb-1-big"), os.ErrNotExist)
+	require.ErrorIs(t, VerifyDigest(opened(t, t.TempDir()), "nb-1-big"), os.ErrNotExist)
+}
+
+// opened opens a directory.
+func opened(t *testing.T, dir string) *safefile.Dir {
+	t.Helper()
+	d, err := safefile.New(dir).Dir(dir)
+	require.NoError(t, err)
+	t.Cleanup(d.Close)
+	return d
 }
 
 func TestCRC32OfADirectory(t *testing.T) {
 	t.Parallel()
-	_, err := CRC32(t.TempDir())
-	require.ErrorContains(t, err, "is a directory")
+	dir := t.TempDir()
+	require.NoError(t, os.Mkdir(filepath.Join(dir, "sub"), 0o700))
+	_, err := CRC32(opened(t, dir), "sub")
+	require.ErrorIs(t, err, safefile.ErrKind)
 }
 
 func TestManifestsThatAreNone(t *testing.T) {
@@ -211,7 +224,7 @@ func TestManifestsThatAreNone(t *testing.T) {
 	} {
 		dir := t.TempDir()
 		require.NoError(t, os.WriteFile(filepath.Join(dir, ManifestFile), []byte(content), 0o600))
-		_, err := ReadManifest(dir)
+		_, err := ReadManifest(opened(t, dir))
 		require.ErrorContains(t, err, want, "%q", content)
 		require.ErrorContains(t, err, filepath.Join(dir, ManifestFile), "%q", content)
 	}

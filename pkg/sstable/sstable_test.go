@@ -68,9 +68,9 @@ func TestVerifyDigest(t *testing.T) {
 	data := filepath.Join(dir, "nb-1-big-Data.db")
 	require.NoError(t, os.WriteFile(data, []byte("123456789"), 0o600))
 	require.NoError(t, os.WriteFile(filepath.Join(dir, "nb-1-big-Digest.crc32"), []byte("3421780262"), 0o600))
-	require.NoError(t, VerifyDigest(dir, "nb-1-big"))
+	require.NoError(t, VerifyDigest(opened(t, dir), "nb-1-big"))
 	require.NoError(t, os.WriteFile(data, []byte("123456788"), 0o600))
-	require.ErrorIs(t, VerifyDigest(dir, "nb-1-big"), ErrDigest)
+	require.ErrorIs(t, VerifyDigest(opened(t, dir), "nb-1-big"), ErrDigest)
 }
 
 func TestReadable(t *testing.T) {
@@ -99,10 +99,10 @@ func TestReadable(t *testing.T) {
 
 func TestManifest(t *testing.T) {
 	dir := t.TempDir()
-	_, err := ReadManifest(dir)
+	_, err := ReadManifest(opened(t, dir))
 	require.ErrorIs(t, err, os.ErrNotExist)
 	require.NoError(t, os.WriteFile(filepath.Join(dir, ManifestFile), []byte(`{"files":["nb-1-big-Data.db"],"created_at":"x"}`), 0o600))
-	m, err := ReadManifest(dir)
+	m, err := ReadManifest(opened(t, dir))
 	require.NoError(t, err)
 	require.Equal(t, []string{"nb-1-big-Data.db"}, m.Files)
 }

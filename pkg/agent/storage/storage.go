@@ -13,6 +13,7 @@ import (
 	"github.com/casshook/casshook/pkg/agent/wire"
 	"github.com/casshook/casshook/pkg/document"
 	"github.com/casshook/casshook/pkg/ledger"
+	"github.com/casshook/casshook/pkg/safefile"
 )
 
 // FlockFile keeps two agents from changing one volume at once.
@@ -28,8 +29,26 @@ type Volumes struct {
 // Dir is casshook's directory on the volume.
 func (v *Volumes) Dir() string { return filepath.Join(v.Volume, document.Root) }
 
+// Files reaches what lies on the volume and in the data directories. What it makes has
+// the owner and the mode of the first data directory, since Cassandra reads of it.
+func (v *Volumes) Files() safefile.FS {
+	roots := append([]string{v.Volume}, v.DataDirs...)
+	for _, dir := range v.DataDirs { // files are staged beside a data directory on another file system
+		roots = append(roots, filepath.Dir(dir))
+	}
+	files := safefile.New(roots...)
+	if len(v.DataDirs) == 0 {
+		return files
+	}
+	info, err := os.Stat(v.DataDirs[0])
+	if err != nil { // newNode and the cleaner looked; what is done in it fails and says so
+		return files
+	}
+	return files.Like(info)
+}
+
 // Ledger is the records of restores on the volume.
-func (v *Volumes) Ledger() ledger.Store { return ledger.Store{Root: v.Dir()} }
+func (v *Volumes) Ledger() ledger.Store { return ledger.Store{Files: v.Files(), Root: v.Dir()} }
 
 // Inspect reads what lies on the volume, but for its free space.
 func (v *Volumes) Inspect() (ledger.Volume, error) {
@@ -52,7 +71,7 @@ func (v *Volumes) Inspect() (ledger.Volume, error) {
 func (v *Volumes) backup(id string) ledger.Backup {
 	b := ledger.Backup{ID: id}
 	var intent document.Intent
-	if err := document.Read(filepath.Join(document.BackupDir(v.Volume, id), document.IntentFile), &intent); err != nil {
+	if err := document.Read(v.Files(), filepath.Join(document.BackupDir(v.Volume, id), document.IntentFile), &intent); err != nil {
 		b.Problem = err.Error()
 	}
 	b.Volume, b.Started = intent.Volume, intent.Started
@@ -82,10 +101,11 @@ func (v *Volumes) Hold() error {
 	if v.flock != nil {
 		return nil
 	}
-	if err := os.MkdirAll(v.Dir(), 0o750); err != nil {
+	files := v.Files()
+	if err := files.MkdirAll(v.Dir()); err != nil {
 		return err
 	}
-	f, err := os.OpenFile(v.FlockPath(), os.O_RDWR|os.O_CREATE, 0o640)
+	f, err := files.Append(v.FlockPath())
 	if err != nil {
 		return err
 	}

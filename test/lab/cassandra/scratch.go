@@ -5,6 +5,7 @@ import (
 	"syscall"
 
 	"github.com/casshook/casshook/pkg/document"
+	"github.com/casshook/casshook/pkg/safefile"
 )
 
 // memory is where Linux keeps files in memory.
@@ -32,7 +33,7 @@ func tellsCopies(dir string) bool {
 		return false
 	}
 	defer os.RemoveAll(probe)
-	if document.MarkVolume(probe) != nil {
+	if document.MarkVolume(safefile.New(probe), probe) != nil {
 		return false
 	}
 	_, err = document.VolumeIdentity(probe)
