@@ -25,20 +25,14 @@ type NodeStatus struct {
 // changes nothing. Nodes that cannot be reached are listed with their problems;
 // where none can be, that is the error, beside the nodes.
 func Status(ctx context.Context, target ring.Target) ([]NodeStatus, error) {
-	c, unreachable, err := ring.ConnectVisible(ctx, target)
+	c, volumes, unreachable, err := ring.Look(ctx, target)
 	if err != nil {
 		return nil, err
 	}
 	defer c.Close()
-	nodes, _ := ring.Each(c.Sessions, func(_ int, s *ring.Session) (NodeStatus, error) {
-		n := NodeStatus{Name: s.Node.Name}
-		if err := s.Call(ctx, wire.OpInspect, struct{}{}, &n.Volume); err != nil {
-			n.Problem = strings.TrimPrefix(err.Error(), "node "+n.Name+": ")
-		}
-		return n, nil
-	})
-	if ctx.Err() != nil {
-		return nil, context.Cause(ctx)
+	nodes := make([]NodeStatus, 0, len(volumes)+len(unreachable))
+	for _, v := range volumes {
+		nodes = append(nodes, NodeStatus{Name: v.Node, Volume: v})
 	}
 	for _, n := range unreachable {
 		nodes = append(nodes, NodeStatus{Name: n.Name, Problem: n.Problem})
@@ -132,7 +126,7 @@ type Verified struct {
 // verified; nodes that cannot be are problems and, when there is no other, the error. Without an id
 // the one is taken that after-restore would restore.
 func Verify(ctx context.Context, target ring.Target, id string, full bool, observer flow.Observer) (*Verified, error) {
-	c, unreachable, err := ring.ConnectVisible(ctx, target)
+	c, volumes, unreachable, err := ring.Look(ctx, target)
 	if err != nil {
 		return nil, err
 	}
@@ -140,19 +134,22 @@ func Verify(ctx context.Context, target ring.Target, id string, full bool, obser
 	if len(c.Sessions) == 0 {
 		return nil, ring.Unreachable(unreachable)
 	}
-	volumes, err := c.Inspect(ctx)
-	if err != nil {
-		return nil, err
-	}
 	if id, err = ring.ChooseBackup(volumes, id); err != nil {
-		return nil, err
+		return nil, errors.Join(err, ring.Unreachable(unreachable))
 	}
 	v := &Verified{BackupID: id, Full: full}
-	opened, err := ring.CallAll[wire.OpenResult](ctx, c.Sessions, wire.OpOpen, wire.OpenArgs{BackupID: id})
-	if err != nil {
+	opened, unread, err := ring.AskVisible[wire.OpenResult](ctx, c, wire.OpOpen, wire.OpenArgs{BackupID: id})
+	if err != nil && (ctx.Err() != nil || len(opened) == 0) {
 		return nil, err
 	}
-	v.Problems = compareNodes(c.Sessions, opened, len(unreachable) == 0)
+	v.Problems = compareNodes(c.Sessions, opened, len(unreachable)+len(unread) == 0)
+	if flow.CodeOf(err) == flow.Corrupt {
+		for _, n := range unread {
+			v.Problems = append(v.Problems, "node "+n.Name+": "+n.Problem)
+		}
+	} else {
+		unreachable = append(unreachable, unread...)
+	}
 	args := wire.VerifyArgs{BackupID: id, Full: full}
 	results, err := ring.CallProgress[wire.VerifyResult](ctx, c.Sessions, wire.OpVerify, func(int) any { return args }, func(done, total int) {
 		observer.Progress(fmt.Sprintf("verified %d of %d tables", done, total))
@@ -160,13 +157,7 @@ func Verify(ctx context.Context, target ring.Target, id string, full bool, obser
 	if err != nil {
 		return nil, err
 	}
-	for i, r := range results {
-		name := c.Sessions[i].Node.Name
-		v.Nodes, v.Tables = append(v.Nodes, name), append(v.Tables, r.Tables)
-		for _, p := range r.Problems {
-			v.Problems = append(v.Problems, "node "+name+": "+p)
-		}
-	}
+	v.add(c.Sessions, results)
 	corrupt := len(v.Problems) > 0
 	for _, n := range unreachable {
 		v.Problems = append(v.Problems, "node "+n.Name+" is not verified: "+n.Problem)
@@ -175,6 +166,17 @@ func Verify(ctx context.Context, target ring.Target, id string, full bool, obser
 		return v, flow.Fail(flow.Corrupt, errors.New(strings.Join(v.Problems, "\n")))
 	}
 	return v, ring.Unreachable(unreachable)
+}
+
+// add adds what the nodes found.
+func (v *Verified) add(sessions []*ring.Session, results []wire.VerifyResult) {
+	for i, r := range results {
+		name := sessions[i].Node.Name
+		v.Nodes, v.Tables = append(v.Nodes, name), append(v.Tables, r.Tables)
+		for _, p := range r.Problems {
+			v.Problems = append(v.Problems, "node "+name+": "+p)
+		}
+	}
 }
 
 // compareNodes makes sure that all volumes hold one backup, and that all nodes

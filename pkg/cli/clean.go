@@ -108,6 +108,10 @@ func (a *app) cleanVolumes(ctx context.Context, volumes restore.Volumes, opts re
 
 // writeCleaned is for people.
 func writeCleaned(w io.Writer, c *restore.Cleaned) {
+	if c.Visible != nil {
+		writeVisible(w, c.BackupID, c.Visible)
+		return
+	}
 	t := &report.Table{Header: []string{"VOLUME", "NODE", "STATE", "TABLES", "FILES", "BYTES", "REMOVED", "LINKED", "PEERS"}}
 	for i, r := range c.Results {
 		remembered := "kept"

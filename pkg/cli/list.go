@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"fmt"
 	"io"
 	"strings"
 
@@ -17,6 +18,11 @@ func (a *app) list() *cobra.Command {
 			return a.statuses(cmd, "list", func(nodes []backup.NodeStatus, err error) error {
 				if err != nil {
 					return err
+				}
+				for _, n := range nodes {
+					if n.Problem != "" {
+						fmt.Fprintf(a.stderr, "node %s cannot be read: %s\n", n.Name, n.Problem)
+					}
 				}
 				list := backup.List(nodes)
 				return a.print(list, func(w io.Writer) {

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"io"
@@ -10,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/casshook/casshook/pkg/flow"
+	"github.com/casshook/casshook/pkg/ledger"
 	"github.com/casshook/casshook/pkg/report"
 	"github.com/casshook/casshook/pkg/restore"
 )
@@ -28,23 +30,39 @@ func (a *app) planCommand() *cobra.Command {
 }
 
 func (a *app) runPlan(cmd *cobra.Command, opts restore.Options) error {
-	offline := func(ctx context.Context, s *subject, observer flow.Observer) (string, error) {
-		plan, err := restore.MakeOfflinePlan(ctx, s.Target, opts, observer)
-		if err != nil {
-			return "", err
+	return a.each(cmd, work{operation: "plan", silent: true, do: func(ctx context.Context, s *subject, observer flow.Observer) (string, error) {
+		plan, cleaned, err := makePlan(ctx, s, opts, observer)
+		switch {
+		case cleaned != nil:
+			return "", a.printWith(err, cleaned, func(w io.Writer) { writeCleaned(w, cleaned) })
+		case plan != nil:
+			return "", a.printWith(err, plan, func(w io.Writer) { writePlan(w, plan) })
 		}
-		return "", a.print(plan, func(w io.Writer) { writeCleaned(w, plan) })
-	}
-	return a.each(cmd, work{operation: "plan", silent: true, offline: offline, do: func(ctx context.Context, s *subject, observer flow.Observer) (string, error) {
-		plan, err := restore.MakePlan(ctx, s.Target, opts, observer)
-		if err != nil {
-			return "", err
-		}
-		return "", a.print(plan, func(w io.Writer) { writePlan(w, plan) })
+		return "", err
 	}})
 }
 
+// makePlan makes the plan that fits the state of the ring.
+func makePlan(ctx context.Context, s *subject, opts restore.Options, observer flow.Observer) (*restore.Plan, *restore.Cleaned, error) {
+	if s.kube != nil {
+		switch stopped, err := s.Stopped.Stopped(ctx); {
+		case err != nil:
+			plan, err := restore.PlanVisible(ctx, s.Target, opts, err)
+			return plan, nil, err
+		case stopped:
+			cleaned, err := restore.MakeOfflinePlan(ctx, s.Target, opts, observer)
+			return nil, cleaned, err
+		}
+	}
+	plan, err := restore.MakePlan(ctx, s.Target, opts, observer)
+	return plan, nil, err
+}
+
 func writePlan(w io.Writer, p *restore.Plan) {
+	if p.Visible != nil {
+		writeVisible(w, p.BackupID, p.Visible)
+		return
+	}
 	fmt.Fprintf(w, "backup %s of %s\n", p.BackupID, p.Created.Format(time.RFC3339))
 	if p.Cleaned {
 		fmt.Fprintln(w, "the data was restored offline: it will be verified, not loaded")
@@ -67,6 +85,30 @@ func writePlan(w io.Writer, p *restore.Plan) {
 	t.Write(w)
 	writeWarnings(w, p.Warnings)
 	fmt.Fprintf(w, "SSTABLES are listed for nodes %s\n", strings.Join(p.Nodes, "/"))
+}
+
+// writeVisible writes what can be seen of a ring that is not whole.
+func writeVisible(w io.Writer, backup string, nodes []restore.VisibleNode) {
+	fmt.Fprintln(w, "the ring is not whole: this is what can be seen of it, and no complete plan")
+	if backup != "" {
+		fmt.Fprintf(w, "backup %s\n", backup)
+	}
+	t := report.Table{Header: []string{"NODE", "VOLUME", "TABLES", "SSTABLES", "BYTES", "AFTER-RESTORE"}}
+	for _, n := range nodes {
+		switch {
+		case n.Problem != "":
+			t.Add(n.Name, "not seen", "", "", "", n.Problem)
+		case n.Action == "":
+			t.Add(n.Name, "seen", "", "", "", "backups: "+cmp.Or(strings.Join(n.Backups, ", "), "none"))
+		default:
+			action := n.Action
+			if n.Stage != ledger.None {
+				action += " (an earlier one stopped or ended at: " + n.Stage.String() + ")"
+			}
+			t.Add(n.Name, n.Volume, n.Tables, n.SSTables, report.Bytes(n.Bytes), action)
+		}
+	}
+	t.Write(w)
 }
 
 func writeWarnings(w io.Writer, warnings []string) {

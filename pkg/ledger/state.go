@@ -78,6 +78,17 @@ func StateFor(v Volume, b Backup, id string, scope Scope) State {
 	return stateAmong(v, b, counts)
 }
 
+// StateIn is StateFor where not all volumes of the ring are known, and so no id: the
+// scope says which restore it is.
+func StateIn(v Volume, b Backup, scope Scope) State {
+	for _, r := range v.of(b.ID) {
+		if !r.Offline && r.Scope.Covers(scope) && scope.Covers(r.Scope) {
+			return StateFor(v, b, r.ID, scope)
+		}
+	}
+	return StateFor(v, b, "", scope)
+}
+
 func stateAmong(v Volume, b Backup, restores []Restore) State {
 	s := State{Origin: OriginOf(b, v.Identity), Complete: b.Complete}
 	best := -1

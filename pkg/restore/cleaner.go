@@ -39,6 +39,8 @@ type cleaner struct {
 
 	nodes  []ring.StoppedNode
 	found  []*wire.CleanResult
+	// failed is how the cleaner failed on each volume.
+	failed []error
 	forget bool
 }
 
@@ -85,9 +87,25 @@ func (c *cleaner) choose() (string, error) {
 	return ring.ChooseBackup(volumes, c.opts.Backup)
 }
 
-// run runs the cleaner on all volumes at once. The first error by code that says
-// most comes first: what is half done must be known.
+// run runs the cleaner on all volumes at once. Of several errors the worst code wins.
 func (c *cleaner) run(ctx context.Context, backup string, dry bool) ([]*wire.CleanResult, error) {
+	outcomes, err := c.volumes.Clean(ctx, c.tasks(backup, dry), func(node, message string) { c.observer.Progress(node + ": " + message) })
+	if err != nil {
+		return nil, err
+	}
+	results := make([]*wire.CleanResult, len(outcomes))
+	c.failed = make([]error, len(outcomes))
+	for i, o := range outcomes {
+		results[i], c.failed[i] = o.Result, o.Err
+	}
+	err = c.failure()
+	if !dry && slices.Contains(c.failed, nil) {
+		err = flow.AfterChange(err) // the others are cleaned
+	}
+	return results, err
+}
+
+func (c *cleaner) tasks(backup string, dry bool) []ring.CleanTask {
 	tasks := make([]ring.CleanTask, len(c.nodes))
 	for i, n := range c.nodes {
 		tasks[i] = ring.CleanTask{Node: n, Backup: backup, DryRun: dry, InPlace: c.opts.InPlace, Again: c.opts.Again, Full: c.opts.Full && dry, ForgetPeers: c.forget}
@@ -95,26 +113,18 @@ func (c *cleaner) run(ctx context.Context, backup string, dry bool) ([]*wire.Cle
 			tasks[i].HostID = c.found[i].HostID
 		}
 	}
-	outcomes, err := c.volumes.Clean(ctx, tasks, func(node, message string) { c.observer.Progress(node + ": " + message) })
-	if err != nil {
-		return nil, err
-	}
-	results := make([]*wire.CleanResult, len(outcomes))
+	return tasks
+}
+
+// failure is how the cleaner failed on the volumes, by node; nil where it did not.
+func (c *cleaner) failure() error {
 	var problems []error
-	code := flow.Done
-	for i, o := range outcomes {
-		results[i] = o.Result
-		if o.Err != nil {
-			problems = append(problems, fmt.Errorf("node %s: %w", c.nodes[i].Name, o.Err))
-			if its := flow.CodeOf(o.Err); code == flow.Done || its == flow.HalfWay {
-				code = its
-			}
+	for i, err := range c.failed {
+		if err != nil {
+			problems = append(problems, fmt.Errorf("node %s: %w", c.nodes[i].Name, err))
 		}
 	}
-	if len(problems) > 0 && len(problems) < len(outcomes) && !dry && code != flow.HalfWay {
-		code = flow.HalfWay // the others are cleaned
-	}
-	return results, flow.Recode(code, errors.Join(problems...))
+	return errors.Join(problems...)
 }
 
 // compare makes sure that the volumes are those of one ring, all of it, and that
@@ -239,6 +249,9 @@ type Cleaned struct {
 	DryRun   bool                `json:"dryRun,omitempty"`
 	Volumes  []string            `json:"volumes"`
 	Results  []*wire.CleanResult `json:"results"`
+	// Visible is there instead of results where not all volumes could be looked at: what
+	// can be seen of each node.
+	Visible []VisibleNode `json:"visible,omitempty"`
 	// Others are nodes of the backup whose volumes were not named: they must be
 	// cleaned, too, before any node starts.
 	Others []string `json:"others,omitempty"`
@@ -269,17 +282,22 @@ func CleanVolumes(ctx context.Context, volumes Volumes, dry bool, opts Options, 
 	if err := flow.Run(ctx, steps, observer); err != nil {
 		return nil, err
 	}
-	c := &Cleaned{BackupID: s.backup(), DryRun: dry, Results: s.found}
+	return s.cleaned(dry), nil
+}
+
+// cleaned sums up what was found, or done, on all volumes.
+func (c *cleaner) cleaned(dry bool) *Cleaned {
+	sum := &Cleaned{BackupID: c.backup(), DryRun: dry, Results: c.found}
 	here := map[string]bool{}
-	for i, r := range s.found {
-		c.Volumes = append(c.Volumes, s.nodes[i].Volume)
+	for i, r := range c.found {
+		sum.Volumes = append(sum.Volumes, c.nodes[i].Volume)
 		here[r.HostID] = true
 	}
-	for _, m := range s.found[0].Backup.Members {
+	for _, m := range c.found[0].Backup.Members {
 		if !here[m.HostID] {
-			c.Others = append(c.Others, m.Name)
+			sum.Others = append(sum.Others, m.Name)
 		}
 	}
-	sort.Strings(c.Others)
-	return c, nil
+	sort.Strings(sum.Others)
+	return sum
 }

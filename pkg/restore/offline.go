@@ -3,7 +3,9 @@ package restore
 import (
 	"context"
 
+	"github.com/casshook/casshook/pkg/agent/wire"
 	"github.com/casshook/casshook/pkg/flow"
+	"github.com/casshook/casshook/pkg/ledger"
 	"github.com/casshook/casshook/pkg/ring"
 )
 
@@ -40,9 +42,46 @@ func Offline(ctx context.Context, target ring.Target, opts Options, observer flo
 }
 
 // MakeOfflinePlan looks at all volumes and says what Offline would do, without
-// changing anything.
+// changing anything. Where not all can be looked at, the plan says what can be seen,
+// beside the error.
 func MakeOfflinePlan(ctx context.Context, target ring.Target, opts Options, observer flow.Observer) (*Cleaned, error) {
-	return CleanVolumes(ctx, Volumes{Cleaner: target.Stopped, Cluster: target.ClusterName, Place: target.Place}, true, opts, observer)
+	o := newOffline(target, opts, observer)
+	err := flow.Run(ctx, []flow.Step{{Name: "inspecting the volumes", Do: o.look}}, observer)
+	switch {
+	case err == nil:
+		return o.cleaned(true), nil
+	case ctx.Err() != nil:
+		return nil, err
+	case o.failed == nil: // not one was looked at
+		plan, err := PlanVisible(ctx, target, opts, err)
+		if plan == nil {
+			return nil, err
+		}
+		return &Cleaned{BackupID: plan.BackupID, DryRun: true, Volumes: []string{}, Results: []*wire.CleanResult{}, Visible: plan.Visible}, err
+	}
+	return &Cleaned{BackupID: opts.Backup, DryRun: true, Volumes: []string{}, Results: []*wire.CleanResult{}, Visible: o.visible()}, err
+}
+
+// visible is what the cleaner saw of each volume.
+func (c *cleaner) visible() []VisibleNode {
+	nodes := make([]VisibleNode, len(c.failed))
+	request := ledger.Request{Operation: ledger.Clean, InPlace: c.opts.InPlace, Again: c.opts.Again}
+	for i, err := range c.failed {
+		nodes[i].Name = c.nodes[i].Name
+		if err != nil {
+			nodes[i].Problem = err.Error()
+			continue
+		}
+		r := c.found[i]
+		for _, b := range r.Ledger.Backups {
+			nodes[i].Backups = append(nodes[i].Backups, b.ID)
+		}
+		b, _ := r.Ledger.Backup(r.BackupID)
+		state := ledger.StateOf(r.Ledger, b)
+		nodes[i].Volume, nodes[i].Stage, nodes[i].Action = state.Origin.String(), state.Stage, string(ledger.Next(request, state))
+		nodes[i].Tables, nodes[i].Bytes = r.Tables, r.Bytes
+	}
+	return nodes
 }
 
 // start starts the nodes, of which every one was cleaned.

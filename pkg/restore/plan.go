@@ -29,6 +29,9 @@ type Plan struct {
 	Tables   []TablePlan `json:"tables"`
 	Warnings []string    `json:"warnings,omitempty"`
 	Nodes    []string    `json:"nodes"`
+	// Visible is there instead of verdicts where the ring is not whole: what can be
+	// seen of each of its nodes.
+	Visible []VisibleNode `json:"visible,omitempty"`
 }
 
 // Object is the verdict on one schema object.

@@ -28,18 +28,36 @@ type run struct {
 	plan    *Plan
 }
 
-// MakePlan says what a restore would do, without changing anything.
+// MakePlan says what a restore would do, without changing anything. Where the ring is
+// not whole, the plan says what can be seen, node by node, beside the error.
 func MakePlan(ctx context.Context, target ring.Target, opts Options, observer flow.Observer) (*Plan, error) {
-	c, err := ring.Connect(ctx, target)
-	if err != nil {
-		return nil, err
+	r := &run{opts: opts, observer: observer}
+	seen := false
+	defer func() {
+		if r.Cluster != nil {
+			r.Close()
+		}
+	}()
+	steps := []flow.Step{
+		{Name: "checking the ring", Do: func(ctx context.Context) (err error) {
+			if r.Cluster, err = ring.Connect(ctx, target); err != nil {
+				return err
+			}
+			return r.ReadRing(ctx)
+		}},
+		{Name: "inspecting the volumes", Do: func(ctx context.Context) (err error) {
+			r.volumes, err = r.Inspect(ctx)
+			seen = err == nil
+			return err
+		}},
 	}
-	defer c.Close()
-	r := &run{Cluster: c, opts: opts, observer: observer}
-	if err := flow.Run(ctx, append([]flow.Step{{Name: "checking the ring", Do: r.ReadRing}}, r.prepare()...), observer); err != nil {
+	err := flow.Run(ctx, append(steps, r.prepare()...), observer)
+	switch {
+	case err != nil && !seen && ctx.Err() == nil:
+		return PlanVisible(ctx, target, opts, err)
+	case err != nil:
 		return nil, err
-	}
-	if r.plan == nil {
+	case r.plan == nil:
 		return nil, r.errDone()
 	}
 	return r.plan, nil
@@ -69,9 +87,11 @@ func (r *run) resumed(check func(context.Context) error) func(context.Context) e
 func (r *run) names() []string { return r.View.Names }
 
 func (r *run) readDocuments(ctx context.Context) error {
-	var err error
-	if r.volumes, err = r.Inspect(ctx); err != nil {
-		return err
+	if r.volumes == nil {
+		var err error
+		if r.volumes, err = r.Inspect(ctx); err != nil {
+			return err
+		}
 	}
 	id, err := ring.ChooseBackup(r.volumes, r.opts.Backup)
 	if err != nil {

@@ -24,8 +24,8 @@ type source struct {
 // the ring in it, and every node's documents on that very node.
 func newSource(id string, names []string, facts []wire.Facts, opened []wire.OpenResult) (*source, error) {
 	s := &source{id: id, opened: opened}
-	if err := document.Decode(opened[0].Cluster, &s.cluster); err != nil {
-		return nil, flow.Fail(flow.Corrupt, err)
+	if err := s.decode(opened[0]); err != nil {
+		return nil, err
 	}
 	var problems []error
 	for i, o := range opened {
@@ -50,12 +50,20 @@ func newSource(id string, names []string, facts []wire.Facts, opened []wire.Open
 	if err := errors.Join(problems...); err != nil {
 		return nil, flow.Fail(flow.Precondition, err)
 	}
-	var err error
-	if s.rows, err = document.DecodeLines[schema.Row](opened[0].Schema); err != nil {
-		return nil, flow.Fail(flow.Corrupt, fmt.Errorf("%s: %w", document.SchemaFile, err))
-	}
-	if s.grants, err = document.DecodeLines[schema.Grant](opened[0].Grants); err != nil {
-		return nil, flow.Fail(flow.Corrupt, fmt.Errorf("%s: %w", document.GrantsFile, err))
-	}
 	return s, nil
+}
+
+// decode reads the documents that are the same on all nodes.
+func (s *source) decode(o wire.OpenResult) error {
+	if err := document.Decode(o.Cluster, &s.cluster); err != nil {
+		return flow.Fail(flow.Corrupt, fmt.Errorf("%s: %w", document.ClusterFile, err))
+	}
+	var err error
+	if s.rows, err = document.DecodeLines[schema.Row](o.Schema); err != nil {
+		return flow.Fail(flow.Corrupt, fmt.Errorf("%s: %w", document.SchemaFile, err))
+	}
+	if s.grants, err = document.DecodeLines[schema.Grant](o.Grants); err != nil {
+		return flow.Fail(flow.Corrupt, fmt.Errorf("%s: %w", document.GrantsFile, err))
+	}
+	return nil
 }

@@ -45,7 +45,6 @@ func exceptions() map[string]string {
 		"pkg/kube Server.serve: ways":                     table,
 		"pkg/kube Run.follow: ways":                       "one look at a pod after the other until it ends, and the ways in which it may",
 		"pkg/kube look: ways":                             table,
-		"pkg/restore cleaner.run: ways":                   "what all volumes answered, and which answer decides",
 		"pkg/restore choose: ways":                        table,
 		"pkg/schema simpleType: ways":                     table,
 		"test/lab Tree.settled: levels":                   pairs,

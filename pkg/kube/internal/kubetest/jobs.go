@@ -98,6 +98,15 @@ func Ends(code int32, reason, message string) func(*corev1.Pod) {
 	}
 }
 
+// EndsFor lets the cleaner's container of one pod have ended with a code.
+func EndsFor(pod string, code int32) func(*corev1.Pod) {
+	return func(p *corev1.Pod) {
+		if p.Name == pod {
+			Ends(code, "Error", "")(p)
+		}
+	}
+}
+
 // Runs lets the cleaner's container run.
 func Runs(p *corev1.Pod) {
 	p.Status.Phase = corev1.PodRunning
