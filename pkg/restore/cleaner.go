@@ -37,8 +37,8 @@ type cleaner struct {
 	// part is set where not all volumes of the ring are meant.
 	part bool
 
-	nodes  []ring.StoppedNode
-	found  []*wire.CleanResult
+	nodes []ring.StoppedNode
+	found []*wire.CleanResult
 	// failed is how the cleaner failed on each volume.
 	failed []error
 	forget bool
