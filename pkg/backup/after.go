@@ -144,8 +144,14 @@ func reason(a ledger.Action, v ledger.Volume, b ledger.Backup) string {
 			}
 		}
 		hint := ""
+		if len(v.Backups) > 1 { // it takes the newest by itself
+			hint = " --backup " + b.ID
+		}
 		if len(scopes) > 0 {
-			hint = " with --include " + strings.Join(scopes, ",")
+			hint += " --include " + strings.Join(scopes, ",")
+		}
+		if hint != "" {
+			hint = " with" + hint
 		}
 		return fmt.Sprintf("an after-restore of backup %s stopped half-way: its snapshot is the only good data; run after-restore again%s", b.ID, hint)
 	case ledger.RefuseCleaning:

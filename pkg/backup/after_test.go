@@ -2,9 +2,11 @@ package backup
 
 import (
 	"context"
+	"strings"
 	"testing"
 	"time"
 
+	"github.com/casshook/casshook/pkg/document"
 	"github.com/casshook/casshook/pkg/ledger"
 
 	"github.com/stretchr/testify/require"
@@ -40,4 +42,31 @@ func TestWaitVolumeSnapshots(t *testing.T) {
 	require.Empty(t, wait(0, volume("v", made)), "on-failure does not wait")
 	require.Empty(t, wait(time.Minute, volume("other", made)), "no backup of these volumes")
 	require.NoError(t, waitVolumeSnapshots(t.Context(), nil, []ledger.Volume{volume("v", made)}, time.Minute, nil), "hosts know of none")
+}
+
+// TestReasonSaysTheCommand: run as it is said, after-restore takes up the restore that
+// stopped, not one of a newer backup beside it.
+func TestReasonSaysTheCommand(t *testing.T) {
+	t.Parallel()
+	orders := ledger.Scope{Tables: []document.TableName{{Keyspace: "shop", Name: "orders"}, {Keyspace: "shop", Name: "users"}}}
+	for _, tt := range []struct {
+		name    string
+		backups []string
+		scope   ledger.Scope
+		want    string
+	}{
+		{"everything of the only one", []string{"a"}, ledger.All(), "run after-restore again"},
+		{"a part of the only one", []string{"a"}, orders, "run after-restore again with --include shop.orders,shop.users"},
+		{"everything of one of two", []string{"a", "b"}, ledger.All(), "run after-restore again with --backup a"},
+		{"a part of one of two", []string{"a", "b"}, orders, "run after-restore again with --backup a --include shop.orders,shop.users"},
+	} {
+		v := ledger.Volume{Identity: "v", Restores: []ledger.Restore{
+			{BackupID: "a", Volume: "v", Stage: ledger.Loading, Scope: tt.scope},
+			{BackupID: "a", Volume: "elsewhere", Stage: ledger.Loading, Scope: ledger.Scope{Tables: []document.TableName{{Keyspace: "x", Name: "y"}}}},
+		}}
+		for _, id := range tt.backups {
+			v.Backups = append(v.Backups, ledger.Backup{ID: id, Complete: true})
+		}
+		require.True(t, strings.HasSuffix(reason(ledger.RefuseHalfWay, v, v.Backups[0]), tt.want), tt.name)
+	}
 }

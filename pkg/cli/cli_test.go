@@ -218,12 +218,15 @@ func TestStatus(t *testing.T) {
 		{ID: "r3", BackupID: "b2", Stage: ledger.Views}, {ID: "r4", BackupID: "b2", Scope: ledger.All(), Stage: ledger.Done},
 		{ID: "r7", BackupID: "b2", Volume: "v1", Stage: ledger.Done, Scope: ledger.Scope{Tables: []document.TableName{{Keyspace: "ks", Name: "t"}}}},
 	}
+	v.Restores = append(v.Restores, ledger.Restore{ID: "r8", BackupID: "b2", Volume: "v1", Stage: ledger.Done})
+	v.Archived = []ledger.Restore{{ID: "r9", BackupID: "b2", Volume: "v1", Stage: ledger.Done, Scope: ledger.All(), Finished: since}}
 	var out strings.Builder
 	writeStatus(&out, []backup.NodeStatus{{Name: "n1", Volume: v}})
 	for _, want := range []string{
 		"v1                              1.0 GiB of 2.0 GiB free", "parked by h-1 since 2026-11-21T10:15:30Z", "4f2a  complete\n",
 		"not complete, of another volume, torn", "begun, of another volume (backup b2)", "stopped at: loading, of another volume (backup b2)", "loaded, not verified, of", "done, of another volume", "done, a part: ks.t (backup b2)",
 		"put in place by the cleaner at 2026-11-21T10:15:30Z (backup b2)", "partly cleaned: do not start the node, run clean again (backup b2)",
+		"done, of everything or of a part (not recorded) (backup b2)", "done at 2026-11-21T10:15:30Z (backup b2), done again since",
 	} {
 		require.Contains(t, out.String(), want)
 	}

@@ -67,14 +67,25 @@ func writeStatus(w io.Writer, nodes []backup.NodeStatus) {
 			t.Add(n.Name, "backup", b.ID, state)
 		}
 		for _, r := range n.Restores {
-			state := restoreState(r)
-			if r.Volume != n.Identity {
-				state += ", of another volume"
-			}
-			t.Add(n.Name, "restore", r.ID, state+" (backup "+r.BackupID+")")
+			t.Add(n.Name, "restore", r.ID, restoreOn(n, r))
+		}
+		for _, r := range n.Archived {
+			t.Add(n.Name, "archived", r.ID, restoreOn(n, r)+", done again since")
 		}
 	}
 	t.Write(w)
+}
+
+// restoreOn says how far a restore came, of which volume and backup.
+func restoreOn(n backup.NodeStatus, r ledger.Restore) string {
+	state := restoreState(r)
+	if !r.Finished.IsZero() {
+		state += " at " + r.Finished.UTC().Format(time.RFC3339)
+	}
+	if r.Volume != n.Identity {
+		state += ", of another volume"
+	}
+	return state + " (backup " + r.BackupID + ")"
 }
 
 // restoreState says how far a restore of a volume came.
@@ -82,6 +93,8 @@ func restoreState(r ledger.Restore) string {
 	switch {
 	case r.Stage == ledger.Done && r.Scope.Whole:
 		return "done"
+	case r.Stage == ledger.Done && len(r.Scope.Tables) == 0:
+		return "done, of everything or of a part (not recorded)"
 	case r.Stage == ledger.Done:
 		return "done, a part: " + r.Scope.String()
 	case r.Cleaned != nil:

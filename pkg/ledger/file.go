@@ -194,28 +194,6 @@ func (s Store) read(dir, id string) (Restore, error) {
 	return r, nil
 }
 
-// Archive puts a restore that is loaded or done aside, so that it can be done once
-// more under its id. What it reported stays, as long as Retain lets it.
-func (s Store) Archive(id string) error {
-	dir, err := s.RestoreDir(id)
-	if err != nil {
-		return err
-	}
-	r, err := s.read(dir, id)
-	if err != nil || r.Stage < Loaded {
-		return err
-	}
-	aside := filepath.Join(s.Root, archiveDir)
-	if err := s.Files.MkdirAll(aside); err != nil {
-		return err
-	}
-	name := id + "-" + r.last().UTC().Format("20060102T150405.000000000Z")
-	if err := s.Files.Rename(dir, filepath.Join(aside, name)); err != nil {
-		return err
-	}
-	return errors.Join(s.Files.SyncDir(aside), s.Files.SyncDir(s.Root))
-}
-
 // Supersede has a restore that stopped count no more, because the cleaner replaced all
 // that it left: its journal is put aside, and that it loaded is forgotten. What it
 // lists for removal stays.
@@ -233,9 +211,6 @@ func (s Store) Supersede(id string) error {
 	}
 	return s.Files.SyncDir(dir)
 }
-
-// archiveDir holds the restores that were done again since.
-const archiveDir = "archive"
 
 // Forget removes the records of restores.
 func (s Store) Forget(restores []Restore) error {
@@ -268,17 +243,12 @@ func (s Store) Retain(backups []string) error {
 			records = append(records, record{filepath.Join(s.Root, restorePrefix+r.ID), r.last()})
 		}
 	}
-	archived, err := s.Files.ReadDir(filepath.Join(s.Root, archiveDir))
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+	aside, err := s.aside()
+	if err != nil {
 		return err
 	}
-	for _, e := range archived {
-		path := filepath.Join(s.Root, archiveDir, e.Name())
-		id, _, _ := strings.Cut(e.Name(), "-")
-		if !ValidRestoreID(id) {
-			continue
-		}
-		r, err := s.read(path, id)
+	for _, path := range aside {
+		r, err := s.read(path, archivedID(path))
 		if err != nil {
 			return err
 		}

@@ -23,6 +23,9 @@ type Volume struct {
 	Total    uint64    `json:"total"`
 	Backups  []Backup  `json:"backups"`
 	Restores []Restore `json:"restores"`
+	// Archived are records of restores that were done again since. They are for
+	// people: no rule looks at them.
+	Archived []Restore `json:"archived,omitempty"`
 	Lock     *Lock     `json:"lock,omitempty"`
 }
 
@@ -165,9 +168,14 @@ func (v Volume) Interrupted() []Restore {
 
 // Brief is the volume without what makes it long: journals, evidence, reports.
 func (v Volume) Brief() Volume {
-	v.Restores = slices.Clone(v.Restores)
-	for i := range v.Restores {
-		v.Restores[i].Steps, v.Restores[i].Evidence, v.Restores[i].Report = nil, nil, nil
-	}
+	v.Restores, v.Archived = brief(v.Restores), brief(v.Archived)
 	return v
+}
+
+func brief(restores []Restore) []Restore {
+	restores = slices.Clone(restores)
+	for i := range restores {
+		restores[i].Steps, restores[i].Evidence, restores[i].Report = nil, nil, nil
+	}
+	return restores
 }

@@ -129,6 +129,13 @@ func restoring(r Request, s State) Action {
 		return Prove
 	case s.Origin == Original && !r.InPlace:
 		return RefuseOriginal
+	}
+	return loading(r, s)
+}
+
+// loading decides whether a restore that may change the volume loads anything.
+func loading(r Request, s State) Action {
+	switch {
 	case s.Stage.Destroys():
 		return Resume
 	case s.Stage.Unfinished() && !r.Again:

@@ -55,10 +55,13 @@ func newSource(id string, names []string, facts []wire.Facts, opened []wire.Open
 
 // decode reads the documents that are the same on all nodes.
 func (s *source) decode(o wire.OpenResult) error {
-	if err := document.Decode(o.Cluster, &s.cluster); err != nil {
+	err := document.Decode(o.Cluster, &s.cluster)
+	if newer := (*document.NewerError)(nil); errors.As(err, &newer) { // the agents, which are newer than this casshook, can read it
+		return flow.Failf(flow.Precondition, "backup %s: %s: %w; this casshook is older than that: use the casshook that the agents are of", s.id, document.ClusterFile, err)
+	}
+	if err != nil {
 		return flow.Fail(flow.Corrupt, fmt.Errorf("%s: %w", document.ClusterFile, err))
 	}
-	var err error
 	if s.rows, err = document.DecodeLines[schema.Row](o.Schema); err != nil {
 		return flow.Fail(flow.Corrupt, fmt.Errorf("%s: %w", document.SchemaFile, err))
 	}

@@ -1,6 +1,7 @@
 package restore
 
 import (
+	"strings"
 	"testing"
 
 	"github.com/casshook/casshook/pkg/ledger"
@@ -87,7 +88,7 @@ func TestNewSourceRefuses(t *testing.T) {
 		{"volume of another node", func(f []wire.Facts, _ []wire.OpenResult) { f[0].HostID, f[1].HostID = f[1].HostID, f[0].HostID }, flow.Precondition,
 			[]string{"node n1: the volume belongs to host id h1 (n1 in the backup), but the node has host id h2", "node n2: the volume belongs to host id h2"}},
 		{"new node", func(f []wire.Facts, _ []wire.OpenResult) { f[2].HostID = "h9" }, flow.Precondition, []string{"the node has host id h9"}},
-		{"cluster.json", func(_ []wire.Facts, o []wire.OpenResult) { o[0].Cluster = []byte(`{"version":99}`) }, flow.Corrupt, []string{"format 99.0"}},
+		{"cluster.json", func(_ []wire.Facts, o []wire.OpenResult) { o[0].Cluster = []byte(`{"version":1`) }, flow.Corrupt, []string{"cluster.json"}},
 		{"schema.jsonl", func(_ []wire.Facts, o []wire.OpenResult) { o[0].Schema = []byte("{") }, flow.Corrupt, []string{"schema.jsonl"}},
 		{"grants.jsonl", func(_ []wire.Facts, o []wire.OpenResult) { o[0].Grants = []byte(`{"role":"r","more":1}`) }, flow.Corrupt, []string{"grants.jsonl"}},
 	} {
@@ -100,6 +101,35 @@ func TestNewSourceRefuses(t *testing.T) {
 			require.Equal(t, c.code, flow.CodeOf(err))
 			for _, want := range c.want {
 				require.ErrorContains(t, err, want)
+			}
+		})
+	}
+}
+
+// Documents that only a newer casshook can read are whole: the backup is not corrupt.
+func TestSourceOfANewerCasshook(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		name, from, to string
+		code           flow.Code
+		want           string
+	}{
+		{"another version", `"version": 1`, `"version": 2`, flow.Precondition, "needs casshook with format 2.0 or newer"},
+		{"a newer minor with a field", `"version": 1`, `"version": 1, "minor": 9, "racks": []`, flow.Precondition, "field racks"},
+		{"a newer minor with a field that may be ignored", `"version": 1`, `"version": 1, "minor": 9, "ignorable": ["racks"], "racks": []`, flow.Done, ""},
+		{"a field that no format has", `"version": 1`, `"version": 1, "racks": []`, flow.Corrupt, "racks"},
+		{"no document", `"version": 1`, `"version": `, flow.Corrupt, document.ClusterFile},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			facts, opened := backupOf3(t)
+			content := string(opened[0].Cluster)
+			require.Contains(t, content, tt.from)
+			opened[0].Cluster = []byte(strings.Replace(content, tt.from, tt.to, 1))
+			_, err := newSource(older, names(), facts, opened)
+			require.Equal(t, tt.code, flow.CodeOf(err))
+			if tt.want != "" {
+				require.ErrorContains(t, err, tt.want)
 			}
 		})
 	}

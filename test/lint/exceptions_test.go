@@ -33,8 +33,6 @@ func exceptions() map[string]string {
 		"pkg/ring Session.CallEvents: levels":             "messages of a stream inside a select: the levels are the protocol's",
 		"pkg/agent node.finish: ways":                     "the order of the removals is the point, so they stand under each other",
 		"pkg/agent checkNames: ways":                      table,
-		"pkg/ledger Decide: ways":                         table,
-		"pkg/ledger restoring: ways":                      table,
 		"pkg/cli generateFlags.apply: ways":               table,
 		"pkg/doctor exam.selects: ways":                   table,
 		"pkg/doctor exam.hooks: ways":                     table,

@@ -64,6 +64,7 @@ func (v *Volumes) Inspect() (ledger.Volume, error) {
 	for _, id := range ids {
 		found.Backups = append(found.Backups, v.backup(id))
 	}
+	found.Archived = v.Ledger().Archived()
 	found.Restores, err = v.Ledger().Restores()
 	return found, err
 }
