@@ -6,6 +6,8 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/casshook/casshook/pkg/document"
 )
 
 // TestDecideIsOfTheWholeRing: for every pair of what lies on two volumes, in either order,
@@ -200,4 +202,15 @@ func TestInterrupted(t *testing.T) {
 	b, ok := v.Backup(newer)
 	require.False(t, ok)
 	require.Equal(t, Backup{ID: newer}, b, "it is not complete")
+}
+
+// TestPartOfOneTableIsNoWhole: names are compared by keyspace and table, not by their text.
+func TestPartOfOneTableIsNoWhole(t *testing.T) {
+	t.Parallel()
+	odd := Scope{Tables: []document.TableName{{Keyspace: "a", Name: "b.c"}}}
+	other := Scope{Tables: []document.TableName{{Keyspace: "a.b", Name: "c"}}}
+	require.False(t, odd.Covers(other))
+	require.False(t, odd.Meets(other))
+	require.True(t, odd.Covers(odd))
+	require.Equal(t, All(), Part(odd.Tables, odd.Tables), "a backup of one table")
 }
