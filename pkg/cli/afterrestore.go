@@ -66,7 +66,8 @@ func (a *app) runRestore(cmd *cobra.Command, opts restore.Options, page string) 
 	err := a.each(cmd, work{operation: "after-restore",
 		prepare: func(rings int) error { return checkPages(page, rings) },
 		offline: func(ctx context.Context, s *subject, observer flow.Observer) (string, error) {
-			return end(restore.Offline(ctx, s.Target, opts, observer))
+			result, err := restore.Offline(ctx, s.Target, opts, observer)
+			return end(result, nothing(result, err))
 		},
 		do: func(ctx context.Context, s *subject, observer flow.Observer) (string, error) {
 			result, err := restore.Online(ctx, s.Target, opts, observer)

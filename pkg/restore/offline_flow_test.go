@@ -189,3 +189,30 @@ func TestBeforeRestoreEndsWithTheLock(t *testing.T) {
 		})
 	}
 }
+
+// TestOfflineSaysThatItWasDone: a ring that was restored, kept its backup and was stopped
+// since comes up with what clients wrote, and the report says that nothing was restored.
+func TestOfflineSaysThatItWasDone(t *testing.T) {
+	t.Parallel()
+	r := pointOf(t).back(t)
+	keep := options
+	keep.KeepBackup = true
+	r.Stop()
+	report, err := restore.Offline(t.Context(), r.Target(), keep, &ringtest.Steps{})
+	require.NoError(t, err)
+	require.False(t, report.AlreadyDone)
+	r.Write("shop", "orders", "since")
+	content := r.Content()
+	r.Stop()
+	report, err = restore.Offline(t.Context(), r.Target(), keep, &ringtest.Steps{})
+	require.NoError(t, err)
+	require.True(t, report.AlreadyDone)
+	require.True(t, r.Running())
+	require.Equal(t, content, r.Content())
+	r.Stop()
+	keep.Again = true
+	report, err = restore.Offline(t.Context(), r.Target(), keep, &ringtest.Steps{})
+	require.NoError(t, err)
+	require.False(t, report.AlreadyDone)
+	require.NotEqual(t, content, r.Content())
+}
