@@ -49,7 +49,7 @@ func TestRingOfTwoDatacenters(t *testing.T) {
 	}
 	w.untouched(t, want, both...)
 
-	alone := `datacenter ` + w.namespace + `/dc1 is one of the ring "wide" together with dc2`
+	alone := `datacenter ` + w.namespace + `/dc1 belongs to ring "wide" together with dc2`
 	w.refused(t, 3, run{args: []string{"before-backup", "--datacenter=dc1"}}, alone)
 	bound := w.protect(t, resourceBound)
 	bound.Attempts = 1

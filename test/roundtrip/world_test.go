@@ -74,6 +74,7 @@ func start(t testing.TB, options cassandra.Options) *world {
 	w := &world{ring: ring}
 	t.Cleanup(func() {
 		w.close()
+		w.complaints(t)
 		require.NoError(t, ring.Remove(context.WithoutCancel(t.Context())))
 		require.NoError(t, os.RemoveAll(dir))
 	})
@@ -81,6 +82,28 @@ func start(t testing.TB, options cassandra.Options) *world {
 	w.exec(t, fmt.Sprintf("CREATE ROLE keeper WITH SUPERUSER = true AND LOGIN = true AND PASSWORD = '%s'", secret))
 	w.use(t, cassandra.InventorySocket)
 	return w
+}
+
+// complaints logs what the nodes of a failed test last warned of.
+func (w *world) complaints(t testing.TB) {
+	t.Helper()
+	if !t.Failed() {
+		return
+	}
+	for _, node := range w.ring.Nodes() {
+		log, err := os.ReadFile(node.LogFile)
+		if err != nil {
+			t.Log(err)
+			continue
+		}
+		var found []string
+		for line := range strings.Lines(string(log)) {
+			if strings.Contains(line, "WARN ") || strings.Contains(line, "ERROR ") || strings.Contains(line, "Exception") || strings.HasPrefix(line, "mgmtapi-standin: ") {
+				found = append(found, line)
+			}
+		}
+		t.Logf("node %s warned of:\n%s", node.Name, strings.Join(found[max(0, len(found)-30):], ""))
+	}
 }
 
 // use writes the inventory: by the Management API or nodetool.
