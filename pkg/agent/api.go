@@ -177,11 +177,16 @@ func (a *api) open(ctx context.Context) error {
 // snapshotRequest is the body of ops/node/snapshots; without keyspaces all of
 // them are taken, those of the system included.
 type snapshotRequest struct {
-	Name string `json:"snapshot_name"`
+	Name      string   `json:"snapshot_name"`
+	Keyspaces []string `json:"keyspaces,omitempty"`
 }
 
-func (a *api) snapshot(ctx context.Context, tag string) error {
-	return a.call(ctx, http.MethodPost, "/api/v0/ops/node/snapshots", snapshotRequest{Name: tag}, nil)
+func (a *api) snapshot(ctx context.Context, tag string, keyspaces ...string) error {
+	return a.call(ctx, http.MethodPost, "/api/v0/ops/node/snapshots", snapshotRequest{tag, keyspaces}, nil)
+}
+
+func (a *api) clearSnapshot(ctx context.Context, tag string) error {
+	return a.call(ctx, http.MethodDelete, "/api/v0/ops/node/snapshots?"+url.Values{"snapshotNames": {tag}}.Encode(), nil, nil)
 }
 
 func (a *api) refresh(ctx context.Context, keyspace, table string) error {

@@ -20,8 +20,12 @@ import (
 // pollEvery is how often the agent looks whether work of unknown outcome ended.
 const pollEvery = 200 * time.Millisecond
 
-// begin records that a backup was begun on the volume, before anything of it is.
+// begin records that a backup was begun on the volume, before anything of it is. On
+// the way it corrects what earlier releases left.
 func (n *node) begin(_ context.Context, _ call, args wire.BeginArgs) (none, error) {
+	if err := n.settleTOCs(); err != nil {
+		return none{}, err
+	}
 	identity, err := n.Identity()
 	if err != nil {
 		return none{}, err
@@ -228,7 +232,7 @@ func (n *node) complete(_ context.Context, _ call, args wire.CompleteArgs) (none
 
 // clear removes backups: COMPLETE first, so that a half-removed one is no backup,
 // then the snapshots of the tag, then the documents. Other tags are not touched.
-func (n *node) clear(_ context.Context, _ call, args wire.ClearArgs) (wire.ClearResult, error) {
+func (n *node) clear(ctx context.Context, _ call, args wire.ClearArgs) (wire.ClearResult, error) {
 	var r wire.ClearResult
 	for _, id := range args.BackupIDs {
 		removed, err := n.clearOne(id)
@@ -238,7 +242,32 @@ func (n *node) clear(_ context.Context, _ call, args wire.ClearArgs) (wire.Clear
 		}
 		r.Backups++
 	}
+	for _, tag := range args.Orphans {
+		removed, err := n.clearOrphan(ctx, tag)
+		r.Orphans += removed
+		if err != nil {
+			return r, err
+		}
+	}
 	return r, nil
+}
+
+// clearOrphan removes a snapshot without documents. Cassandra is asked first, since it
+// knows directories that the target may not; it need not run.
+func (n *node) clearOrphan(ctx context.Context, tag string) (int, error) {
+	if _, err := n.Files().Lstat(document.BackupDir(n.Volume, tag)); !errors.Is(err, fs.ErrNotExist) {
+		return 0, err
+	}
+	before, err := document.Tags(n.DataDirs)
+	if err != nil {
+		return 0, err
+	}
+	_ = n.cassandra.clearSnapshot(ctx, tag)
+	if ctx.Err() != nil {
+		return 0, context.Cause(ctx)
+	}
+	_, err = n.clearSnapshot(tag)
+	return before[tag], err
 }
 
 func (n *node) clearOne(id string) (int, error) {

@@ -11,6 +11,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/casshook/casshook/pkg/agent/apitest"
 	"github.com/casshook/casshook/pkg/agent/wire"
 	"github.com/casshook/casshook/pkg/document"
 )
@@ -241,4 +242,47 @@ func TestVerify(t *testing.T) {
 	require.Contains(t, verify(false), "lacks Data.db")
 	_, err = ask[none](c, wire.OpVerify, wire.VerifyArgs{BackupID: otherID})
 	requireKind(t, err, wire.KindCorrupt, "not complete")
+}
+
+func TestSnapshotsWithoutDocuments(t *testing.T) {
+	t.Parallel()
+	v := newVolume(t, 1)
+	v.identity = "pvc"
+	v.table(0, "ks", "a", tableOne)
+	f := newFakeAPI(t, v)
+	c := hold(t, v.node(f.URL))
+	_, err := ask[none](c, wire.OpBegin, wire.BeginArgs{BackupID: testID})
+	require.NoError(t, err)
+	v.write(filepath.Join(document.SnapshotDir(v.data[0], "ks", "a", tableOne, testID), "nb-1-big-Data.db"), "x")
+	volume, err := ask[ledger.Volume](c, wire.OpInspect, none{})
+	require.NoError(t, err)
+	require.Empty(t, volume.Orphans, "it has an intent")
+	_, err = ask[wire.ClearResult](c, wire.OpClear, wire.ClearArgs{BackupIDs: []string{testID}, Orphans: []string{otherID}})
+	require.NoError(t, err)
+	// Cassandra was not done, and goes on when the next run has cleared what there was.
+	for _, name := range []string{"b", "c"} {
+		v.write(filepath.Join(document.SnapshotDir(v.data[0], "ks", name, tableTwo, testID), "nb-1-big-Data.db"), "x")
+	}
+	foreign := filepath.Join(v.table(0, "ks", "a", tableOne), "snapshots", "casshook-foo", "nb-1-big-Data.db")
+	v.write(foreign, "not ours")
+	volume, err = ask[ledger.Volume](c, wire.OpInspect, none{})
+	require.NoError(t, err)
+	require.Equal(t, []ledger.Orphan{{Tag: testID, Directories: 2}}, volume.Orphans)
+	f.Answer(apitest.Snapshots, apitest.Answer(500, "it does not run"))
+	r, err := ask[wire.ClearResult](c, wire.OpClear, wire.ClearArgs{Orphans: []string{testID}})
+	require.NoError(t, err)
+	require.Equal(t, wire.ClearResult{Orphans: 2}, r)
+	require.Contains(t, f.Calls(apitest.Snapshots), "DELETE "+apitest.Snapshots+"?snapshotNames="+testID)
+	volume, err = ask[ledger.Volume](c, wire.OpInspect, none{})
+	require.NoError(t, err)
+	require.Empty(t, volume.Orphans)
+	require.FileExists(t, foreign)
+	// What has documents by now is a backup, whatever the executor was told before.
+	_, err = ask[none](c, wire.OpBegin, wire.BeginArgs{BackupID: otherID})
+	require.NoError(t, err)
+	v.write(filepath.Join(document.SnapshotDir(v.data[0], "ks", "b", tableTwo, otherID), "nb-1-big-Data.db"), "x")
+	r, err = ask[wire.ClearResult](c, wire.OpClear, wire.ClearArgs{Orphans: []string{otherID}})
+	require.NoError(t, err)
+	require.Zero(t, r)
+	require.FileExists(t, filepath.Join(document.SnapshotDir(v.data[0], "ks", "b", tableTwo, otherID), "nb-1-big-Data.db"))
 }

@@ -21,8 +21,11 @@ type cassandra interface {
 	flush(ctx context.Context, keyspaces []string) error
 	// open readies the connection, so that what follows starts at once.
 	open(ctx context.Context) error
-	// snapshot takes a snapshot of all keyspaces; errUnknown when it goes on.
-	snapshot(ctx context.Context, tag string) error
+	// snapshot takes a snapshot of keyspaces, of all when none is named; errUnknown
+	// when it goes on.
+	snapshot(ctx context.Context, tag string, keyspaces ...string) error
+	// clearSnapshot removes a snapshot of all keyspaces.
+	clearSnapshot(ctx context.Context, tag string) error
 	// load takes up the SSTables of one table; see loader.
 	loader() loader
 }

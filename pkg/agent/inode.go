@@ -5,8 +5,10 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"time"
 
 	"github.com/casshook/casshook/pkg/agent/storage"
+	"github.com/casshook/casshook/pkg/sstable"
 )
 
 // eachFile calls f for every file of the directories; "" and missing ones, and
@@ -32,23 +34,38 @@ func (n *node) eachFile(dirs []string, f func(path string, info os.FileInfo)) er
 	return nil
 }
 
-// inodesOf are the inodes of the Data.db files of directories.
-func (n *node) inodesOf(dirs []string) (map[storage.Inode]bool, error) {
-	found := map[storage.Inode]bool{}
+// newestTimes are the times of the newest file of every SSTable in directories, by
+// the inode of its Data.db.
+func (n *node) newestTimes(dirs []string) (map[storage.Inode]time.Time, error) {
+	newest := map[string]time.Time{}
+	data := map[string]storage.Inode{}
 	err := n.eachFile(dirs, func(path string, info os.FileInfo) {
-		if storage.IsData(path) {
-			found[storage.InodeOf(info)] = true
+		name, ok := sstable.ParseName(filepath.Base(path))
+		if !ok {
+			return
+		}
+		key := filepath.Join(filepath.Dir(path), name.Base())
+		if info.ModTime().After(newest[key]) {
+			newest[key] = info.ModTime()
+		}
+		if name.Component == sstable.Data {
+			data[key] = storage.InodeOf(info)
 		}
 	})
-	return found, err
+	times := map[storage.Inode]time.Time{}
+	for key, inode := range data {
+		times[inode] = newest[key]
+	}
+	return times, err
 }
 
 // countInodes counts the Data.db files of live directories that are among the
-// inodes and have a name that Cassandra gave them.
-func (n *node) countInodes(dirs []string, inodes map[storage.Inode]bool) (int, error) {
+// inodes.
+func (n *node) countInodes(dirs []string, inodes map[storage.Inode]time.Time) (int, error) {
 	count := 0
 	err := n.eachFile(dirs, func(path string, info os.FileInfo) {
-		if _, placed := placedName(filepath.Base(path)); storage.IsData(path) && !placed && inodes[storage.InodeOf(info)] {
+		_, ours := inodes[storage.InodeOf(info)]
+		if storage.IsData(path) && ours {
 			count++
 		}
 	})

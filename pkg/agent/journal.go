@@ -3,6 +3,7 @@ package agent
 import (
 	"context"
 
+	"github.com/casshook/casshook/pkg/agent/storage"
 	"github.com/casshook/casshook/pkg/agent/wire"
 	"github.com/casshook/casshook/pkg/ledger"
 )
@@ -34,8 +35,13 @@ func (n *node) beginRestore(id, backup string, scope ledger.Scope) (string, erro
 }
 
 // markLoaded records that from now on a rerun only verifies. The restore was begun
-// before: its first step is journalled.
+// before: its first step is journalled. What was loaded must be on disk before that is.
 func (n *node) markLoaded(_ context.Context, _ call, args wire.MarkLoadedArgs) (none, error) {
+	for _, dataDir := range n.DataDirs {
+		if err := storage.Syncfs(dataDir); err != nil {
+			return none{}, err
+		}
+	}
 	dir, err := n.Ledger().RestoreDir(args.RestoreID)
 	if err != nil {
 		return none{}, err

@@ -46,6 +46,9 @@ func (n *node) leftovers(ctx context.Context, _ call, args wire.LeftoverArgs) (w
 	if len(args.Sweep) > 0 {
 		return n.sweep(args)
 	}
+	if err := n.settleTOCs(); err != nil { // before the TRUNCATE and DROP that follow
+		return r, err
+	}
 	if args.Settle {
 		if err := n.settle(ctx, args.Tables); err != nil {
 			return r, err
@@ -53,17 +56,10 @@ func (n *node) leftovers(ctx context.Context, _ call, args wire.LeftoverArgs) (w
 	}
 	l := n.cassandra.loader()
 	for _, t := range args.Tables {
-		whole := false
-		for _, dir := range n.tableDirs(t.Keyspace, t.Name, t.LiveID) {
-			if dir == "" {
-				continue
-			}
-			w, removed, err := n.clearPlaced(dir)
-			if err != nil {
-				return r, err
-			}
-			whole = whole || w
-			r.Removed += removed
+		whole, removed, err := n.clearTable(t)
+		r.Removed += removed
+		if err != nil {
+			return r, err
 		}
 		if !whole {
 			continue
@@ -74,6 +70,21 @@ func (n *node) leftovers(ctx context.Context, _ call, args wire.LeftoverArgs) (w
 		}
 	}
 	return r, nil
+}
+
+// clearTable is clearPlaced in all live directories of a table.
+func (n *node) clearTable(t ledger.Load) (whole bool, removed int, err error) {
+	for _, dir := range n.tableDirs(t.Keyspace, t.Name, t.LiveID) {
+		if dir == "" {
+			continue
+		}
+		w, r, err := n.clearPlaced(dir)
+		whole, removed = whole || w, removed+r
+		if err != nil {
+			return whole, removed, err
+		}
+	}
+	return whole, removed, nil
 }
 
 // sweep removes from live directories, right after a TRUNCATE, every SSTable that
@@ -150,15 +161,20 @@ func (n *node) sweepDirs(dirs []string, ours map[storage.Inode]bool) (int, error
 }
 
 // clearPlaced removes placed files without a Data.db and reports whether whole
-// placed SSTables are there.
+// placed SSTables are there. What a transaction log names is Cassandra's: it took an
+// id of ours for its own.
 func (n *node) clearPlaced(dir string) (whole bool, removed int, err error) {
 	entries, err := n.Files().ReadDir(dir)
 	if err != nil {
 		return false, 0, err
 	}
+	logged, err := storage.InLogs(n.Files(), dir)
+	if err != nil {
+		return false, 0, err
+	}
 	groups := map[string][]string{}
 	for _, e := range entries {
-		if name, ok := placedName(e.Name()); ok {
+		if name, ok := placedName(e.Name()); ok && len(logged[name.Base()]) == 0 {
 			groups[name.Base()] = append(groups[name.Base()], name.Component)
 		}
 	}
@@ -168,7 +184,7 @@ func (n *node) clearPlaced(dir string) (whole bool, removed int, err error) {
 			continue
 		}
 		for _, c := range components {
-			if err := n.Files().Remove(filepath.Join(dir, sstable.FileOf(base, c))); err != nil {
+			if err := n.removeIfThere(filepath.Join(dir, sstable.FileOf(base, c))); err != nil {
 				return whole, removed, err
 			}
 			removed++

@@ -32,9 +32,12 @@ func TestLeftoversOfAKilledLoad(t *testing.T) {
 		v.write(filepath.Join(a, "nb-2000000002-big-"+name), "placed in part")
 		v.write(filepath.Join(b, "nb-2000000001-big-"+name), "placed in part")
 		v.write(filepath.Join(b, "nb-7-big-"+name), "not ours")
+		v.write(filepath.Join(b, "nb-2000000003-big-"+name), "deleted by Cassandra")
 	}
+	v.write(filepath.Join(b, "nb_txn_unknown_1.log"), "REMOVE:["+b+"/nb-2000000003-big,1,8][1]\nCOMMIT:[,0,0][1]\n")
 	r, err := ask[wire.LeftoverResult](c, wire.OpLeftovers, leftoverArgs())
 	require.NoError(t, err)
+	require.FileExists(t, filepath.Join(b, "nb-2000000003-big-Index.db"), "its name is Cassandra's by now")
 	require.Equal(t, wire.LeftoverResult{Loaded: 1, Removed: 4}, r)
 	require.Len(t, f.Calls(apitest.Refresh), 1)
 	require.NoFileExists(t, filepath.Join(a, "nb-2000000001-big-Data.db"), "it has a name that Cassandra gave it")

@@ -108,14 +108,17 @@ func (n *node) loadTable(ctx context.Context, l loader, args wire.LoadArgs, t le
 	if job.live, err = n.liveDirs(ctx, t, job.staged); err != nil {
 		return t, err
 	}
-	inodes, err := n.inodesOf(job.staged)
+	times, err := n.newestTimes(job.staged)
 	if err != nil {
 		return t, err
 	}
-	if t.Taken, err = l.load(ctx, job); err == nil {
-		t.Found, err = n.countInodes(job.live, inodes)
+	if t.Taken, err = l.load(ctx, job); err != nil {
+		return t, err
 	}
-	if err == nil && t.Taken != t.SSTables {
+	if err := n.settleLoaded(job.live, times); err != nil {
+		return t, err
+	}
+	if t.Found, err = n.countInodes(job.live, times); err == nil && t.Taken != t.SSTables {
 		err = fmt.Errorf("Cassandra loaded %d of %d SSTables", t.Taken, t.SSTables)
 	}
 	return t, err
@@ -183,21 +186,6 @@ func (r *refresher) adopt(ctx context.Context, keyspace, table string) error {
 	return err
 }
 
-// firstID is the first sequence id that we place files under: far above any in
-// use, valid whatever id scheme the node has, and below 2^31, which is what
-// Cassandra's generator can follow.
-const firstID = 2_000_000_001
-
-// placedName reports whether a file's name is one that we place.
-func placedName(file string) (sstable.Name, bool) {
-	name, ok := sstable.ParseName(file)
-	if !ok {
-		return name, false
-	}
-	id, err := strconv.ParseInt(name.ID, 10, 64)
-	return name, err == nil && id >= firstID && id < 1<<31
-}
-
 func (r *refresher) load(ctx context.Context, job loadJob) (int, error) {
 	placed, err := place(job)
 	if err != nil {
@@ -227,7 +215,10 @@ func (r *refresher) load(ctx context.Context, job loadJob) (int, error) {
 // directory and returns the files by SSTable, Data.db last.
 func place(job loadJob) ([][]string, error) {
 	var placed [][]string
-	next := int64(firstID)
+	next, err := firstFree(job.files, job.live, job.SSTables)
+	if err != nil {
+		return nil, err
+	}
 	for i, staged := range job.staged {
 		if staged == "" {
 			continue

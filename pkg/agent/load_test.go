@@ -1,9 +1,11 @@
 package agent
 
 import (
+	"fmt"
 	"net/http"
 	"os"
 	"path/filepath"
+	"strconv"
 	"testing"
 	"time"
 
@@ -231,17 +233,13 @@ func TestLoadErrors(t *testing.T) {
 
 	v.empty(live)
 	v.empty(v.table(1, "ks", "a", tableOne))
-	// The first placed SSTable is the bti one; the second clashes.
-	clash := filepath.Join(live, "nb-2000000002-big-Statistics.db")
-	v.write(clash, "foreign")
+	// The first placed SSTable is the bti one; the second has a file that cannot be linked.
+	require.NoError(t, os.Mkdir(filepath.Join(v.staged(0, "a", tableOne), "nb-1-big-Rows.db"), 0o700))
 	_, err = ask[wire.LoadResult](c, wire.OpLoad, loadArgs(loadOf(3)))
-	require.ErrorContains(t, err, "nb-2000000002-big-Statistics.db: file exists")
+	require.ErrorContains(t, err, "nb-1-big-Rows.db: is neither the regular file")
 	names, err := filepath.Glob(filepath.Join(live, "*-*-*-*"))
 	require.NoError(t, err)
-	require.Equal(t, []string{clash}, names, "nothing placed is left")
-	content, err := os.ReadFile(clash)
-	require.NoError(t, err)
-	require.Equal(t, "foreign", string(content))
+	require.Empty(t, names, "nothing placed is left")
 	require.Len(t, f.Calls(apitest.Refresh), 1)
 }
 
@@ -259,12 +257,12 @@ func TestDataIsLinkedLast(t *testing.T) {
 	for _, files := range placed {
 		require.True(t, storage.IsData(files[len(files)-1]), files)
 	}
-	inodes, err := n.inodesOf(job.staged)
+	inodes, err := n.newestTimes(job.staged)
 	require.NoError(t, err)
 	require.Len(t, inodes, 2)
 	found, err := n.countInodes(live, inodes)
 	require.NoError(t, err)
-	require.Equal(t, 2, found, "the live ones that the snapshot shares; what is only placed does not count")
+	require.Equal(t, 4, found, "the live ones that the snapshot shares, and those that are placed")
 	require.NoError(t, removeFiles(job.files, placed))
 	job.live[0] = ""
 	_, err = place(job)
@@ -316,4 +314,88 @@ func TestLoadWaitsForAllLiveDirectories(t *testing.T) {
 	r, err := wait[wire.LoadResult](c, id)
 	require.NoError(t, err)
 	require.Equal(t, 3, r.Tables[0].Taken)
+}
+
+func TestLoadBesideIDsThatWereOurs(t *testing.T) {
+	t.Parallel()
+	v, _, c := indexed(t, nil)
+	live := v.table(1, "ks", "a", tableOne)
+	v.sstable(live, "nb-2000000001-big") // a node was started over what a killed load had placed
+	log := fmt.Sprintf("REMOVE:[%s/nb-2000000009-big,1,8][1]\n", live)
+	v.write(filepath.Join(live, "nb_txn_compaction_1.log"), log)
+	_, err := ask[wire.StageResult](c, wire.OpStage, stageArgs("a"))
+	require.NoError(t, err)
+	n := &node{Volumes: storage.Volumes{Node: v.node("")}}
+	job := loadJob{Load: loadOf(3), files: n.Files(), staged: []string{v.staged(0, "a", tableOne), v.staged(1, "a", tableOne)}, live: []string{v.table(0, "ks", "a", tableOne), live}}
+	placed, err := place(job)
+	require.NoError(t, err)
+	require.Len(t, placed, 3)
+	for i, files := range placed {
+		name, ok := sstable.ParseName(filepath.Base(files[0]))
+		require.True(t, ok)
+		require.Equal(t, strconv.Itoa(2_000_100_009+i), name.ID)
+	}
+	require.NoError(t, removeFiles(job.files, placed))
+	_, err = ask[wire.LoadResult](c, wire.OpLoad, loadArgs(loadOf(3)))
+	require.NoError(t, err)
+	v.sstable(live, "nb-2147400000-big")
+	_, err = place(job)
+	require.ErrorContains(t, err, "has id 2147400000: no higher ones are left, compact the table and run again")
+}
+
+func TestTimesOfFilesAreKept(t *testing.T) {
+	t.Parallel()
+	v, _, c := indexed(t, nil)
+	old := time.Unix(1_700_000_000, 5)
+	snapshot := document.SnapshotDir(v.data[0], "ks", "a", tableOne, testID)
+	for _, file := range tree(t, snapshot) {
+		require.NoError(t, os.Chtimes(filepath.Join(snapshot, file), old, old))
+	}
+	_, err := ask[wire.StageResult](c, wire.OpStage, stageArgs("a"))
+	require.NoError(t, err)
+	live := v.table(0, "ks", "a", tableOne)
+	v.empty(live)
+	_, err = ask[wire.LoadResult](c, wire.OpLoad, loadArgs(loadOf(3)))
+	require.NoError(t, err)
+	for _, dir := range []string{live, v.staged(0, "a", tableOne)} {
+		count := 0
+		require.NoError(t, (&node{Volumes: storage.Volumes{Node: v.node("")}}).eachFile([]string{dir}, func(path string, info os.FileInfo) {
+			count++
+			require.True(t, info.ModTime().Equal(old), path)
+		}))
+		require.Equal(t, 14, count)
+	}
+	// What earlier releases left is corrected by the next backup and the next restore.
+	for _, do := range []func() error{
+		func() error { _, err := ask[wire.LeftoverResult](c, wire.OpLeftovers, leftoverArgs()); return err },
+		func() error { _, err := ask[none](c, wire.OpBegin, wire.BeginArgs{BackupID: otherID}); return err },
+	} {
+		found, err := filepath.Glob(filepath.Join(live, "nb-*-TOC.txt"))
+		require.NoError(t, err)
+		require.Len(t, found, 1)
+		toc := found[0]
+		require.NoError(t, os.Chtimes(toc, time.Now(), time.Now()))
+		require.NoError(t, do())
+		info, err := os.Stat(toc)
+		require.NoError(t, err)
+		require.True(t, info.ModTime().Equal(old))
+	}
+}
+
+func TestLoadedIsRecordedWhenItIsOnDisk(t *testing.T) {
+	t.Parallel()
+	v, _, c := indexed(t, nil)
+	journal := wire.JournalArgs{RestoreID: restoreNo, BackupID: testID, Scope: ledger.All(), Entry: ledger.Entry{Step: "loading", Stage: ledger.Loading}}
+	_, err := ask[none](c, wire.OpJournal, journal)
+	require.NoError(t, err)
+	require.NoError(t, os.Rename(v.data[1], v.data[1]+".away")) // what cannot be synced
+	args := wire.MarkLoadedArgs{RestoreID: restoreNo, BackupID: testID}
+	_, err = ask[none](c, wire.OpMarkLoaded, args)
+	require.ErrorContains(t, err, v.data[1])
+	loaded := filepath.Join(v.root, "casshook", "restore-"+restoreNo, "loaded.json")
+	require.NoFileExists(t, loaded)
+	require.NoError(t, os.Rename(v.data[1]+".away", v.data[1]))
+	_, err = ask[none](c, wire.OpMarkLoaded, args)
+	require.NoError(t, err)
+	require.FileExists(t, loaded)
 }

@@ -23,7 +23,7 @@ func checkNames(args any) error {
 	case wire.CompleteArgs:
 		return checkIDs(a.BackupID)
 	case wire.ClearArgs:
-		return checkIDs(a.BackupIDs...)
+		return errors.Join(checkIDs(a.BackupIDs...), checkIDs(a.Orphans...))
 	case wire.OpenArgs:
 		return checkIDs(a.BackupID)
 	case wire.VerifyArgs:
@@ -32,6 +32,8 @@ func checkNames(args any) error {
 		return checkIDs(a.BackupID)
 	case wire.LoadArgs:
 		return errors.Join(checkIDs(a.BackupID), checkLoads(a.Tables))
+	case wire.ForeignArgs:
+		return errors.Join(checkIDs(a.Tag), checkIDs(a.Leftovers...), checkLoads(a.Tables))
 	case wire.LeftoverArgs:
 		return errors.Join(checkIDs(a.Sweep...), checkLoads(a.Tables))
 	case wire.JournalArgs:

@@ -69,6 +69,7 @@ func (n *node) operations(ctx context.Context, c call) map[string]handler {
 		wire.OpOpen:       bind(ctx, c, n.open),
 		wire.OpVerify:     bind(ctx, c, n.verify),
 		wire.OpStage:      n.exclusive(bind(ctx, c, n.stage)),
+		wire.OpForeign:    n.exclusive(bind(ctx, c, n.foreign)),
 		wire.OpLeftovers:  n.exclusive(bind(ctx, c, n.leftovers)),
 		wire.OpAutoBefore: n.exclusive(bind(ctx, c, n.autoBefore)),
 		wire.OpAutoAfter:  n.exclusive(bind(ctx, c, n.autoAfter)),

@@ -142,8 +142,17 @@ func (t *nodetool) flush(ctx context.Context, _ []string) error {
 
 func (t *nodetool) open(context.Context) error { return nil }
 
-func (t *nodetool) snapshot(ctx context.Context, tag string) error {
-	_, err := t.run(ctx, "snapshot", "-t", tag)
+func (t *nodetool) snapshot(ctx context.Context, tag string, keyspaces ...string) error {
+	args := []string{"snapshot", "-t", tag}
+	if len(keyspaces) > 0 {
+		args = append(append(args, "--"), keyspaces...)
+	}
+	_, err := t.run(ctx, args...)
+	return err
+}
+
+func (t *nodetool) clearSnapshot(ctx context.Context, tag string) error {
+	_, err := t.run(ctx, "clearsnapshot", "-t", tag)
 	return err
 }
 

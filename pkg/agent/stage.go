@@ -11,23 +11,27 @@ import (
 	"github.com/casshook/casshook/pkg/sstable"
 )
 
-// stageRoot is where the files of a data directory are staged: in the restore's
-// directory on the volume, or beside the data directory where that is another
-// file system, since a hard link cannot leave one. The last two components of a
-// staged table's path are <keyspace>/<table>-<32 hex>, as import demands.
+// stageRoot is where the files of a data directory are staged. The last two
+// components of a staged table's path are <keyspace>/<table>-<32 hex>, as import
+// demands.
 func (n *node) stageRoot(restore string, dir int) (string, error) {
-	base, err := n.Ledger().RestoreDir(restore)
+	own, err := n.Ledger().RestoreDir(restore)
 	if err != nil {
 		return "", err
 	}
+	base, err := n.besideData(dir)
+	return filepath.Join(base, filepath.Base(own), stageDir, fmt.Sprintf("data%d", dir)), err
+}
+
+// besideData is casshook's directory for files of a data directory: the volume's, or
+// one beside the data directory where that is another file system, since neither a
+// hard link nor a rename can leave one.
+func (n *node) besideData(dir int) (string, error) {
 	same, err := sameFilesystem(n.Volume, n.DataDirs[dir])
-	if err != nil {
-		return "", err
+	if err != nil || same {
+		return n.Dir(), err
 	}
-	if !same {
-		base = filepath.Join(filepath.Dir(n.DataDirs[dir]), document.Root, filepath.Base(base))
-	}
-	return filepath.Join(base, stageDir, fmt.Sprintf("data%d", dir)), nil
+	return filepath.Join(filepath.Dir(n.DataDirs[dir]), document.Root), nil
 }
 
 func sameFilesystem(a, b string) (bool, error) {

@@ -19,6 +19,8 @@ type Removed struct {
 	// Backups are the ids removed from at least one volume.
 	Backups   []string `json:"backups"`
 	Snapshots int      `json:"snapshots"`
+	// Orphans are directories of snapshots that no backup knows.
+	Orphans int `json:"orphans,omitempty"`
 }
 
 // AfterOptions of after-backup and on-failure.
@@ -100,14 +102,19 @@ func removeOwn(ctx context.Context, c *ring.Cluster, volumes []ledger.Volume, op
 	}
 	results, err := ring.Each(c.Sessions, func(i int, s *ring.Session) (wire.ClearResult, error) {
 		var r wire.ClearResult
-		if len(own[i]) == 0 {
+		args := wire.ClearArgs{BackupIDs: own[i]}
+		for _, o := range volumes[i].Orphans {
+			args.Orphans = append(args.Orphans, o.Tag)
+		}
+		if len(args.BackupIDs)+len(args.Orphans) == 0 {
 			return r, nil
 		}
-		err := s.Call(ctx, wire.OpClear, wire.ClearArgs{BackupIDs: own[i]}, &r)
+		err := s.Call(ctx, wire.OpClear, args, &r)
 		return r, err
 	})
 	for _, r := range results {
 		removed.Snapshots += r.Snapshots
+		removed.Orphans += r.Orphans
 	}
 	return removed, err
 }

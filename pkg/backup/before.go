@@ -126,7 +126,10 @@ func (b *before) checkVolumes(ctx context.Context) error {
 	if err := ring.CheckSpace(b.Sessions, volumes, b.opts.MinFree); err != nil {
 		return err
 	}
-	_, err = removeOwn(ctx, b.Cluster, volumes, ledger.BeforeBackup)
+	removed, err := removeOwn(ctx, b.Cluster, volumes, ledger.BeforeBackup)
+	if removed.Orphans > 0 {
+		b.observer.Progress(fmt.Sprintf("removed %d snapshot directories that no backup knows", removed.Orphans))
+	}
 	return err
 }
 

@@ -66,7 +66,7 @@ func (d *disk) link(from, to string) error {
 	return d.files.Link(from, to)
 }
 
-// copy makes a copy of a small file with its mode and owner. What a killed run
+// copy makes a copy of a small file with its mode, owner and time. What a killed run
 // left of one is not what sameCopy looks for.
 func (d *disk) copy(from source, to string) (int64, error) {
 	if err := d.step("copy", to); err != nil {
@@ -175,10 +175,9 @@ func (d *disk) write(path string, doc any) error {
 func (d *disk) own(path string) error { return d.files.Own(path) }
 
 // sameCopy tells whether a live file is the copy of the snapshot's that copy would
-// make: the same bytes, mode and owner, and another file.
+// make: the same bytes, mode, owner and time, and another file.
 func (d *disk) sameCopy(live string, info fs.FileInfo, from source) (bool, error) {
-	a, b := info.Sys().(*syscall.Stat_t), from.info.Sys().(*syscall.Stat_t)
-	if storage.InodeOf(info) == storage.InodeOf(from.info) || info.Size() != from.info.Size() || info.Mode() != from.info.Mode() || a.Uid != b.Uid || a.Gid != b.Gid {
+	if storage.InodeOf(info) == storage.InodeOf(from.info) || !sameAttributes(info, from.info) {
 		return false, nil
 	}
 	got, err := d.files.Read(live, sstable.MaxText)
@@ -187,6 +186,11 @@ func (d *disk) sameCopy(live string, info fs.FileInfo, from source) (bool, error
 	}
 	want, err := d.files.Read(from.path, sstable.MaxText)
 	return bytes.Equal(got, want), err
+}
+
+func sameAttributes(a, b fs.FileInfo) bool {
+	sa, sb := a.Sys().(*syscall.Stat_t), b.Sys().(*syscall.Stat_t)
+	return a.Size() == b.Size() && a.Mode() == b.Mode() && a.ModTime().Equal(b.ModTime()) && sa.Uid == sb.Uid && sa.Gid == sb.Gid
 }
 
 // source is a file of the snapshot.

@@ -8,12 +8,14 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
 	"github.com/casshook/casshook/pkg/agent/storage"
 	"github.com/casshook/casshook/pkg/agent/wire"
 	"github.com/casshook/casshook/pkg/document"
+	"github.com/casshook/casshook/pkg/safefile"
 	"github.com/casshook/casshook/pkg/sstable"
 )
 
@@ -143,4 +145,31 @@ func inodeAt(t testing.TB, path string) storage.Inode {
 	info, err := os.Lstat(path)
 	require.NoError(t, err)
 	return storage.InodeOf(info)
+}
+
+func TestCopiesKeepTheTimeOfTheOriginal(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	from, to := filepath.Join(dir, "nb-1-big-TOC.txt"), filepath.Join(dir, "nb-2-big-TOC.txt")
+	require.NoError(t, os.WriteFile(from, []byte("Data.db\n"), 0o640))
+	old := time.Unix(1_700_000_000, 5)
+	require.NoError(t, os.Chtimes(from, old, old))
+	info, err := os.Lstat(from)
+	require.NoError(t, err)
+	d := &disk{files: safefile.New(dir)}
+	_, err = d.copy(source{from, info}, to)
+	require.NoError(t, err)
+	live, err := os.Lstat(to)
+	require.NoError(t, err)
+	require.True(t, live.ModTime().Equal(old))
+	same, err := d.sameCopy(to, live, source{from, info})
+	require.NoError(t, err)
+	require.True(t, same)
+	// What an earlier release copied has another time, and is copied once more.
+	require.NoError(t, os.Chtimes(to, old, old.Add(time.Minute)))
+	live, err = os.Lstat(to)
+	require.NoError(t, err)
+	same, err = d.sameCopy(to, live, source{from, info})
+	require.NoError(t, err)
+	require.False(t, same)
 }

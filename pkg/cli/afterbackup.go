@@ -36,6 +36,9 @@ func (a *app) runAfter(cmd *cobra.Command, opts backup.AfterOptions) error {
 }
 
 func writeRemoved(w io.Writer, removed *backup.Removed) {
+	if removed.Orphans > 0 {
+		fmt.Fprintf(w, "removed snapshots that no backup knows, from %d table directories\n", removed.Orphans)
+	}
 	if len(removed.Backups) == 0 {
 		fmt.Fprintln(w, "nothing to remove")
 		return

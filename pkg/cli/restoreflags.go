@@ -18,6 +18,7 @@ func restoreFlags(f *pflag.FlagSet, opts *restore.Options) {
 	f.BoolVar(&opts.KeepBackup, "keep-backup", false, "keep the backup on the volumes after the restore; a partial restore always keeps it")
 	f.BoolVar(&opts.Full, "full", false, "read and verify every byte of data before changing anything")
 	f.BoolVar(&opts.AcceptDifferences, "accept-differences", false, "finish even if schema or permissions differ from the backup; differences are reported, missing data always fails")
+	f.BoolVar(&opts.MoveForeign, "move-foreign", false, "move SSTables that Cassandra does not know out of the live directories, to casshook/foreign-<id> on the volume")
 	number{f, "min-free", "minimum free fraction of every volume"}.fraction(&opts.MinFree, 0.02)
 	number{f, "workers", "number of tables that each node loads at the same time"}.count(&opts.Workers, 4, 64)
 	number{f, "load-timeout", "how long to wait for the load of a table whose call timed out"}.timeout(&opts.LoadTimeout, 30*time.Minute)

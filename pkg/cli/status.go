@@ -66,6 +66,9 @@ func writeStatus(w io.Writer, nodes []backup.NodeStatus) {
 			}
 			t.Add(n.Name, "backup", b.ID, state)
 		}
+		for _, o := range n.Orphans {
+			t.Add(n.Name, "snapshot", o.Tag, fmt.Sprintf("in %d table directories, of no backup; the next hook removes it", o.Directories))
+		}
 		for _, r := range n.Restores {
 			t.Add(n.Name, "restore", r.ID, restoreOn(n, r))
 		}

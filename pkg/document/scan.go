@@ -57,6 +57,34 @@ func SnapshotDirs(dataDir, tag string) ([]string, error) {
 	return found, nil
 }
 
+// Tags counts, for every snapshot tag that has the form of a backup's ID, the table
+// directories that have it.
+func Tags(dataDirs []string) (map[string]int, error) {
+	tags := map[string]int{}
+	for _, dataDir := range dataDirs {
+		dirs, err := SnapshotDirs(dataDir, "")
+		if err != nil && !errors.Is(err, fs.ErrNotExist) { // what is not there has none
+			return nil, err
+		}
+		for _, dir := range dirs {
+			entries, err := safefile.New(dataDir).ReadDir(dir)
+			if err != nil && !errors.Is(err, fs.ErrNotExist) { // dropped since
+				return nil, err
+			}
+			count(tags, entries)
+		}
+	}
+	return tags, nil
+}
+
+func count(tags map[string]int, entries []fs.DirEntry) {
+	for _, e := range entries {
+		if e.IsDir() && ValidID(e.Name()) {
+			tags[e.Name()]++
+		}
+	}
+}
+
 // Scan reads the snapshot of a tag from the data directories: every table that
 // has it, with every SSTable, its components and their sizes. It fails when the
 // manifest of a table names a file that is not there.

@@ -26,7 +26,17 @@ type Volume struct {
 	// Archived are records of restores that were done again since. They are for
 	// people: no rule looks at them.
 	Archived []Restore `json:"archived,omitempty"`
-	Lock     *Lock     `json:"lock,omitempty"`
+	// Orphans are Cassandra's snapshots that bear the ID of a backup and have no
+	// documents: what Cassandra added when the run that asked for it was gone.
+	Orphans []Orphan `json:"orphans,omitempty"`
+	Lock    *Lock    `json:"lock,omitempty"`
+}
+
+// Orphan is a snapshot that is no backup.
+type Orphan struct {
+	Tag string `json:"tag"`
+	// Directories of tables that have it.
+	Directories int `json:"directories"`
 }
 
 // Backup is the directory of a backup on a volume.

@@ -51,8 +51,10 @@ func (o *online) takeLock(ctx context.Context) error {
 // loadSteps make the data that of the backup. They are passed over once all data
 // is loaded. None has an undo: a restore goes on, it does not go back.
 func (o *online) loadSteps() []flow.Step {
+	foreign := flow.Step{Name: "checking the live directories", Skip: o.isLoaded, Do: o.resumed(o.checkForeign)}
 	archive := flow.Step{Name: "archiving the earlier restore", Skip: func() bool { return !o.opts.Again || o.isLoaded() }, Do: o.archive}
 	return []flow.Step{
+		foreign,
 		archive,
 		o.step("staging the snapshots", ledger.Staged, o.stage),
 		o.step("removing leftovers of an earlier run", ledger.Staged, o.removeLeftovers),

@@ -31,6 +31,8 @@ type Options struct {
 	AcceptDifferences bool
 	// Full verifies every byte before anything is touched.
 	Full bool
+	// MoveForeign moves SSTables that Cassandra does not know out of live directories.
+	MoveForeign bool
 	// MinFree is the fraction of every volume that must be free.
 	MinFree float64
 	// Workers is how many tables a node loads at once.

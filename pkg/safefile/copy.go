@@ -65,6 +65,13 @@ func (d *Dir) Imitate(name string, like fs.FileInfo) error {
 	return d.at("chtimes", name, d.root.Chtimes(name, time.Time{}, like.ModTime()))
 }
 
+// SetTime gives what is at a path a modification time.
+func (f FS) SetTime(path string, modified time.Time) error {
+	return f.in(path, func(d *Dir, name string) error {
+		return d.at("chtimes", name, d.root.Chtimes(name, time.Time{}, modified))
+	})
+}
+
 // Imitate gives what is at a path the owner, the mode and the times of another file.
 func (f FS) Imitate(path string, like fs.FileInfo) error {
 	return f.in(path, func(d *Dir, name string) error { return d.Imitate(name, like) })

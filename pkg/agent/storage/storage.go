@@ -5,8 +5,10 @@ package storage
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 
@@ -65,8 +67,32 @@ func (v *Volumes) Inspect() (ledger.Volume, error) {
 		found.Backups = append(found.Backups, v.backup(id))
 	}
 	found.Archived = v.Ledger().Archived()
-	found.Restores, err = v.Ledger().Restores()
+	if found.Restores, err = v.Ledger().Restores(); err != nil {
+		return found, err
+	}
+	found.Orphans, err = v.orphans(found)
 	return found, err
+}
+
+// orphans are tags that neither a backup nor a restore is known to.
+func (v *Volumes) orphans(found ledger.Volume) ([]ledger.Orphan, error) {
+	tags, err := document.Tags(v.DataDirs)
+	if err != nil {
+		return nil, err
+	}
+	for _, b := range found.Backups {
+		delete(tags, b.ID)
+	}
+	for _, r := range found.Restores {
+		if r.Stage.Unfinished() {
+			delete(tags, r.BackupID)
+		}
+	}
+	var orphans []ledger.Orphan
+	for _, tag := range slices.Sorted(maps.Keys(tags)) {
+		orphans = append(orphans, ledger.Orphan{Tag: tag, Directories: tags[tag]})
+	}
+	return orphans, nil
 }
 
 func (v *Volumes) backup(id string) ledger.Backup {

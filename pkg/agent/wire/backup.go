@@ -61,12 +61,16 @@ type CompleteArgs struct {
 // ClearArgs removes backups of ours: snapshot tags and documents.
 type ClearArgs struct {
 	BackupIDs []string `json:"backupIds"`
+	// Orphans are tags of snapshots without documents.
+	Orphans []string `json:"orphans,omitempty"`
 }
 
 // ClearResult counts what was removed.
 type ClearResult struct {
 	Snapshots int `json:"snapshots"`
 	Backups   int `json:"backups"`
+	// Orphans are directories of snapshots without documents.
+	Orphans int `json:"orphans,omitempty"`
 }
 
 // OpenArgs reads a backup's documents.

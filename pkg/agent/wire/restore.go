@@ -20,6 +20,28 @@ type StageResult struct {
 	Links int `json:"links"`
 }
 
+// ForeignArgs asks for SSTables in the live directories of tables that Cassandra does
+// not know.
+type ForeignArgs struct {
+	// Tag of the snapshot that is taken, and removed, to know what Cassandra knows; in
+	// the form of a backup's ID.
+	Tag    string        `json:"tag"`
+	Tables []ledger.Load `json:"tables"`
+	// Leftovers names the backups of which a restore stopped half-way; what it left in
+	// live directories is not foreign.
+	Leftovers []string `json:"leftovers,omitempty"`
+	// Move moves them away.
+	Move bool          `json:"move,omitempty"`
+	Wait time.Duration `json:"wait"`
+}
+
+// ForeignResult names what was found: paths without components.
+type ForeignResult struct {
+	SSTables []string `json:"sstables,omitempty"`
+	// MovedTo is the directory, in casshook's, that they were moved to.
+	MovedTo string `json:"movedTo,omitempty"`
+}
+
 // LeftoverArgs names tables whose live directories may hold files that a dead
 // run placed.
 type LeftoverArgs struct {

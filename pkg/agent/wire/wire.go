@@ -38,6 +38,7 @@ const (
 	OpOpen       = "open"
 	OpVerify     = "verify"
 	OpStage      = "stage"
+	OpForeign    = "foreign"
 	OpLeftovers  = "leftovers"
 	OpAutoBefore = "auto-snapshots-before"
 	OpAutoAfter  = "auto-snapshots-after"

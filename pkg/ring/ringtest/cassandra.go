@@ -38,6 +38,9 @@ func (c cassandra) serve(w http.ResponseWriter, req *http.Request) {
 		var args struct {
 			Name string `json:"snapshot_name"`
 		}
+		if req.Method == http.MethodDelete { // what is left to the agent
+			break
+		}
 		if err = json.NewDecoder(req.Body).Decode(&args); err == nil {
 			err = c.snapshot(args.Name)
 		}
