@@ -46,7 +46,8 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 	case command == "clean":
 		return clean(ctx, args[1:], stdout, stderr)
 	case command == "serve" && len(args) == 1:
-		if err := agent.Serve(ctx, stdin, stdout); err != nil {
+		leavePlace(os.Getenv(place))
+		if err := agent.Main(ctx, stdin, stdout); err != nil {
 			fmt.Fprintln(stderr, "casshook-agent:", err)
 			return 1
 		}

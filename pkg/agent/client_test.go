@@ -50,7 +50,7 @@ func start(t *testing.T, silence time.Duration) *client {
 	gone := make(chan struct{})
 	go func() {
 		defer close(gone)
-		err := serve(t.Context(), stdin, stdout, silence)
+		err := serve(t.Context(), stdin, stdout, serving{silence: silence})
 		stdin.Close()
 		stdout.Close()
 		c.ended <- err

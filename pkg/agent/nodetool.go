@@ -44,7 +44,7 @@ func (t *nodetool) runFor(ctx context.Context, limit time.Duration, args ...stri
 	argv := append(append([]string{}, t.argv[1:]...), args...)
 	cmd := exec.CommandContext(ctx, t.argv[0], argv...)
 	cmd.WaitDelay = 5 * time.Second
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // nodetool is a script, and its JVM must not outlive it
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Credential: asRoot()} // nodetool is a script, and its JVM must not outlive it
 	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }
 	var stdout, stderr bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &stdout, &stderr

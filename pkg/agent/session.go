@@ -23,25 +23,36 @@ import (
 // cannot set a constant.
 var Release = "dev"
 
-// maxLine bounds a request: schema and grants travel in one line.
-const maxLine = 256 << 20
+// Main is Serve for a process that is nothing but this agent: it gives up root for the
+// user that Cassandra's files belong to, and ends itself where what runs does not.
+func Main(ctx context.Context, in io.Reader, out io.Writer) error {
+	const failed = 1
+	return serve(ctx, in, out, serving{wire.Silence, process{become: become, end: func() { os.Exit(failed) }}})
+}
 
 // Serve answers requests from in on out until in closes, falls silent for
 // wire.Silence, or ctx ends. What runs then is cancelled and waited for.
 func Serve(ctx context.Context, in io.Reader, out io.Writer) error {
-	return serve(ctx, in, out, wire.Silence)
+	return serve(ctx, in, out, serving{silence: wire.Silence})
 }
 
-func serve(ctx context.Context, in io.Reader, out io.Writer, silence time.Duration) error {
+// serving is how an agent serves.
+type serving struct {
+	silence time.Duration
+	process process
+}
+
+func serve(ctx context.Context, in io.Reader, out io.Writer, how serving) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	s := &server{out: json.NewEncoder(out), release: make(chan struct{}, 1), gone: ctx.Done()}
+	s := &server{out: json.NewEncoder(out), release: make(chan struct{}, 1), gone: ctx.Done(), process: how.process}
+	endAfter(ctx, lastGrace, how.process.end)
 	defer s.close()
 	requests := newQueue()
 	alive := make(chan struct{}, 1)
 	readEnded := make(chan error, 1)
 	go func() { readEnded <- s.read(in, requests, alive) }()
-	go watch(ctx, silence, alive, cancel)
+	go watch(ctx, how.silence, alive, cancel)
 	for {
 		select {
 		case <-requests.arrived:
@@ -110,8 +121,9 @@ type server struct {
 	out     *json.Encoder
 	release chan struct{}
 	// gone is closed when the executor is: nobody reads what is sent any more.
-	gone <-chan struct{}
-	node *node
+	gone    <-chan struct{}
+	node    *node
+	process process
 }
 
 func (s *server) close() {
@@ -123,7 +135,7 @@ func (s *server) close() {
 // read decodes lines; pings and releases are handled at once, requests queue.
 func (s *server) read(in io.Reader, requests *queue, alive chan<- struct{}) error {
 	lines := bufio.NewScanner(in)
-	lines.Buffer(make([]byte, 64<<10), maxLine)
+	lines.Buffer(make([]byte, 64<<10), wire.MaxLine)
 	for lines.Scan() {
 		select {
 		case alive <- struct{}{}:
@@ -242,6 +254,9 @@ func (s *server) hello(h wire.Hello) (wire.HelloResult, error) {
 	}
 	n, err := newNode(h)
 	if err != nil {
+		return result, err
+	}
+	if err := n.dropRoot(s.process.become); err != nil {
 		return result, err
 	}
 	s.node = n

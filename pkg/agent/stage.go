@@ -69,6 +69,7 @@ func (n *node) stage(ctx context.Context, c call, args wire.StageArgs) (wire.Sta
 	}
 	scope := tableSet(args.Tables)
 	done := 0
+	var staged []string
 	for _, t := range b.Node.Tables {
 		if !scope[t.TableName] {
 			continue
@@ -82,12 +83,13 @@ func (n *node) stage(ctx context.Context, c call, args wire.StageArgs) (wire.Sta
 			return r, err
 		}
 		done++
+		staged = append(staged, stagedName(t.Keyspace, t.Name, t.ID))
 		c.progress("staged", done, len(scope))
 	}
 	if done != len(scope) {
 		return r, fmt.Errorf("stage: the backup of this node contains %d of %d tables", done, len(scope))
 	}
-	return r, nil
+	return r, n.checkImports(args.RestoreID, staged)
 }
 
 func (n *node) stageTable(args wire.StageArgs, t document.Table) (int, error) {

@@ -102,7 +102,7 @@ func (c *cleaner) findClearDirs() error {
 	} {
 		path, stat := d.given, os.Stat
 		if path == "" {
-			path, stat = filepath.Join(c.Volume, d.name), os.Lstat // none that leads elsewhere by itself
+			path, stat = filepath.Join(c.Volume, d.name), c.disk.files.Lstat // none that leads elsewhere by itself
 		}
 		path, err := filepath.Abs(path)
 		if err != nil {

@@ -28,7 +28,7 @@ func (a *app) outputs(all []output) error {
 		return nil
 	}
 	for _, o := range all {
-		line, err := json.Marshal(map[string]string{"key": o.key, "value": strings.Join(o.values, ",")})
+		line, err := json.Marshal(map[string]string{"key": o.key, "value": report.Printable(strings.Join(o.values, ","))})
 		if err != nil {
 			return err
 		}

@@ -113,7 +113,7 @@ func writeVisible(w io.Writer, backup string, nodes []restore.VisibleNode) {
 
 func writeWarnings(w io.Writer, warnings []string) {
 	for _, warning := range warnings {
-		fmt.Fprintf(w, "warning: %s\n", warning)
+		fmt.Fprintf(w, "warning: %s\n", report.Printable(warning))
 	}
 }
 

@@ -53,7 +53,7 @@ func writeReport(w io.Writer, r *restore.Report) {
 	proofs(r).Write(w)
 	writeWarnings(w, warningsOf(r))
 	for _, d := range r.Differences {
-		fmt.Fprintf(w, "difference: %s\n", d)
+		fmt.Fprintf(w, "difference: %s\n", report.Printable(d))
 	}
 	fmt.Fprintln(w, verdictOf(r))
 }

@@ -31,6 +31,7 @@ type app struct {
 // Run executes the command line and returns the exit code. The last line on
 // stderr of a run that failed is the reason.
 func Run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
+	stderr = report.Plain(stderr)
 	a := &app{stdout: stdout, stderr: stderr}
 	root := a.root()
 	root.SetArgs(args)

@@ -30,7 +30,7 @@ func Print(w io.Writer, format string, value any, table func(io.Writer)) error {
 	case FormatTable, FormatKanister:
 		var text bytes.Buffer
 		table(&text)
-		_, err := w.Write(text.Bytes())
+		_, err := Plain(w).Write(text.Bytes())
 		return err
 	case FormatJSON:
 		enc := json.NewEncoder(w)
@@ -81,7 +81,7 @@ func (t *Table) Write(w io.Writer) {
 	for _, row := range append([][]string{t.Header}, t.Rows...) {
 		printed := make([]string, len(row))
 		for i, cell := range row {
-			printed[i] = printable(cell)
+			printed[i] = Printable(cell)
 			if i == len(widths) {
 				widths = append(widths, 0)
 			}
@@ -105,17 +105,38 @@ func (t *Table) Write(w io.Writer) {
 	}
 }
 
-// printable is the text with its control characters as escapes.
-func printable(text string) string {
+// Printable is a text of the ring, such as the name of a role, for people: what is no
+// visible character, line breaks among them, is printed as an escape.
+func Printable(text string) string { return escaped(text, false) }
+
+func escaped(text string, lines bool) string {
 	var out strings.Builder
 	for _, r := range text {
-		if unicode.IsControl(r) {
-			out.WriteString(strings.Trim(strconv.QuoteRune(r), "'"))
-		} else {
+		if unicode.IsGraphic(r) || (lines && r == '\n') {
 			out.WriteRune(r)
+		} else {
+			out.WriteString(strings.Trim(strconv.QuoteRune(r), "'"))
 		}
 	}
-	return out.String()
+	return strings.ReplaceAll(out.String(), marker, `\`+marker[:1]+`\`+marker[1:])
+}
+
+// marker begins an output of a phase; Kanister looks for it anywhere in a line of stdout
+// and stderr.
+const marker = "###Phase-output###"
+
+// Plain writes text for people, line by line, and no more than text: nothing that a
+// terminal obeys, and nothing that Kanister takes for an output.
+func Plain(w io.Writer) io.Writer { return plain{w} }
+
+type plain struct{ w io.Writer }
+
+// Write implements io.Writer.
+func (p plain) Write(content []byte) (int, error) {
+	if _, err := io.WriteString(p.w, escaped(string(content), true)); err != nil {
+		return 0, err
+	}
+	return len(content), nil
 }
 
 // Bytes is a size that people read at a glance.

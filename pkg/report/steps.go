@@ -43,7 +43,7 @@ func (s *Steps) End(step string, took time.Duration, err error) {
 	if err != nil {
 		mark = "✗"
 	}
-	fmt.Fprintf(s.w, "%s %s (%s)\n", mark, step, Duration(took))
+	fmt.Fprintf(s.w, "%s %s (%s)\n", mark, Printable(step), Duration(took))
 }
 
 // Progress implements flow.Observer.
@@ -52,7 +52,7 @@ func (s *Steps) Progress(message string) {
 	defer s.mu.Unlock()
 	if now := s.now(); now.Sub(s.last) >= progressEvery {
 		s.last = now
-		fmt.Fprintf(s.w, "  … %s\n", message)
+		fmt.Fprintf(s.w, "  … %s\n", Printable(message))
 	}
 }
 

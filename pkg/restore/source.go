@@ -3,6 +3,8 @@ package restore
 import (
 	"errors"
 	"fmt"
+	"reflect"
+	"slices"
 
 	"github.com/casshook/casshook/pkg/agent/wire"
 	"github.com/casshook/casshook/pkg/document"
@@ -20,6 +22,29 @@ type source struct {
 	opened []wire.OpenResult
 }
 
+// checkOpened compares what a node answered with the digests in COMPLETE, and its COMPLETE
+// with that of the others. Its agent compared them, too, but the statements that are run on
+// the whole ring come from these documents.
+func (s *source) checkOpened(names []string, i int) error {
+	o, first := s.opened[i], s.opened[0]
+	var problems []error
+	if o.CompleteDigest != first.CompleteDigest || !reflect.DeepEqual(o.Complete, first.Complete) {
+		problems = append(problems, fmt.Errorf("node %s: its COMPLETE differs from that of node %s", names[i], names[0]))
+	}
+	for _, d := range []struct {
+		file    string
+		content []byte
+	}{{document.ClusterFile, o.Cluster}, {document.SchemaFile, o.Schema}, {document.GrantsFile, o.Grants}} {
+		if document.SHA256(d.content) != o.Complete.Shared[d.file] {
+			problems = append(problems, fmt.Errorf("node %s: %s does not match COMPLETE", names[i], d.file))
+		}
+	}
+	if !slices.ContainsFunc(s.cluster.Members, func(m document.Member) bool { return m.HostID == o.Member.HostID }) {
+		problems = append(problems, fmt.Errorf("node %s: host id %s is not a node of the backup", names[i], o.Member.HostID))
+	}
+	return errors.Join(problems...)
+}
+
 // newSource cross-checks the documents of all nodes: one COMPLETE, every node of
 // the ring in it, and every node's documents on that very node.
 func newSource(id string, names []string, facts []wire.Facts, opened []wire.OpenResult) (*source, error) {
@@ -28,10 +53,8 @@ func newSource(id string, names []string, facts []wire.Facts, opened []wire.Open
 		return nil, err
 	}
 	var problems []error
-	for i, o := range opened {
-		if o.CompleteDigest != opened[0].CompleteDigest {
-			problems = append(problems, fmt.Errorf("node %s: its COMPLETE differs from that of node %s", names[i], names[0]))
-		}
+	for i := range opened {
+		problems = append(problems, s.checkOpened(names, i))
 	}
 	for _, m := range s.cluster.Members {
 		if _, ok := opened[0].Complete.Nodes[m.HostID]; !ok {

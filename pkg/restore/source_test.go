@@ -51,6 +51,7 @@ func backupOf3(t *testing.T) ([]wire.Facts, []wire.OpenResult) {
 	require.NoError(t, err)
 	grants, err := document.EncodeLines([]schema.Grant{{Role: "r", Resource: "data/ks", Permissions: []string{"SELECT"}}})
 	require.NoError(t, err)
+	complete.Shared = map[string]string{document.ClusterFile: document.SHA256(content), document.SchemaFile: document.SHA256(rows), document.GrantsFile: document.SHA256(grants)}
 	var opened []wire.OpenResult
 	for i := range facts {
 		opened = append(opened, wire.OpenResult{

@@ -2,6 +2,7 @@ package ring
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -79,19 +80,29 @@ func OpenSession(ctx context.Context, target Exec, node Node) (*Session, error) 
 // read hands replies to the call that waits for them. It never stops reading,
 // since an agent that cannot write does not end.
 func (s *Session) read(from io.Reader) {
-	dec := json.NewDecoder(bufio.NewReaderSize(from, 64<<10))
-	for {
+	lines := bufio.NewScanner(from)
+	lines.Buffer(make([]byte, 64<<10), wire.MaxLine)
+	lines.Split(wholeLines)
+	var err error
+	for err == nil && lines.Scan() {
 		var r wire.Response
-		if err := dec.Decode(&r); err != nil {
-			if !errors.Is(err, io.EOF) && !errors.Is(err, io.ErrUnexpectedEOF) { // those: it died
-				s.readErr = fmt.Errorf("cannot read the agent's response: %w", err)
-			}
-			close(s.closed)
-			_, _ = io.Copy(io.Discard, from)
-			return
+		if err = json.Unmarshal(lines.Bytes(), &r); err == nil {
+			s.deliver(r)
 		}
-		s.deliver(r)
 	}
+	if err = errors.Join(err, lines.Err()); err != nil {
+		s.readErr = fmt.Errorf("cannot read the agent's response: %w", err)
+	}
+	close(s.closed)
+	_, _ = io.Copy(io.Discard, from)
+}
+
+// wholeLines is bufio.ScanLines without a last line that has no end: the agent died.
+func wholeLines(data []byte, atEOF bool) (advance int, token []byte, err error) {
+	if atEOF && bytes.IndexByte(data, '\n') < 0 {
+		return len(data), nil, nil
+	}
+	return bufio.ScanLines(data, atEOF)
 }
 
 // deliver passes over replies to a call that was given up.

@@ -40,6 +40,14 @@ func TestRules(t *testing.T) {
 			"tests":             {map[string]string{"pkg/agent/a_test.go": imports("github.com/stretchr/testify/require")}, nil},
 			"another directory": {map[string]string{"pkg/hosts/a.go": imports("sigs.k8s.io/yaml")}, nil},
 		},
+		"files on volumes are safe": {
+			"opens":       {map[string]string{"pkg/cleaner/a.go": "package x\n\nvar f, err = os.ReadFile(x)\n"}, []string{"pkg/cleaner/a.go:3: os.ReadFile"}},
+			"as a value":  {map[string]string{"pkg/agent/a.go": "package x\n\nvar f = os.Link\n"}, []string{"pkg/agent/a.go:3: os.Link"}},
+			"allowed":     {map[string]string{"pkg/document/identity.go": "package x\n\nvar f, err = os.ReadFile(x)\n"}, nil},
+			"a directory": {map[string]string{"pkg/agent/a.go": "package x\n\nvar f, err = os.Stat(x)\n"}, nil},
+			"elsewhere":   {map[string]string{"pkg/hosts/a.go": "package x\n\nvar f, err = os.ReadFile(x)\n"}, nil},
+			"tests":       {map[string]string{"pkg/agent/a_test.go": "package x\n\nvar f = os.Link\n"}, nil},
+		},
 		"flows know no world": {
 			"direct": {map[string]string{"pkg/backup/a.go": imports(module + "pkg/hosts")}, []string{"pkg/backup -> pkg/hosts"}},
 			"by a detour": {map[string]string{"pkg/restore/a.go": imports(module + "pkg/ring"), "pkg/ring/a.go": imports(module + "pkg/kube")},

@@ -30,6 +30,7 @@ func rules() []rule {
 		{"a package is a thing", "a name that says nothing collects what belongs elsewhere", packageNames},
 		{"every package has a package comment", "the first question of a reader is what a package is for", packageComments},
 		{"contexts begin in main", "a context that begins elsewhere cannot be cancelled by a signal, nor bounded by the caller", contexts},
+		{"files on volumes are safe", "what lies on a volume may be anybody's: pkg/safefile follows no links, waits for nobody and reads no more than a limit", volumeFiles},
 		{"no init", "what runs before main cannot be seen, ordered, or tested", noInit},
 		{"no mutable package variables", "runs of one process must not share state; regexps, error values, embedded files and checks of interfaces never change", noVariables},
 	}...)
@@ -38,6 +39,31 @@ func rules() []rule {
 // nodeSideDirs are the agent and all that it is made of.
 func nodeSideDirs() []string {
 	return []string{"cmd/casshook-agent", "pkg/agent", "pkg/agent/storage", "pkg/agent/wire", "pkg/cleaner", "pkg/ledger", "pkg/flow", "pkg/document", "pkg/safefile", "pkg/sstable", "pkg/schema"}
+}
+
+// volumeFiles finds direct calls that open or change files where the paths are those of
+// volumes. What looks at a trusted directory itself, or at no volume, is named here.
+func volumeFiles(files []*file) []string {
+	calls := []string{"Chmod", "Chown", "Chtimes", "Create", "CreateTemp", "DirFS", "Lchown", "Link", "Lstat", "Mkdir", "MkdirAll", "MkdirTemp", "Open", "OpenFile",
+		"OpenRoot", "ReadDir", "ReadFile", "Readlink", "Remove", "RemoveAll", "Rename", "Symlink", "Truncate", "WriteFile"}
+	dirs := []string{"pkg/agent", "pkg/agent/storage", "pkg/cleaner", "pkg/document", "pkg/ledger", "pkg/sstable"}
+	allowed := []string{"pkg/document/identity.go: os.ReadFile", "pkg/agent/storage/storage.go: os.Open"} // sysfs; syncfs of a trusted directory
+	var found []string
+	for _, f := range files {
+		if f.test || !slices.Contains(dirs, f.dir) {
+			continue
+		}
+		ast.Inspect(f.ast, func(n ast.Node) bool {
+			e, ok := n.(ast.Expr)
+			for _, call := range calls {
+				if ok && isSelector(e, "os", call) && !slices.Contains(allowed, f.path+": os."+call) {
+					found = append(found, fmt.Sprintf("%s:%d: os.%s", f.path, f.line(n.Pos()), call))
+				}
+			}
+			return true
+		})
+	}
+	return found
 }
 
 func standard(importPath string) bool {

@@ -20,6 +20,10 @@ const (
 	Heartbeat = 5 * time.Second
 )
 
+// MaxLine bounds a line in bytes on both sides: the largest has the documents that are
+// the same everywhere.
+const MaxLine = 80 << 20
+
 // Operations of the agent.
 const (
 	OpHello      = "hello"

@@ -92,9 +92,13 @@ const (
 // should leave out objects that have them.
 func OwnLabels() map[string]string { return map[string]string{ManagedByLabel: OwnName} }
 
-// AgentPrefix begins the agent's path in the container: /tmp is writable even
+// AgentPlace is the variable that names the agent's directory in the container to the
+// agent, which removes it (cmd/casshook-agent).
+const AgentPlace = "CASSHOOK_AGENT_PLACE"
+
+// AgentPrefix begins the agent's directory in the container: /tmp is writable even
 // under a read-only root file system (an emptyDir of cass-operator's pods). The
-// first 16 hex digits of its SHA-256 follow.
+// first 16 hex digits of its SHA-256 follow, and what makes it a new one.
 const AgentPrefix = "/tmp/casshook-agent-"
 
 // DatacenterResource is that of CassandraDatacenters.

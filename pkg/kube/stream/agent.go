@@ -17,9 +17,9 @@ import (
 	"github.com/casshook/casshook/pkg/ring"
 )
 
-// agentScript starts the agent in the container, and takes it from stdin first
-// where it is not there or not whole. It needs a POSIX shell, uname, wc, head -c,
-// chmod and mv, writes only beside the path it is given, and leaves nothing half.
+// agentScript takes the agent from stdin into a directory of its own, which nobody else
+// can have prepared, and starts it; the agent removes both at once. It needs a POSIX shell,
+// uname, wc, head -c, chmod, mkdir, rm and rmdir, and leaves nothing half.
 // Arguments: a preinstalled path or "", then path, size and SHA-256 for amd64 and
 // for arm64. On stdout: "need <machine>" when bytes are to be sent, and "start"
 // before the agent's own output. Nothing may be sent before that, since some heads
@@ -42,18 +42,21 @@ whole() {
 	got=$(sha256sum <"$1")
 	[ "${got%% *}" = "$sum" ]
 }
-if ! { [ -x "$path" ] && whole "$path"; }; then
-	part=$path.$$
-	trap 'rm -f "$part"' EXIT
-	true >"$part" || fail "cannot write $part"
-	echo "need $machine"
-	head -c "$size" >"$part" || fail "cannot write $part"
-	whole "$part" || fail "the agent was not transferred completely"
-	chmod 0755 "$part" && mv -f "$part" "$path" || fail "cannot put the agent at $path"
-	trap - EXIT
-fi
+umask 077
+place= try=0
+while [ -z "$place" ] && [ "$try" -lt 100 ]; do
+	try=$((try + 1))
+	mkdir "$path.$$-$try" 2>/dev/null && place=$path.$$-$try
+done
+[ -n "$place" ] || fail "cannot make a directory $path.$$-1"
+trap 'rm -f "$place/casshook-agent"; rmdir "$place"' EXIT
+echo "need $machine"
+head -c "$size" >"$place/casshook-agent" || fail "cannot write $place/casshook-agent"
+whole "$place/casshook-agent" || fail "the agent was not transferred completely"
+chmod 0700 "$place/casshook-agent" || fail "cannot make $place/casshook-agent executable"
 echo start
-exec "$path" serve
+export ` + objects.AgentPlace + `="$place"
+exec "$place/casshook-agent" serve
 `
 
 // binary is the agent for one architecture.
@@ -62,8 +65,7 @@ type binary struct {
 	sum     string
 }
 
-// path is where the binary goes in the container: a name for each content, so that
-// releases do not get into each other's way.
+// path begins the name of the directory that the binary goes into.
 func (b binary) path() string { return objects.AgentPrefix + b.sum[:16] }
 
 // Agents are the binaries that casshook has, by Go's names of architectures.
