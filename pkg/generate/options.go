@@ -1,15 +1,10 @@
 package generate
 
 import (
-	"errors"
 	"fmt"
-	"regexp"
-	"slices"
-	"strings"
-
-	"sigs.k8s.io/yaml"
 
 	"github.com/casshook/casshook/pkg/blueprint"
+	"github.com/casshook/casshook/pkg/configfile"
 )
 
 // APIVersion and Kind head every config file.
@@ -174,35 +169,15 @@ func (o *Options) Arguments() map[string][]string {
 	return all
 }
 
-// separator is between the documents of a YAML stream.
-var separator = regexp.MustCompile(`(?m)^---([ \t\r].*)?$`)
-
-// documents counts the documents of a YAML stream that hold anything but comments.
-func documents(stream string) int {
-	n := 0
-	for _, document := range separator.Split(stream, -1) {
-		if slices.ContainsFunc(strings.Split(document, "\n"), func(line string) bool {
-			line = strings.TrimSpace(line)
-			return line != "" && !strings.HasPrefix(line, "#")
-		}) {
-			n++
-		}
-	}
-	return n
-}
-
 // ReadConfig decodes a config file into options, strictly. What it does not name
 // stays as it is; a flag of a hook is set beside the others.
 func ReadConfig(content []byte, o *Options) error {
-	if documents(string(content)) > 1 {
-		return errors.New("more than one YAML document: only one is allowed")
-	}
 	config := struct {
 		APIVersion string `json:"apiVersion"`
 		Kind       string `json:"kind"`
 		*Options   `json:",inline"`
 	}{Options: o}
-	if err := yaml.UnmarshalStrict(content, &config); err != nil {
+	if err := configfile.Decode(content, &config); err != nil {
 		return err
 	}
 	if config.APIVersion != APIVersion || config.Kind != Kind {

@@ -5,15 +5,14 @@ package hosts
 import (
 	"errors"
 	"fmt"
-	"os"
 	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
 
 	"github.com/casshook/casshook/pkg/agent/wire"
+	"github.com/casshook/casshook/pkg/configfile"
 	"github.com/casshook/casshook/pkg/ring"
-	"sigs.k8s.io/yaml"
 )
 
 // APIVersion and Kind head every inventory file.
@@ -31,7 +30,9 @@ type Inventory struct {
 	Cluster string `json:"cluster"`
 	// Credentials of a superuser, by file; left out where the ring asks none.
 	Credentials *CredentialFiles `json:"credentials,omitempty"`
-	Nodes       []Host           `json:"nodes"`
+	// CQLPlaintext allows passwords to cross the network in clear: there is no TLS yet.
+	CQLPlaintext bool   `json:"cqlPlaintext,omitempty"`
+	Nodes        []Host `json:"nodes"`
 }
 
 // CredentialFiles name files that hold one line each.
@@ -73,34 +74,14 @@ const defaultCQLPort = 9042
 // remote shell.
 var plainWord = regexp.MustCompile(`^[A-Za-z0-9_@%+=:,./-]+$`)
 
-// separator is between the documents of a YAML stream.
-var separator = regexp.MustCompile(`(?m)^---([ \t\r].*)?$`)
-
-// documents counts the documents of a YAML stream that hold anything.
-func documents(stream string) int {
-	n := 0
-	for _, part := range separator.Split(stream, -1) {
-		if slices.ContainsFunc(strings.Split(part, "\n"), func(line string) bool {
-			line = strings.TrimSpace(line)
-			return line != "" && !strings.HasPrefix(line, "#")
-		}) {
-			n++
-		}
-	}
-	return n
-}
-
 // Load reads an inventory file, checks it and returns the target.
 func Load(path string) (*Target, error) {
-	content, err := os.ReadFile(path)
+	content, err := readTrusted(path, unchanged)
 	if err != nil {
 		return nil, fmt.Errorf("inventory: %w", err)
 	}
 	var inv Inventory
-	if documents(string(content)) > 1 {
-		return nil, fmt.Errorf("inventory %s: more than one YAML document: only one is allowed", path)
-	}
-	if err := yaml.UnmarshalStrict(content, &inv); err != nil {
+	if err := configfile.Decode(content, &inv); err != nil {
 		return nil, fmt.Errorf("inventory %s: %w", path, err)
 	}
 	if err := inv.validate(); err != nil {
@@ -148,6 +129,9 @@ func (h *Host) problems() []error {
 		if !filepath.IsAbs(dir) {
 			bad("%q is not an absolute path", dir)
 		}
+	}
+	if h.CQLPort < 0 || h.CQLPort > 65535 {
+		bad("cqlPort is %d: must be from 1 to 65535 (left out: %d)", h.CQLPort, defaultCQLPort)
 	}
 	if len(h.DataDirectories) == 0 {
 		bad("dataDirectories is empty")

@@ -26,6 +26,8 @@ type Target struct {
 	agent string
 	// grace is how long a command has to end after its context did.
 	grace time.Duration
+	// dial is nil but for tests.
+	dial func(ctx context.Context, network, address string) (net.Conn, error)
 }
 
 var (
@@ -75,16 +77,19 @@ func (t *Target) Credentials(context.Context) (ring.Credentials, error) {
 	if files == nil {
 		return ring.Credentials{}, nil
 	}
-	user, err := firstLine(files.UsernameFile)
+	if err := t.checkPlaintext(); err != nil {
+		return ring.Credentials{}, err
+	}
+	user, err := firstLine(files.UsernameFile, unchanged)
 	if err != nil {
 		return ring.Credentials{}, err
 	}
-	password, err := firstLine(files.PasswordFile)
+	password, err := firstLine(files.PasswordFile, unread)
 	return ring.Credentials{Username: user, Password: password}, err
 }
 
-func firstLine(path string) (string, error) {
-	content, err := os.ReadFile(path)
+func firstLine(path string, s secrecy) (string, error) {
+	content, err := readTrusted(path, s)
 	if err != nil {
 		return "", fmt.Errorf("credentials: %w", err)
 	}
@@ -157,8 +162,18 @@ func run(cmd *exec.Cmd, stdin io.Reader) error {
 
 // DialCQL implements ring.Dialer.
 func (t *Target) DialCQL(ctx context.Context, node ring.Node) (net.Conn, error) {
-	var d net.Dialer
-	return d.DialContext(ctx, "tcp", net.JoinHostPort(node.Address, strconv.Itoa(node.CQLPort)))
+	dial := t.dial
+	if dial == nil {
+		dial = (&net.Dialer{}).DialContext
+	}
+	conn, err := dial(ctx, "tcp", net.JoinHostPort(node.Address, strconv.Itoa(node.CQLPort)))
+	if err != nil {
+		return nil, err
+	}
+	if err := t.checkConnection(node.Name, conn); err != nil {
+		return nil, errors.Join(err, conn.Close())
+	}
+	return conn, nil
 }
 
 // tailWriter keeps the end of what is written.
