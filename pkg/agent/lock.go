@@ -36,6 +36,7 @@ func (n *node) readLock() (*ledger.Lock, error) {
 	if err != nil || l.Volume != identity {
 		return nil, err
 	}
+	l.Dead = false
 	return &l, nil
 }
 

@@ -11,6 +11,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/casshook/casshook/pkg/agent/storage"
 	"github.com/casshook/casshook/pkg/agent/wire"
 )
 
@@ -30,6 +31,8 @@ func TestTwoAgentsOnOneVolume(t *testing.T) {
 		requireKind(t, second.lock(action, "other"), wire.KindLocked, "locked by another agent: "+v.root)
 	}
 	require.Equal(t, "me", lockOf(second).Holder, "it may look all the same")
+	require.False(t, lockOf(second).Dead, "its agent lives")
+	require.False(t, lockOf(first).Dead)
 	require.NoError(t, first.lock(wire.LockRelease, "me"))
 	require.Nil(t, lockOf(second))
 	require.NoError(t, second.lock(wire.LockAcquire, "other"), "a released lock is free while its agent lives")
@@ -45,7 +48,11 @@ func TestLockOfADeadRunIsTakenOver(t *testing.T) {
 	require.FileExists(t, filepath.Join(v.root, "casshook", lockFile))
 	c := open(t, v.node(""))
 	require.Equal(t, "me", lockOf(c).Holder)
+	require.True(t, lockOf(c).Dead)
+	require.NoError(t, os.Remove(filepath.Join(v.root, "casshook", storage.FlockFile)))
+	require.True(t, lockOf(c).Dead, "nobody has a flock that is not there")
 	require.NoError(t, c.lock(wire.LockAcquire, "other"))
+	require.False(t, lockOf(c).Dead)
 	require.Equal(t, "other", lockOf(c).Holder)
 }
 
@@ -56,6 +63,7 @@ func TestParkedLock(t *testing.T) {
 	require.NoError(t, c.lock(wire.LockPark, "me"))
 	parked := lockOf(c)
 	require.True(t, parked.Parked)
+	require.False(t, parked.Dead, "a parked lock needs nobody")
 	require.Equal(t, testID, parked.BackupID)
 	require.NoError(t, c.in.Close())
 	require.NoError(t, c.end())

@@ -109,6 +109,8 @@ func (n *node) inspect(ctx context.Context, _ call, _ none) (ledger.Volume, erro
 		return v, err
 	}
 	v.Free, v.Total = free, total
-	v.Lock, err = n.readLock()
+	if v.Lock, err = n.readLock(); v.Lock != nil {
+		v.Lock.Dead = !v.Lock.Parked && n.Abandoned()
+	}
 	return v, err
 }

@@ -47,11 +47,7 @@ func writeStatus(w io.Writer, nodes []backup.NodeStatus) {
 		}
 		t.Add(n.Name, "volume", n.Identity, fmt.Sprintf("%s of %s free", report.Bytes(int64(n.Free)), report.Bytes(int64(n.Total))))
 		if l := n.Lock; l != nil {
-			state := "held"
-			if l.Parked {
-				state = "parked"
-			}
-			t.Add(n.Name, "lock", l.Operation, fmt.Sprintf("%s by %s since %s", state, l.Holder, l.Since.Format(time.RFC3339)))
+			t.Add(n.Name, "lock", l.Operation, lockState(l))
 		}
 		for _, b := range n.Backups {
 			state := "not complete"
@@ -89,6 +85,18 @@ func restoreOn(n backup.NodeStatus, r ledger.Restore) string {
 		state += ", of another volume"
 	}
 	return state + " (backup " + r.BackupID + ")"
+}
+
+// lockState says who has a lock, and whether anybody still does.
+func lockState(l *ledger.Lock) string {
+	since := l.Since.Format(time.RFC3339)
+	switch {
+	case l.Parked:
+		return fmt.Sprintf("parked by %s since %s", l.Holder, since)
+	case l.Dead:
+		return fmt.Sprintf("taken by %s at %s, which is dead: the next operation takes it over", l.Holder, since)
+	}
+	return fmt.Sprintf("held by %s since %s", l.Holder, since)
 }
 
 // restoreState says how far a restore of a volume came.

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"path/filepath"
 	"regexp"
-	"slices"
 	"strings"
 
 	"github.com/casshook/casshook/pkg/agent/wire"
@@ -109,9 +108,13 @@ func (inv *Inventory) validate() error {
 		for _, err := range h.problems() {
 			bad("%s: %w", where, err)
 		}
-		for _, key := range []string{"name " + h.Name, "address " + h.Address, "volume " + strings.Join(append(slices.Clone(h.Prefix), filepath.Clean(h.Volume)), " ")} {
+		for _, what := range []string{"name " + h.Name, "address " + h.Address, "volume " + filepath.Clean(h.Volume)} {
+			key := what
+			if strings.HasPrefix(what, "volume ") { // of one machine; the arguments of a prefix may be secrets and are not printed
+				key += "\x00" + strings.Join(h.Prefix, "\x00")
+			}
 			if other, ok := seen[key]; ok {
-				bad("%s: has the same %s as %s", where, key, other)
+				bad("%s: has the same %s as %s", where, what, other)
 			}
 			seen[key] = where
 		}

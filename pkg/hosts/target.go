@@ -122,13 +122,24 @@ const stopGrace = 10 * time.Second
 // Exec implements ring.Exec: a local process, behind the host's prefix. It returns
 // when the process ends, even while Stdin is still open.
 func (t *Target) Exec(ctx context.Context, node ring.Node, c ring.Command) error {
-	argv := append(append([]string{}, t.hosts[node.Name].Prefix...), c.Argv...)
+	prefix := t.hosts[node.Name].Prefix
+	argv := append(append([]string{}, prefix...), c.Argv...)
 	cmd := exec.CommandContext(ctx, argv[0], argv[1:]...)
 	tail := &tailWriter{limit: 2000}
 	cmd.Stdout, cmd.Stderr = c.Stdout, tail
-	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) }
+	// Ctrl-C goes to all processes of the terminal's group: those at the nodes must outlive it, since they undo. In a session of its
+	// own a prefix that asks for a password fails instead of waiting for a terminal.
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
+	killed := false
+	cmd.Cancel = func() error {
+		killed = true
+		return signalGroup(cmd, syscall.SIGTERM)
+	}
 	cmd.WaitDelay = t.grace
 	err := run(cmd, c.Stdin)
+	if killed { // what the prefix started must not outlive it
+		_ = signalGroup(cmd, syscall.SIGKILL)
+	}
 	if err == nil {
 		return nil
 	}
@@ -137,7 +148,12 @@ func (t *Target) Exec(ctx context.Context, node ring.Node, c ring.Command) error
 	if errors.As(err, &exit) {
 		code = exit.ExitCode()
 	}
-	return &ring.ExecError{Node: node.Name, Argv: argv, Code: code, Tail: tail.String(), Err: err}
+	return &ring.ExecError{Node: node.Name, Argv: shown(prefix, c.Argv), Code: code, Tail: withoutSecrets(tail.String(), prefix), Err: err}
+}
+
+// signalGroup sends a signal to a command and all that it started.
+func signalGroup(cmd *exec.Cmd, s syscall.Signal) error {
+	return syscall.Kill(-cmd.Process.Pid, s)
 }
 
 // run is cmd.Run with a stdin that is not waited for: exec.Cmd.Stdin would be, and

@@ -14,6 +14,9 @@ type Lock struct {
 	// Parked is set between before-backup and after-backup, when no process
 	// holds the lock.
 	Parked bool `json:"parked"`
+	// Dead is found out when a volume is inspected, and is never in the file: no agent holds the lock, so the run that took it
+	// ended without releasing it. The next operation takes the lock over.
+	Dead bool `json:"dead,omitempty"`
 }
 
 // Keeps tells whether a parked lock is too young for another holder to take it

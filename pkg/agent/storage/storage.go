@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strings"
 	"syscall"
+	"time"
 
 	"github.com/casshook/casshook/pkg/agent/wire"
 	"github.com/casshook/casshook/pkg/document"
@@ -136,12 +137,39 @@ func (v *Volumes) Hold() error {
 	if err != nil {
 		return err
 	}
-	if err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
+	err = syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
+	for range probes { // who only looks whether somebody has it is gone at once
+		if err == nil {
+			break
+		}
+		time.Sleep(probePause)
+		err = syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
+	}
+	if err != nil {
 		f.Close()
 		return &wire.Error{Kind: wire.KindLocked, Message: "locked by another agent: " + v.Volume}
 	}
 	v.flock = f
 	return nil
+}
+
+// probes are how often Hold tries again after a pause.
+const (
+	probes     = 4
+	probePause = 25 * time.Millisecond
+)
+
+// Abandoned tells whether no agent has the flock, so that a lock file beside it has lost its holder.
+func (v *Volumes) Abandoned() bool {
+	if v.flock != nil {
+		return false
+	}
+	f, err := os.Open(v.FlockPath())
+	if err != nil {
+		return os.IsNotExist(err)
+	}
+	defer f.Close()
+	return syscall.Flock(int(f.Fd()), syscall.LOCK_SH|syscall.LOCK_NB) == nil
 }
 
 // FlockPath is the file that Hold locks.
