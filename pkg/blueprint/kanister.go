@@ -112,9 +112,19 @@ type Resources struct {
 
 // SecurityContext of a container.
 type SecurityContext struct {
-	AllowPrivilegeEscalation bool         `json:"allowPrivilegeEscalation"`
-	ReadOnlyRootFilesystem   bool         `json:"readOnlyRootFilesystem"`
-	Capabilities             Capabilities `json:"capabilities"`
+	// RunAsUser and RunAsGroup are left to the cluster when 0.
+	RunAsUser                int64          `json:"runAsUser,omitempty"`
+	RunAsGroup               int64          `json:"runAsGroup,omitempty"`
+	RunAsNonRoot             bool           `json:"runAsNonRoot"`
+	AllowPrivilegeEscalation bool           `json:"allowPrivilegeEscalation"`
+	ReadOnlyRootFilesystem   bool           `json:"readOnlyRootFilesystem"`
+	Capabilities             Capabilities   `json:"capabilities"`
+	SeccompProfile           SeccompProfile `json:"seccompProfile"`
+}
+
+// SeccompProfile is the filter of a container's system calls.
+type SeccompProfile struct {
+	Type string `json:"type"`
 }
 
 // Capabilities that a container gives up.

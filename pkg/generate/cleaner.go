@@ -4,6 +4,7 @@ import (
 	"fmt"
 
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/resource"
 	"k8s.io/apimachinery/pkg/runtime"
 
 	"github.com/casshook/casshook/pkg/blueprint"
@@ -48,7 +49,7 @@ func (o *Options) cleanerJob(namespace, claim string) object {
 		Namespace: namespace, Claim: claim, Image: o.Image, PullSecrets: c.ImagePullSecrets, ServiceAccount: c.ServiceAccount,
 		Mounts: []objects.Claim{{Name: claim, Mount: c.MountPath}}, DataDirs: c.DataDirectories,
 		Backup: c.Backup, ForgetPeers: c.Peers == forgetPeers, InPlace: c.InPlace, Again: c.Again, Restored: !c.InPlace,
-		SecurityContext: c.SecurityContext.pod(), NodeSelector: c.NodeSelector, Tolerations: podTolerations(c.Tolerations),
+		Resources: requirements(c.Resources), SecurityContext: c.SecurityContext.pod(), NodeSelector: c.NodeSelector, Tolerations: podTolerations(c.Tolerations),
 		NodeAffinity: inZones(c.Zones[claim]), TTL: &ttl,
 	}
 	if log := c.CommitLog; log.Volume != "" {
@@ -95,6 +96,31 @@ func (c SecurityContext) pod() *corev1.PodSecurityContext {
 	return &corev1.PodSecurityContext{
 		RunAsUser: &c.RunAsUser, RunAsGroup: &c.RunAsGroup, RunAsNonRoot: &nonRoot, FSGroup: &c.FSGroup, FSGroupChangePolicy: &change,
 	}
+}
+
+// resourcesOf and requirements are two spellings of one thing.
+func resourcesOf(r corev1.ResourceRequirements) blueprint.Resources {
+	return blueprint.Resources{Requests: quantities(r.Requests), Limits: quantities(r.Limits)}
+}
+
+func quantities(list corev1.ResourceList) map[string]string {
+	words := map[string]string{}
+	for name, q := range list {
+		words[string(name)] = q.String()
+	}
+	return words
+}
+
+// requirements are those of validated options.
+func requirements(r blueprint.Resources) *corev1.ResourceRequirements {
+	parse := func(words map[string]string) corev1.ResourceList {
+		list := corev1.ResourceList{}
+		for name, text := range words {
+			list[corev1.ResourceName(name)] = resource.MustParse(text)
+		}
+		return list
+	}
+	return &corev1.ResourceRequirements{Requests: parse(r.Requests), Limits: parse(r.Limits)}
 }
 
 func podTolerations(tolerations []blueprint.Toleration) []corev1.Toleration {

@@ -12,6 +12,7 @@ import (
 
 	"github.com/casshook/casshook/pkg/blueprint"
 	"github.com/casshook/casshook/pkg/document"
+	"github.com/casshook/casshook/pkg/kube/objects"
 )
 
 // Cleaner is about the Jobs that put a backup in place on the volumes of nodes whose
@@ -44,6 +45,7 @@ type Cleaner struct {
 	SecurityContext SecurityContext        `json:"securityContext"`
 	NodeSelector    map[string]string      `json:"nodeSelector,omitempty"`
 	Tolerations     []blueprint.Toleration `json:"tolerations,omitempty"`
+	Resources       blueprint.Resources    `json:"resources,omitzero"`
 }
 
 // CommitLog is for commit logs on a volume of their own.
@@ -82,6 +84,7 @@ func defaultCleaner() Cleaner {
 		MountPath:       "/var/lib/cassandra",
 		Peers:           keepPeers,
 		SecurityContext: SecurityContext{999, 999, 999},
+		Resources:       resourcesOf(objects.CleanerResources()),
 	}
 }
 
@@ -109,6 +112,7 @@ func (c *Cleaner) validate(p *problems) {
 			p.add(field+".securityContext."+name, "%d: %s", id, message)
 		}
 	}
+	validateResources(p, field+".resources", c.Resources)
 	validateNodeSelector(p, field+".nodeSelector", c.NodeSelector)
 	for i, t := range c.Tolerations {
 		validateToleration(p, fmt.Sprintf("%s.tolerations[%d]", field, i), t)

@@ -51,15 +51,18 @@ func (o *Options) task(command string, args ...string) blueprint.KubeTask {
 }
 
 // podOverride gives the pod our own service account, without which it would have
-// Kasten's rights, and takes away all that the binary does without. Kasten makes
-// it run as root unless it is told not to; both work.
+// Kasten's rights, and takes away all that the binary does without, which is what the pod security
+// standard "restricted" asks for. Kasten makes a pod run as root unless its container says otherwise.
 func (o *Options) podOverride() blueprint.PodOverride {
 	override := blueprint.PodOverride{
 		ServiceAccountName: o.ServiceAccount, AutomountServiceAccountToken: true,
 		NodeSelector: o.PodOverride.NodeSelector, Tolerations: o.PodOverride.Tolerations,
 		Containers: []blueprint.Container{{
 			Name: blueprint.TaskContainer, Resources: o.PodOverride.Resources,
-			SecurityContext: &blueprint.SecurityContext{ReadOnlyRootFilesystem: true, Capabilities: blueprint.Capabilities{Drop: []string{"ALL"}}},
+			SecurityContext: &blueprint.SecurityContext{
+				RunAsUser: o.PodOverride.RunAsUser, RunAsGroup: o.PodOverride.RunAsUser, RunAsNonRoot: true, ReadOnlyRootFilesystem: true,
+				Capabilities: blueprint.Capabilities{Drop: []string{"ALL"}}, SeccompProfile: blueprint.SeccompProfile{Type: "RuntimeDefault"},
+			},
 		}},
 	}
 	for _, secret := range o.ImagePullSecrets {

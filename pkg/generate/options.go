@@ -108,7 +108,13 @@ type PodOverride struct {
 	NodeSelector map[string]string      `json:"nodeSelector,omitempty"`
 	Tolerations  []blueprint.Toleration `json:"tolerations,omitempty"`
 	Resources    blueprint.Resources    `json:"resources,omitzero"`
+	// RunAsUser is the user, and group, of the pods: that of casshook's image. 0 leaves them to the cluster,
+	// as OpenShift wants it.
+	RunAsUser int64 `json:"runAsUser"`
 }
+
+// imageUser is whom casshook's image runs as (images/Dockerfile).
+const imageUser = 65532
 
 // PlaceholderImage stands for the image that a site keeps in its registry.
 const PlaceholderImage = "registry.example.com/casshook:VERSION"
@@ -138,9 +144,11 @@ func Default() Options {
 			BeforeRestore: Hook{"before-restore", nil},
 			AfterRestore:  Hook{"after-restore", map[string]string{readyTimeout: "12m"}},
 		},
-		PodOverride: PodOverride{Resources: blueprint.Resources{Requests: map[string]string{"cpu": "100m", "memory": "128Mi"}}},
-		Cleaner:     defaultCleaner(),
-		Invocation:  DefaultInvocation,
+		PodOverride: PodOverride{RunAsUser: imageUser, Resources: blueprint.Resources{
+			Requests: map[string]string{"cpu": "100m", "memory": "128Mi"}, Limits: map[string]string{"cpu": "1", "memory": "1Gi"},
+		}},
+		Cleaner:    defaultCleaner(),
+		Invocation: DefaultInvocation,
 	}
 }
 

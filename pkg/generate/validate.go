@@ -189,11 +189,18 @@ func (o *PodOverride) validate(p *problems) {
 	for i, t := range o.Tolerations {
 		validateToleration(p, fmt.Sprintf("%s.tolerations[%d]", field, i), t)
 	}
-	requests := validateQuantities(p, field+".resources.requests", o.Resources.Requests)
-	limits := validateQuantities(p, field+".resources.limits", o.Resources.Limits)
+	validateResources(p, field+".resources", o.Resources)
+	for _, message := range validation.IsValidUserID(o.RunAsUser) {
+		p.add(field+".runAsUser", "%d: %s", o.RunAsUser, message)
+	}
+}
+
+func validateResources(p *problems, field string, r blueprint.Resources) {
+	requests := validateQuantities(p, field+".requests", r.Requests)
+	limits := validateQuantities(p, field+".limits", r.Limits)
 	for _, key := range slices.Sorted(maps.Keys(requests)) {
 		if limit, ok := limits[key]; ok && limit.Cmp(requests[key]) < 0 {
-			p.add(field+".resources.limits."+key, "%q is less than the request", o.Resources.Limits[key])
+			p.add(field+".limits."+key, "%q is less than the request", r.Limits[key])
 		}
 	}
 }

@@ -40,6 +40,8 @@ type CleanerJob struct {
 	ForgetPeers, InPlace, Again, DryRun, Full, Restored bool
 	// Once lets the Job fail with its first pod: whoever made it tries again.
 	Once bool
+	// Resources are CleanerResources when nil.
+	Resources *corev1.ResourceRequirements
 	// SecurityContext is that of cass-operator's own pods when nil.
 	SecurityContext *corev1.PodSecurityContext
 	NodeSelector    map[string]string
@@ -144,23 +146,45 @@ func (j CleanerJob) Claims() []string {
 }
 
 func (j CleanerJob) container() corev1.Container {
-	yes, no := true, false
 	c := corev1.Container{
 		Name: CleanerContainer, Image: j.Image, Command: j.command(),
 		// What it said last outlives its log.
 		TerminationMessagePolicy: corev1.TerminationMessageFallbackToLogsOnError,
-		Resources: corev1.ResourceRequirements{Requests: corev1.ResourceList{
-			corev1.ResourceCPU: resource.MustParse("100m"), corev1.ResourceMemory: resource.MustParse("128Mi"),
-		}},
-		SecurityContext: &corev1.SecurityContext{
-			AllowPrivilegeEscalation: &no, ReadOnlyRootFilesystem: &yes, Capabilities: &corev1.Capabilities{Drop: []corev1.Capability{"ALL"}},
-		},
+		Resources:                CleanerResources(), SecurityContext: j.restricted(),
+	}
+	if j.Resources != nil {
+		c.Resources = *j.Resources.DeepCopy()
 	}
 	claims := j.Claims()
 	for _, m := range j.Mounts {
 		c.VolumeMounts = append(c.VolumeMounts, corev1.VolumeMount{Name: volumeName(slices.Index(claims, m.Name)), MountPath: m.Mount})
 	}
 	return c
+}
+
+// CleanerResources are enough for a node of some hundred thousand files. A namespace with a quota takes no pod without limits.
+func CleanerResources() corev1.ResourceRequirements {
+	return corev1.ResourceRequirements{
+		Requests: corev1.ResourceList{corev1.ResourceCPU: resource.MustParse("100m"), corev1.ResourceMemory: resource.MustParse("128Mi")},
+		Limits:   corev1.ResourceList{corev1.ResourceCPU: resource.MustParse("2"), corev1.ResourceMemory: resource.MustParse("1Gi")},
+	}
+}
+
+// restricted is what the pod security standard of that name asks for, as far as the user allows it: files of root need root.
+// The cleaner needs no more than the owner of the files has.
+func (j CleanerJob) restricted() *corev1.SecurityContext {
+	yes, no := true, false
+	s := &corev1.SecurityContext{
+		AllowPrivilegeEscalation: &no, ReadOnlyRootFilesystem: &yes, Capabilities: &corev1.Capabilities{Drop: []corev1.Capability{"ALL"}},
+	}
+	pod := j.SecurityContext
+	if pod == nil || pod.RunAsUser == nil || *pod.RunAsUser != 0 {
+		s.RunAsNonRoot = &yes
+	}
+	if pod == nil || pod.SeccompProfile == nil || pod.SeccompProfile.Type == corev1.SeccompProfileTypeUnconfined {
+		s.SeccompProfile = &corev1.SeccompProfile{Type: corev1.SeccompProfileTypeRuntimeDefault}
+	}
+	return s
 }
 
 // command is what cmd/casshook-agent/clean.go takes.

@@ -94,11 +94,13 @@ spec:
         - --full
         - -o
         - json
-        resources: {requests: {cpu: 100m, memory: 128Mi}}
+        resources: {requests: {cpu: 100m, memory: 128Mi}, limits: {cpu: '2', memory: 1Gi}}
         securityContext:
           allowPrivilegeEscalation: false
           readOnlyRootFilesystem: true
           capabilities: {drop: [ALL]}
+          runAsNonRoot: true
+          seccompProfile: {type: RuntimeDefault}
         terminationMessagePolicy: FallbackToLogsOnError
         volumeMounts:
         - {name: volume-0, mountPath: /var/lib/cassandra}
@@ -118,6 +120,34 @@ func TestCleanerJobSpeaksToTheAgent(t *testing.T) {
 		flag, _, _ := strings.Cut(strings.TrimPrefix(arg, "--"), "=")
 		require.Regexp(t, `"`+flag+`", `, string(source), "%s is no flag of casshook-agent clean", arg)
 	}
+}
+
+// What a namespace with the pod security standard "restricted" lets in (kubernetes.io/docs/concepts/security/pod-security-standards).
+func TestCleanerJobIsRestricted(t *testing.T) {
+	t.Parallel()
+	root, unconfined := int64(0), &corev1.SeccompProfile{Type: corev1.SeccompProfileTypeUnconfined}
+	own := &corev1.SeccompProfile{Type: corev1.SeccompProfileTypeLocalhost}
+	for name, pod := range map[string]*corev1.PodSecurityContext{
+		"none": nil, "left to OpenShift": {}, "cass-operator's": SecurityContextOf(OperatorUser), "--run-as": SecurityContextOf(1000), "unconfined": {SeccompProfile: unconfined},
+	} {
+		spec := CleanerJob{Image: "i", Mounts: []Claim{{Name: "c", Mount: "/v"}}, SecurityContext: pod}.Object().Spec.Template.Spec
+		require.Len(t, spec.Containers, 1, name)
+		c := spec.Containers[0]
+		require.False(t, *c.SecurityContext.AllowPrivilegeEscalation, name)
+		require.True(t, *c.SecurityContext.RunAsNonRoot, name)
+		require.True(t, *c.SecurityContext.ReadOnlyRootFilesystem, name)
+		require.Equal(t, []corev1.Capability{"ALL"}, c.SecurityContext.Capabilities.Drop, name)
+		require.Empty(t, c.SecurityContext.Capabilities.Add, name)
+		require.Equal(t, corev1.SeccompProfileTypeRuntimeDefault, c.SecurityContext.SeccompProfile.Type, name)
+		require.Len(t, c.Resources.Limits, 2, name)
+		require.Len(t, c.Resources.Requests, 2, name)
+		for _, v := range spec.Volumes {
+			require.NotNil(t, v.PersistentVolumeClaim, name)
+		}
+	}
+	files := CleanerJob{SecurityContext: &corev1.PodSecurityContext{RunAsUser: &root}}.restricted()
+	require.Nil(t, files.RunAsNonRoot, "files of root need root")
+	require.Nil(t, CleanerJob{SecurityContext: &corev1.PodSecurityContext{SeccompProfile: own}}.restricted().SeccompProfile, "Cassandra's own holds")
 }
 
 func TestCleanerJobByItself(t *testing.T) {
