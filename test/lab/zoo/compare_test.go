@@ -46,6 +46,13 @@ func TestCompare(t *testing.T) {
 	}
 }
 
+func TestUnread(t *testing.T) {
+	t.Parallel()
+	require.NoError(t, Digests{entry("ks.t", 2, "aa")}.unread())
+	err := Digests{entry("ks.t", 2, "aa"), {Kind: KindTable, Name: "ks.a", Err: "timeout"}, {Kind: KindView, Name: "ks.b", Err: "no host"}}.unread()
+	require.EqualError(t, err, "digest: table ks.a cannot be read: timeout\ndigest: view ks.b cannot be read: no host")
+}
+
 func TestDifferenceString(t *testing.T) {
 	t.Parallel()
 	list := Compare(Digests{entry("ks.t", 20, "aa")}, Digests{entry("ks.t", 19, "bb")})

@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding/binary"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"hash"
 	"strings"
@@ -55,8 +56,9 @@ type source struct {
 // times of single-cell columns; the results of queries that need indexes,
 // views, functions and aggregates; the schema as DESCRIBE shows it, and the
 // dropped columns; and roles, memberships and permissions. Tables are those the
-// cluster has, so it also sees what is not of the zoo. A table that cannot be
-// read is an entry with Err. The order of rows is that of the cluster: token,
+// cluster has, so it also sees what is not of the zoo. What cannot be read is an entry
+// with Err, and an error beside the entries that names all of them: it is no value that
+// anything could be compared with. The order of rows is that of the cluster: token,
 // then clustering.
 //
 // Values are hashed as they come over the wire. Expiry times are exact, since
@@ -92,7 +94,19 @@ func Digest(ctx context.Context, session *gocql.Session) (Digests, error) {
 	if err != nil {
 		return nil, fmt.Errorf("digest grants: %w", err)
 	}
-	return append(append(entries, schema...), grants...), nil
+	entries = append(append(entries, schema...), grants...)
+	return entries, entries.unread()
+}
+
+// unread is the error of the entries that could not be read.
+func (d Digests) unread() error {
+	var problems []error
+	for _, e := range d {
+		if e.Err != "" {
+			problems = append(problems, fmt.Errorf("digest: %s %s cannot be read: %s", e.Kind, e.Name, e.Err))
+		}
+	}
+	return errors.Join(problems...)
 }
 
 func sourcesOf(c *catalog) ([]source, error) {
