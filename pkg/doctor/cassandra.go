@@ -51,6 +51,10 @@ func (e *exam) ready() {
 	for _, d := range e.chosen {
 		for _, p := range d.Problems {
 			what, remedy := split(p)
+			if d.begins() { // waiting, or a restore, is what it needs
+				e.warn(d.about(), what, remedy)
+				continue
+			}
 			e.fail(d.about(), what, remedy)
 		}
 	}
@@ -172,6 +176,8 @@ func (e *exam) superuser() {
 		case d.Unreadable != "":
 		case d.Superuser.Unread != "":
 			e.unknown(at, d.Superuser.Unread, askForPermission)
+		case d.Superuser.Absent && d.begins():
+			e.ok(at, "the superuser's secret of "+d.Name+" is not there yet: cass-operator creates it when it starts the datacenter, unless spec.superuserSecretName is set")
 		case d.Superuser.Absent:
 			e.fail(at, "the superuser's secret of "+d.Name+" is missing: hooks cannot log in", "cass-operator creates it unless spec.superuserSecretName is set: create that secret")
 		case len(missing) > 0:

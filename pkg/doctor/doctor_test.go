@@ -73,6 +73,20 @@ func TestCassandra(t *testing.T) {
 			*dc(f) = Datacenter{Namespace: "cassandra", Name: "dc1", Unreadable: "spec.size is missing"}
 		},
 			[]string{"error datacenter: spec.size is missing"}},
+		{"created stopped for a restore", func(_ *testing.T, f *Facts) {
+			dc(f).NeverStarted, dc(f).Problems = true, []string{"is stopped and was never started: run after-restore"}
+			dc(f).Superuser = Answer[string]{Absent: true}
+			f.Claims.Items[0].Phase, f.Nodes.Items = "Pending", nil
+		}, []string{"warning ready: never started|run after-restore", "warning claims: server-data-0|it is not bound yet|nothing, if its storage class binds a volume to the first pod"}},
+		{"not seen by the operator", func(_ *testing.T, f *Facts) {
+			dc(f).Unseen, dc(f).Problems = true, []string{"is new: wait"}
+			dc(f).Superuser = Answer[string]{Absent: true}
+			f.Claims.Items[0].Phase = "Pending"
+		}, []string{"warning ready: is new|wait", "warning claims: server-data-0|it is not bound yet"}},
+		{"created stopped, with a lost volume", func(_ *testing.T, f *Facts) {
+			dc(f).NeverStarted = true
+			f.Claims.Items[0].Phase = "Lost"
+		}, []string{"error claims: it is Lost, not bound"}},
 		{"stopped", func(_ *testing.T, f *Facts) { dc(f).Problems = []string{"is stopped: set spec.stopped to false"} }, []string{"error ready: cassandra/dc1|is stopped|set spec.stopped to false"}},
 		{"pods not readable", func(_ *testing.T, f *Facts) { f.Nodes.Unread = "may not list pods in namespace cassandra" },
 			[]string{"unknown ready: may not list pods", "unknown volumes: may not list pods"}},

@@ -79,6 +79,9 @@ type Datacenter struct {
 	ServerType, Version string
 	// Problems are why it cannot be backed up now, each as "what: remedy".
 	Problems []string
+	// NeverStarted says that it was created stopped, as for a restore; Unseen that the operator has not
+	// processed it yet. What it lacks then is no fault.
+	NeverStarted, Unseen bool
 	// Unreadable says that the object itself is odd; all else is missing then.
 	Unreadable string
 	// SuperuserSecret is the name, Superuser the keys that have a value.
@@ -87,6 +90,9 @@ type Datacenter struct {
 	// YAML is the configured cassandra-yaml; one item.
 	YAML Answer[map[string]any]
 }
+
+// begins tells whether the datacenter is yet to come about.
+func (d *Datacenter) begins() bool { return d.NeverStarted || d.Unseen }
 
 func (d *Datacenter) about() string { return about("CassandraDatacenter", d.Namespace, d.Name) }
 

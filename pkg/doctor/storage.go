@@ -8,7 +8,11 @@ import (
 
 func (e *exam) claims() {
 	for _, c := range e.Claims.Items {
-		if c.Phase != "Bound" {
+		switch {
+		case c.Phase == "Bound":
+		case c.Phase == "Pending" && slices.ContainsFunc(e.chosen, func(d Datacenter) bool { return d.begins() }):
+			e.warn(about("PersistentVolumeClaim", e.Namespace, c.Name), "it is not bound yet", "nothing, if its storage class binds a volume to the first pod or cleaner Job that uses it; otherwise check its events")
+		default:
 			e.fail(about("PersistentVolumeClaim", e.Namespace, c.Name), "it is "+c.Phase+", not bound", "check its events; only bound volumes are backed up")
 		}
 	}
@@ -49,6 +53,8 @@ func (e *exam) snapshots() {
 		case c.Driver == "" && c.DriverUnread != "":
 			e.unknown(at, "the driver of its volume: "+c.DriverUnread, askForPermission)
 			continue
+		case c.Driver == "" && c.Phase == "Pending" && c.Class == "":
+			continue // said of the claims
 		case c.Driver == "":
 			e.unknown(at, fmt.Sprintf("unknown volume driver: the volume is not CSI, and storage class %q does not exist", c.Class),
 				"check that the volume can be snapshotted")

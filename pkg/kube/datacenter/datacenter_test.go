@@ -51,7 +51,7 @@ func TestReadDatacenterTolerates(t *testing.T) {
 	require.False(t, d.Stopped)
 	require.False(t, d.ManualAuth)
 	require.Equal(t, 9042, d.Config.CQLPort)
-	require.Contains(t, d.Problems(Ready)[0], "has changes that the operator has not seen yet (generation 2, observed 0)")
+	require.Contains(t, d.Problems(Ready)[0], "is new, and the operator has not processed it yet (generation 2, observed 0)")
 }
 
 func TestReadDatacenterRefuses(t *testing.T) {
@@ -96,13 +96,13 @@ func TestProblems(t *testing.T) {
 		{"needs an update", condition("RequiresUpdate", "True"), nil},
 		{"conditions that are false", condition("ScalingUp", "False"), nil},
 		{"deleted", func(o map[string]any) { kubetest.In(o, "metadata")["deletionTimestamp"] = "2026-11-21T10:00:00Z" }, []string{"is being deleted"}},
-		{"to be stopped", func(o map[string]any) { kubetest.In(o, "spec")["stopped"] = true }, []string{"is stopped: set spec.stopped to false and wait"}},
+		{"to be stopped", func(o map[string]any) { kubetest.In(o, "spec")["stopped"] = true }, []string{"is stopped: if its volumes were restored, run after-restore with --image, which restores and starts it; to start it on its volumes as they are, set spec.stopped to false"}},
 		{"stopped", condition("Stopped", "True"), []string{"is stopped"}},
 		// A datacenter created stopped says Ready as its progress at once, and has no condition Ready.
 		{"created stopped", func(o map[string]any) {
-			condition("Stopped", "True")(o)
+			kubetest.In(o, "spec")["stopped"] = true
 			ready(o)["type"] = "Initialized"
-		}, []string{"is stopped"}},
+		}, []string{"is stopped and was never started: if its volumes were restored"}},
 		{"invalid", condition("Valid", "False"), []string{"is not valid: the message: correct its spec"}},
 		{"scaling up", condition("ScalingUp", "True"), []string{"is being scaled up"}},
 		{"scaling down", condition("ScalingDown", "True"), []string{"is being scaled down"}},
@@ -117,7 +117,19 @@ func TestProblems(t *testing.T) {
 		{"unknown", func(o map[string]any) { ready(o)["status"] = "Unknown" }, []string{"is not Ready:"}},
 		{"never ready", func(o map[string]any) { delete(kubetest.In(o, "status"), "conditions") }, []string{"was never Ready"}},
 		{"progress", func(o map[string]any) { kubetest.In(o, "status")["cassandraOperatorProgress"] = "Updating" }, []string{`progress "Updating"`}},
-		{"not seen by the operator", func(o map[string]any) { kubetest.In(o, "status")["observedGeneration"] = 1 }, []string{"generation 2, observed 1"}},
+		{"not seen by the operator", func(o map[string]any) { kubetest.In(o, "status")["observedGeneration"] = 1 }, []string{"has changes that the operator has not processed yet (generation 2, observed 1): wait"}},
+		{"not seen at all", func(o map[string]any) {
+			delete(kubetest.In(o, "status"), "observedGeneration")
+			ready(o)["status"] = "False"
+		}, []string{"is new, and the operator has not processed it yet (generation 2, observed 0), which takes minutes at a first start: wait"}},
+		{"stale conditions", func(o map[string]any) {
+			condition("ScalingUp", "True")(o)
+			kubetest.In(o, "status")["observedGeneration"] = 1
+		}, []string{"not processed yet"}},
+		{"stopped, and not seen", func(o map[string]any) {
+			kubetest.In(o, "spec")["stopped"] = true
+			delete(kubetest.In(o, "status"), "observedGeneration")
+		}, []string{"is stopped"}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()

@@ -108,6 +108,10 @@ func (o *Objects) Count(d *Datacenter, pods []*corev1.Pod, s *Survey) {
 	if int64(len(pods)) == d.Size {
 		return
 	}
+	if d.Unseen() {
+		s.Wait("%s has %d of its %d nodes, since the operator has not processed it yet: wait", d, len(pods), d.Size)
+		return
+	}
 	text := fmt.Sprintf("%s has %d of its %d nodes", d, len(pods), d.Size)
 	if missing := o.missing(d, pods); len(missing) > 0 {
 		text += "; missing pods: " + strings.Join(missing, ", ")

@@ -56,7 +56,11 @@ func (d *Datacenter) Problems(demand Demand) []string {
 		return found
 	}
 	if d.Stopped {
-		bad("is stopped: set spec.stopped to false%s and wait until it is Ready", d.InOwner())
+		bad("%s", d.stopped())
+		return found
+	}
+	if d.Unseen() {
+		bad("%s", d.unseen())
 		return found
 	}
 	for _, b := range busy() {
@@ -70,12 +74,37 @@ func (d *Datacenter) Problems(demand Demand) []string {
 	return found
 }
 
+// NeverStarted tells that the datacenter was created stopped, as for a restore: one that ran and was stopped has the condition Ready.
+func (d *Datacenter) NeverStarted() bool { return d.Stopped && d.Conditions["Ready"].Status == "" }
+
+// stopped is what to do, which depends on what the volumes are: started as they are, they are not restored.
+func (d *Datacenter) stopped() string {
+	const restore = "is stopped%s: if its volumes were restored, run after-restore with --image, which restores and starts it; " +
+		"to start it on its volumes as they are, set spec.stopped to false%s and wait until it is Ready"
+	never := ""
+	if d.NeverStarted() {
+		never = " and was never started"
+	}
+	return fmt.Sprintf(restore, never, d.InOwner())
+}
+
+// Unseen tells that the operator has not ended a pass over the present spec. What the status says is of the time before; at
+// a first start there is none for minutes.
+func (d *Datacenter) Unseen() bool { return d.ObservedGeneration < d.Generation }
+
+func (d *Datacenter) unseen() string {
+	if d.ObservedGeneration == 0 {
+		return fmt.Sprintf("is new, and the operator has not processed it yet (generation %d, observed 0), which takes minutes at a first start: wait; "+
+			"if nothing happens, check that cass-operator is running and watches namespace %s", d.Generation, d.Namespace)
+	}
+	return fmt.Sprintf("has changes that the operator has not processed yet (generation %d, observed %d): wait; if nothing happens, check that cass-operator is running",
+		d.Generation, d.ObservedGeneration)
+}
+
 // unready is what holds where no condition says more.
 func (d *Datacenter) unready(bad func(format string, args ...any)) {
 	ready := d.Conditions["Ready"]
 	switch {
-	case d.ObservedGeneration < d.Generation:
-		bad("has changes that the operator has not seen yet (generation %d, observed %d): wait, or check that cass-operator is running", d.Generation, d.ObservedGeneration)
 	case ready.Status == "":
 		bad("was never Ready: wait until its nodes are started")
 	case ready.Status != "True":

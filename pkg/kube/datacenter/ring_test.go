@@ -91,7 +91,7 @@ func TestNodesRefuses(t *testing.T) {
 		}), "does not mount the volume server-data", true},
 		{"stopped", func(w *kubetest.World) {
 			w.Edit(kubetest.CassandraGroup, "cassandradatacenters", "dc1", func(o map[string]any) { kubetest.In(o, "spec")["stopped"] = true })
-		}, "is stopped: set spec.stopped to false", false},
+		}, "is stopped: if its volumes were restored", false},
 		{"datacenter gone", func(w *kubetest.World) { w.Remove(kubetest.CassandraGroup, "cassandradatacenters", "dc1") }, `the datacenters of the cluster "prod" are gone`, true},
 	} {
 		t.Run(c.name, func(t *testing.T) {

@@ -60,6 +60,7 @@ func (r *reader) datacenter(ctx context.Context, u *unstructured.Unstructured) d
 		return found
 	}
 	found.OwnerReference = slices.ContainsFunc(u.GetOwnerReferences(), func(r metav1.OwnerReference) bool { return r.Kind == objects.K8ssandraKind })
+	found.NeverStarted, found.Unseen = d.NeverStarted(), d.Unseen()
 	for _, p := range d.Problems(datacenter.Ready) {
 		found.Problems = append(found.Problems, strings.TrimPrefix(p, d.String()+" "))
 	}

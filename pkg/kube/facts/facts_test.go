@@ -259,7 +259,13 @@ func TestFactsProblems(t *testing.T) {
 		{"stopped", func(w *kubetest.World) {
 			w.Edit(kubetest.CassandraGroup, "cassandradatacenters", "dc1", func(o map[string]any) { kubetest.In(o, "spec")["stopped"] = true })
 			w.Remove("", "pods", "set-dc1-1")
-		}, []string{"is stopped: set spec.stopped to false in the K8ssandraCluster db/kc and wait until it is Ready"}},
+		}, []string{"is stopped: if its volumes were restored, run after-restore with --image, which restores and starts it; " +
+			"to start it on its volumes as they are, set spec.stopped to false in the K8ssandraCluster db/kc and wait until it is Ready"}},
+		{"pod missing before the operator looked", func(w *kubetest.World) {
+			w.Edit(kubetest.CassandraGroup, "cassandradatacenters", "dc1", func(o map[string]any) { delete(kubetest.In(o, "status"), "observedGeneration") })
+			w.Remove("", "pods", "set-dc1-1")
+		}, []string{"is new, and the operator has not processed it yet (generation 2, observed 0), which takes minutes at a first start: wait; " +
+			"if nothing happens, check that cass-operator is running and watches namespace db"}},
 		{"pod missing", func(w *kubetest.World) { w.Remove("", "pods", "set-dc1-1") },
 			[]string{"has 1 of its 2 nodes; missing pods: set-dc1-1: wait until all pods exist, or check the events of its StatefulSets"}},
 		{"pod not ready", func(w *kubetest.World) {
