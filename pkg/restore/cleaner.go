@@ -116,15 +116,9 @@ func (c *cleaner) tasks(backup string, dry bool) []ring.CleanTask {
 	return tasks
 }
 
-// failure is how the cleaner failed on the volumes, by node; nil where it did not.
+// failure is how the cleaner failed on the volumes, by node; nil where it did not. What several say alike is said once.
 func (c *cleaner) failure() error {
-	var problems []error
-	for i, err := range c.failed {
-		if err != nil {
-			problems = append(problems, fmt.Errorf("node %s: %w", c.nodes[i].Name, err))
-		}
-	}
-	return errors.Join(problems...)
+	return sayOnce(c.nodes, c.failed)
 }
 
 // compare makes sure that the volumes are those of one ring, all of it, and that
