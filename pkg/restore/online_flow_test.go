@@ -99,11 +99,13 @@ func TestOnlineBringsBack(t *testing.T) {
 			require.NoError(t, err)
 			require.Equal(t, tt.want, kinds(verdicts(plan.Objects)))
 			require.Equal(t, before, r.Content(), "a plan changes nothing")
+			require.Contains(t, strings.Join(plan.Warnings, "\n"), "keep clients away until an online restore is done")
 			report, err := restore.Online(t.Context(), r.Target(), options, &ringtest.Steps{})
 			require.NoError(t, err)
 			require.Equal(t, p.wanted, r.Content())
 			require.Equal(t, tt.want, kinds(verdicts(report.Objects)), "as planned")
 			require.Equal(t, plan.BackupID, report.BackupID)
+			require.Contains(t, strings.Join(report.Warnings, "\n"), "keep clients away until an online restore is done")
 			require.Empty(t, report.Differences)
 			for _, proof := range report.Tables {
 				require.Equal(t, proof.Expected, proof.Taken, proof.Name)

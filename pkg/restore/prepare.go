@@ -135,18 +135,31 @@ func (r *run) makePlan(ctx context.Context) error {
 		p.Warnings = append(p.Warnings, fmt.Sprintf("the backup was restored offline at %s: it is verified, not loaded; writes since then are kept (--again loads the backup)",
 			r.cleanedAt().UTC().Format(time.RFC3339)))
 	}
-	var views []string
+	p.Warnings = append(p.Warnings, r.aboutLoads(p)...)
+	r.plan = p
+	return r.checkTables()
+}
+
+// clientsWrite is what becomes of writes during an online restore: nothing in it keeps clients out.
+const clientsWrite = "keep clients away until an online restore is done: what they write to a table before its TRUNCATE is lost, later writes stay and mix with the backup " +
+	"(counters, too), and a view can be left with rows that its base table does not have"
+
+// aboutLoads is what a load does that people do not expect.
+func (r *run) aboutLoads(p *Plan) []string {
+	var warnings, views []string
 	for _, t := range p.Tables {
 		if t.View {
 			views = append(views, t.Keyspace+"."+t.Name)
 		}
 	}
 	if len(views) > 0 {
-		p.Warnings = append(p.Warnings, "views restored from their own snapshots may differ from their base tables by the writes of the snapshot window; "+
+		warnings = append(warnings, "views restored from their own snapshots may differ from their base tables by the writes of the snapshot window; "+
 			"--rebuild-views rebuilds them: "+strings.Join(views, ", "))
 	}
-	r.plan = p
-	return r.checkTables()
+	if len(p.Tables) > 0 && !r.isLoaded() {
+		warnings = append(warnings, clientsWrite)
+	}
+	return warnings
 }
 
 // checkTables makes sure that every table to load is in every node's documents.

@@ -61,6 +61,8 @@ type Lab struct {
 	Source string
 	// Log gets one line per thing that takes time.
 	Log func(format string, args ...any)
+	// WithoutOperator has Up start no stand-in for cass-operator.
+	WithoutOperator bool
 }
 
 // New returns the lab of this user: below the user's cache directory, or in $CASSHOOK_LAB.

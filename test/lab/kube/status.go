@@ -15,7 +15,10 @@ func (l *Lab) names() []string {
 	units := append([]unit{l.etcd(), l.containerRuntime(), l.apiserver()}, l.controllers()...)
 	units = append(append(units, l.csi()), l.snapshots()...)
 	var names []string
-	for _, u := range append(units, l.operator()) {
+	if _, err := os.Stat(l.withoutOperatorFile()); err != nil {
+		units = append(units, l.operator())
+	}
+	for _, u := range units {
 		names = append(names, u.name)
 	}
 	return names

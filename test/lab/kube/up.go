@@ -42,7 +42,7 @@ func (l *Lab) Up(ctx context.Context) error {
 		{"controllers, kubelet, kube-proxy", func(ctx context.Context) error { return l.startAll(ctx, l.controllers()) }},
 		{"resource definitions", l.definitions},
 		{"CSI driver, snapshot controller", l.volumes},
-		{"operator stand-in", func(ctx context.Context) error { return l.start(ctx, l.operator()) }},
+		{"operator stand-in", l.startOperator},
 		{"service account", l.defaultAccount},
 		{"node ready", l.nodeReady},
 		{"DNS", l.dns},
@@ -53,6 +53,23 @@ func (l *Lab) Up(ctx context.Context) error {
 	l.Log("up in %.1f s; export KUBECONFIG=%s", time.Since(began).Seconds(), l.Kubeconfig())
 	return nil
 }
+
+// startOperator starts the stand-in, unless another operator takes its place: then it is ended, if it runs.
+func (l *Lab) startOperator(ctx context.Context) error {
+	if !l.WithoutOperator {
+		if err := os.Remove(l.withoutOperatorFile()); err != nil && !errors.Is(err, os.ErrNotExist) {
+			return err
+		}
+		return l.start(ctx, l.operator())
+	}
+	if err := os.WriteFile(l.withoutOperatorFile(), nil, 0o644); err != nil {
+		return err
+	}
+	return l.stop(ctx, l.operator().name, stopGrace)
+}
+
+// withoutOperatorFile says to later commands that there is to be no stand-in.
+func (l *Lab) withoutOperatorFile() string { return filepath.Join(l.Root, "without-operator") }
 
 // errEnded is of a unit that ran when Up looked and does not run any more.
 var errEnded = errors.New("ended")

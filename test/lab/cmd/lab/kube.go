@@ -15,7 +15,7 @@ import (
 func kubernetes() *cobra.Command {
 	cmd := &cobra.Command{Use: "kube", Short: "A real single-node Kubernetes on this machine; needs root"}
 	cmd.AddCommand(
-		labCommand("up", "Start all that does not run", func(cmd *cobra.Command, l *kube.Lab) error { return l.Up(cmd.Context()) }),
+		up(),
 		labCommand("down", "End all processes and remove what they made on this machine; data and images stay", func(cmd *cobra.Command, l *kube.Lab) error {
 			return l.Down(cmd.Context())
 		}),
@@ -36,6 +36,16 @@ func labCommand(use, short string, do func(*cobra.Command, *kube.Lab) error) *co
 		}
 		return do(cmd, l)
 	}}
+}
+
+func up() *cobra.Command {
+	without := false
+	cmd := labCommand("up", "Start all that does not run", func(cmd *cobra.Command, l *kube.Lab) error {
+		l.WithoutOperator = without
+		return l.Up(cmd.Context())
+	})
+	cmd.Flags().BoolVar(&without, "without-operator", false, "start no stand-in for cass-operator, and end one that runs: the real one takes its place")
+	return cmd
 }
 
 func purge() *cobra.Command {
