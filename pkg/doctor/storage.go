@@ -11,7 +11,8 @@ func (e *exam) claims() {
 		switch {
 		case c.Phase == "Bound":
 		case c.Phase == "Pending" && slices.ContainsFunc(e.chosen, func(d Datacenter) bool { return d.begins() }):
-			e.warn(about("PersistentVolumeClaim", e.Namespace, c.Name), "it is not bound yet", "nothing, if its storage class binds a volume to the first pod or cleaner Job that uses it; otherwise check its events")
+			e.warn(about("PersistentVolumeClaim", e.Namespace, c.Name), "it is not bound yet",
+				"nothing, if its storage class binds a volume to the first pod or cleaner Job that uses it; otherwise check its events")
 		default:
 			e.fail(about("PersistentVolumeClaim", e.Namespace, c.Name), "it is "+c.Phase+", not bound", "check its events; only bound volumes are backed up")
 		}
