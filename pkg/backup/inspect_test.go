@@ -3,11 +3,14 @@ package backup
 import (
 	"context"
 	"errors"
+	"os"
+	"path/filepath"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/casshook/casshook/pkg/document"
 	"github.com/casshook/casshook/pkg/flow"
 	"github.com/casshook/casshook/pkg/ring"
 	"github.com/casshook/casshook/pkg/ring/ringtest"
@@ -111,4 +114,31 @@ func TestVerifyAPartOfTheRing(t *testing.T) {
 	require.Equal(t, flow.Precondition, flow.CodeOf(err), "what could not be looked at is not corrupt")
 	require.Equal(t, []string{"n1", "n3"}, v.Nodes)
 	require.Equal(t, []string{"node n2 is not verified: is crashing"}, v.Problems)
+}
+
+// TestVerifyGoesOn: documents of one node that cannot be read do not hide the others, and
+// a node that cannot be asked is not corrupt.
+func TestVerifyGoesOn(t *testing.T) {
+	t.Parallel()
+	r := ringtest.New(t, 3)
+	made, err := Before(t.Context(), r.Target(), Options{}, silent{})
+	require.NoError(t, err)
+	r.OnCall(func(c ringtest.Call) ringtest.Fault {
+		if c.Kind == ringtest.Agent && c.What == "open" && c.Node == "n2" {
+			return ringtest.Refuse
+		}
+		return ringtest.None
+	})
+	v, err := Verify(t.Context(), r.Target(), "", false, silent{})
+	require.Equal(t, flow.Precondition, flow.CodeOf(err))
+	require.Equal(t, made.BackupID, v.BackupID)
+	require.Equal(t, []string{"n1", "n3"}, v.Nodes)
+	require.Len(t, v.Problems, 1)
+	require.Contains(t, v.Problems[0], "node n2 is not verified: ")
+	r.OnCall(nil)
+	require.NoError(t, os.WriteFile(filepath.Join(document.BackupDir(r.Root("n2"), made.BackupID), document.SchemaFile), []byte("{}\n"), 0o600))
+	v, err = Verify(t.Context(), r.Target(), "", false, silent{})
+	require.Equal(t, flow.Corrupt, flow.CodeOf(err))
+	require.Equal(t, []string{"n1", "n3"}, v.Nodes)
+	require.Contains(t, v.Problems[0], "node n2: ")
 }
