@@ -1,6 +1,7 @@
 package agent
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -9,6 +10,7 @@ import (
 	"time"
 
 	"github.com/casshook/casshook/pkg/agent/storage"
+	"github.com/casshook/casshook/pkg/flow"
 	"github.com/casshook/casshook/pkg/safefile"
 	"github.com/casshook/casshook/pkg/sstable"
 )
@@ -57,6 +59,54 @@ func (n *node) settleLoaded(live []string, times map[storage.Inode]time.Time) er
 		}
 	}
 	return nil
+}
+
+// deletionLimit bounds the wait for files that Cassandra deletes in the background.
+const deletionLimit = 30 * time.Second
+
+// awaitDeletions waits until no file is left of the SSTables that a TRUNCATE took out
+// of a table. Cassandra deletes them after it has answered; a refresh that reads the
+// directory meanwhile takes one that is half gone for new, and fails. At the limit it
+// is for the refresh to say what is wrong.
+func awaitDeletions(ctx context.Context, files safefile.FS, dirs []string) error {
+	w := flow.Waiting{For: "Cassandra to delete the files of truncated SSTables", Limit: deletionLimit, Every: pollEvery}
+	err := flow.Wait(ctx, w, func(context.Context) (string, error) {
+		for _, dir := range dirs {
+			if dir == "" {
+				continue
+			}
+			base, err := deleting(files, dir)
+			if base != "" || err != nil {
+				return base, err
+			}
+		}
+		return "", nil
+	})
+	if errors.Is(err, flow.ErrLimit) {
+		return nil
+	}
+	return err
+}
+
+// deleting is an SSTable that has files in a live directory although a transaction
+// log removes it, "" where there is none.
+func deleting(files safefile.FS, dir string) (string, error) {
+	logged, err := storage.InLogs(files, dir)
+	if err != nil || len(logged) == 0 {
+		return "", err
+	}
+	there, err := readGroups(files, dir)
+	if err != nil {
+		return "", err
+	}
+	for base := range there {
+		for _, record := range logged[base] {
+			if record.Removes {
+				return filepath.Join(dir, base), nil
+			}
+		}
+	}
+	return "", nil
 }
 
 const (

@@ -187,6 +187,9 @@ func (r *refresher) adopt(ctx context.Context, keyspace, table string) error {
 }
 
 func (r *refresher) load(ctx context.Context, job loadJob) (int, error) {
+	if err := awaitDeletions(ctx, job.files, job.live); err != nil {
+		return 0, err
+	}
 	placed, err := place(job)
 	if err != nil {
 		return 0, errors.Join(err, removeFiles(job.files, placed))

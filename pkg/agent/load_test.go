@@ -343,6 +343,30 @@ func TestLoadBesideIDsThatWereOurs(t *testing.T) {
 	require.ErrorContains(t, err, "has id 2147400000: no higher ones are left, compact the table and run again")
 }
 
+// TestLoadWaitsForDeletions: what a TRUNCATE took out goes in the background, and a refresh fails on what is half gone.
+func TestLoadWaitsForDeletions(t *testing.T) {
+	t.Parallel()
+	v, f, c := indexed(t, nil)
+	_, err := ask[wire.StageResult](c, wire.OpStage, stageArgs("a"))
+	require.NoError(t, err)
+	live := v.table(1, "ks", "a", tableOne)
+	v.empty(v.table(0, "ks", "a", tableOne))
+	v.empty(live)
+	half := filepath.Join(live, "nb-7-big-Index.db")
+	v.write(half, "x")
+	v.write(filepath.Join(live, "nb_txn_unknown_1.log"), fmt.Sprintf("REMOVE:[%s/nb-7-big,1,8][1]\nCOMMIT:[,0,0][1]\n", live))
+	done := make(chan error, 1)
+	go func() {
+		_, err := ask[wire.LoadResult](c, wire.OpLoad, loadArgs(loadOf(3)))
+		done <- err
+	}()
+	time.Sleep(3 * pollEvery)
+	require.Empty(t, f.Calls(apitest.Refresh), "nothing is loaded beside it")
+	require.NoError(t, os.Remove(half))
+	require.NoError(t, <-done)
+	require.Len(t, f.Calls(apitest.Refresh), 1)
+}
+
 func TestTimesOfFilesAreKept(t *testing.T) {
 	t.Parallel()
 	v, _, c := indexed(t, nil)
