@@ -43,6 +43,9 @@ type Result struct {
 	Tables int `json:"tables"`
 	// Statements is how many CQL statements were sent.
 	Statements int64 `json:"statements"`
+	// Warnings say what a restore from this backup cannot do, or does otherwise than
+	// one may expect.
+	Warnings []string `json:"warnings,omitempty"`
 }
 
 // NodeResult is one node of the backup.
@@ -273,7 +276,7 @@ func (b *before) complete(ctx context.Context) error {
 }
 
 func (b *before) result() *Result {
-	r := &Result{BackupID: b.id, Skew: b.cluster.Skew, Tables: len(b.described.tables), Statements: b.CQL.Statements()}
+	r := &Result{BackupID: b.id, Skew: b.cluster.Skew, Tables: len(b.described.tables), Statements: b.CQL.Statements(), Warnings: b.described.warnings()}
 	for i, w := range b.written {
 		r.Nodes = append(r.Nodes, NodeResult{Name: b.View.Names[i], HostID: b.View.Facts[i].HostID, SSTables: w.SSTables, Bytes: w.Bytes, Via: b.View.Facts[i].Via})
 	}
@@ -281,9 +284,10 @@ func (b *before) result() *Result {
 }
 
 // parse makes sure that what is written can be read by the restore.
-func parse(rows []schema.Row, extras schema.Extras) error {
-	if _, err := schema.Parse(rows, extras); err != nil {
-		return errors.Join(errors.New("the schema contains statements that a restore could not handle"), err)
+func parse(rows []schema.Row, extras schema.Extras) (*schema.Schema, error) {
+	s, err := schema.Parse(rows, extras)
+	if err != nil {
+		return nil, errors.Join(errors.New("the schema contains statements that a restore could not handle"), err)
 	}
-	return nil
+	return s, nil
 }

@@ -2,6 +2,7 @@ package backup
 
 import (
 	"context"
+	"fmt"
 	"time"
 
 	"github.com/casshook/casshook/pkg/document"
@@ -13,6 +14,7 @@ import (
 // version.
 type described struct {
 	version   string
+	schema    *schema.Schema
 	rows      []schema.Row
 	tables    []document.TableRef
 	keyspaces []document.Keyspace
@@ -44,7 +46,17 @@ func describe(ctx context.Context, c ring.CQL) (described, error) {
 			return d, err
 		}
 	}
-	return d, parse(d.rows, d.extras)
+	d.schema, err = parse(d.rows, d.extras)
+	return d, err
+}
+
+// warnings say what a restore from this backup cannot do.
+func (d described) warnings() []string {
+	var warnings []string
+	for _, r := range d.schema.NotReplayable() {
+		warnings = append(warnings, fmt.Sprintf("CQL cannot create %s again: %s; only a restore offline, or one where the table still exists, brings it back", r.Object, r.Reason))
+	}
+	return warnings
 }
 
 // cluster is the document of the ring.

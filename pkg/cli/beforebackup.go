@@ -92,6 +92,7 @@ func writeBackup(w io.Writer, r *backup.Result) {
 		t.Add(n.Name, n.HostID, n.SSTables, report.Bytes(n.Bytes), n.Via)
 	}
 	t.Write(w)
+	writeWarnings(w, r.Warnings)
 	fmt.Fprintf(w, "backup %s: %s; skew %.2f ms between node starts, %.2f ms from first start to last end\n",
 		r.BackupID, report.Count(r.Tables, "table"), r.Skew.StartMS, r.Skew.TotalMS)
 }

@@ -109,7 +109,7 @@ func Compare(backup, live *Schema, opts CompareOptions) (*Diff, error) {
 	}
 	c.markImplied()
 	c.checkViews()
-	c.checkCompact()
+	c.checkPlain()
 	if len(c.refusals) > 0 {
 		slices.SortFunc(c.refusals, func(a, b Refusal) int {
 			return cmp.Or(strings.Compare(a.Object, b.Object), strings.Compare(a.Reason, b.Reason))
@@ -282,14 +282,25 @@ func (c *comparer) checkViews() {
 	}
 }
 
-// checkCompact refuses to create tables that CQL cannot create.
-func (c *comparer) checkCompact() {
+// checkPlain refuses to create tables that CQL cannot create.
+func (c *comparer) checkPlain() {
 	for _, ch := range c.diff.Changes {
 		creates := ch.Verdict == Create || ch.Verdict == Recreate
 		if creates && ch.backup.Relation != nil && ch.backup.Relation.NotPlain != "" {
-			c.refuse(ch.Ref, "must be created, but CQL cannot create this compact table: %s", ch.backup.Relation.NotPlain)
+			c.refuse(ch.Ref, "must be created, but CQL cannot create this table: %s", ch.backup.Relation.NotPlain)
 		}
 	}
+}
+
+// NotReplayable lists the tables that no CQL can create again.
+func (s *Schema) NotReplayable() []Refusal {
+	var found []Refusal
+	for _, o := range s.Objects {
+		if o.Relation != nil && o.Relation.NotPlain != "" {
+			found = append(found, Refusal{Object: o.Ref.Describe(), Reason: o.Relation.NotPlain})
+		}
+	}
+	return found
 }
 
 func (c *comparer) refuse(ref Ref, format, arg string) {

@@ -2,6 +2,7 @@ package schema
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 )
 
@@ -45,9 +46,36 @@ func (o *Object) Create(target Target) []string {
 		return []string{o.plain}
 	case KindTrigger:
 		return []string{"CREATE TRIGGER " + o.Ref.String() + " USING " + literal(o.TriggerClass)}
-	default:
-		return []string{o.plain}
+	case KindType:
+		if !o.usesTypeNamedEmpty() {
+			return []string{o.plainEmpty}
+		}
 	}
+	return []string{o.plain}
+}
+
+// emptyType is how CQL takes the type that DESCRIBE prints as "empty": tables have
+// it that lost COMPACT STORAGE and have no column beside their key (tried on 4.0.19
+// to 5.0.9).
+const emptyType = "'" + marshalPackage + "EmptyType'"
+
+// withEmptyType is the text that the tokens span, with the words "empty" among the
+// types spelled as CQL takes them.
+func withEmptyType(text string, tokens, types []token) string {
+	var b strings.Builder
+	at := tokens[0].start
+	for _, t := range types {
+		if t.is("empty") {
+			b.WriteString(text[at:t.start] + emptyType)
+			at = t.end
+		}
+	}
+	return b.String() + text[at:tokens[len(tokens)-1].end]
+}
+
+// usesTypeNamedEmpty tells whether "empty" is a type of the user's.
+func (o *Object) usesTypeNamedEmpty() bool {
+	return slices.Contains(o.Uses, Ref{Kind: KindType, Keyspace: o.Ref.Keyspace, Name: "empty"})
 }
 
 // Drop gives the statement that drops the object. It has IF EXISTS, so that it
@@ -71,9 +99,12 @@ func (o *Object) alter(options []Option) string {
 }
 
 func (o *Object) createTable() string {
-	body := o.Relation.body
-	if o.Relation.static() {
+	body := o.Relation.bodyEmpty
+	switch {
+	case o.Relation.static():
 		body = o.Relation.staticBody()
+	case o.usesTypeNamedEmpty():
+		body = o.Relation.body
 	}
 	return "CREATE TABLE " + o.Ref.String() + " " + body + o.Relation.with()
 }

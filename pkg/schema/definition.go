@@ -106,7 +106,11 @@ func parseType(o *Object, text string) error {
 		}
 		o.types = append(o.types, field[1:]...)
 	}
-	return o.keep(c)
+	if err := o.keep(c); err != nil {
+		return err
+	}
+	o.plainEmpty = withEmptyType(c.text, c.tokens, o.types)
+	return nil
 }
 
 // keep records the whole statement as what is executed and compared.
@@ -162,7 +166,7 @@ func parseFunction(o *Object, text string) error {
 
 // cutBody cuts a function's statement after its AS.
 func cutBody(text string) (header, body string, err error) {
-	afterAs := false
+	afterAs, depth := false, 0
 	for pos := 0; pos < len(text); {
 		if strings.IndexByte(" \t\r\n\f", text[pos]) >= 0 {
 			pos++
@@ -183,7 +187,8 @@ func cutBody(text string) (header, body string, err error) {
 		if afterAs && kind == tokenLiteral {
 			return text[:pos], t.value(), nil
 		}
-		afterAs = t.is("as")
+		depth += nesting(t)
+		afterAs = depth == 0 && t.is("as") // an argument may have that name
 		pos += size
 	}
 	return "", "", errors.New("no function body")

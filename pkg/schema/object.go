@@ -122,6 +122,8 @@ type Object struct {
 	// plain is the single statement of a type, function or aggregate that can
 	// be executed, with its canonical form.
 	plain, canonical string
+	// plainEmpty is plain of a type with fields of the type "empty".
+	plainEmpty string
 
 	// names of types and functions that Uses is made from.
 	types, functions []token
@@ -159,11 +161,12 @@ type RelationParts struct {
 	Dropped []string
 	// Compact is true for COMPACT STORAGE.
 	Compact bool
-	// NotPlain says why a compact table cannot be created with CQL; empty when
-	// it can.
+	// NotPlain says why a table cannot be created with CQL; empty when it can.
 	NotPlain string
 
-	body string // the text between the name and WITH
+	// body is the text between the name and WITH; in bodyEmpty the type that
+	// DESCRIBE prints as "empty" is spelled as CQL takes it.
+	body, bodyEmpty string
 }
 
 // static tells whether this is a compact table without clustering columns, which

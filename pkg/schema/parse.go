@@ -76,7 +76,46 @@ func parseRow(row Row) (*Object, error) {
 	if o.Ref != want {
 		return nil, fmt.Errorf("the statement creates %s", o.Ref.Describe())
 	}
-	return o, nil
+	return o, checkName(o.Ref)
+}
+
+// Longest names that Cassandra takes: of keyspaces, and of tables, views and
+// indexes, whose directories have 33 characters more.
+const (
+	longestKeyspace = 48
+	longestRelation = 222
+)
+
+// checkName refuses names that Cassandra gives to nothing that has a directory
+// (org.apache.cassandra.schema.SchemaConstants.PATTERN_WORD_CHARS): they would be
+// paths.
+func checkName(ref Ref) error {
+	if !wordName(ref.Keyspace, longestKeyspace) {
+		return fmt.Errorf("%.60q is no name of a keyspace", ref.Keyspace)
+	}
+	switch ref.Kind {
+	case KindTable, KindView, KindIndex:
+		if !wordName(ref.Name, longestRelation) {
+			return fmt.Errorf("%.240q is no name of %s", ref.Name, article(ref.Kind))
+		}
+	}
+	return nil
+}
+
+func article(kind Kind) string {
+	if kind == KindIndex {
+		return "an index"
+	}
+	return "a " + string(kind)
+}
+
+func wordName(name string, longest int) bool {
+	for i := range len(name) {
+		if !wordByte(name[i]) {
+			return false
+		}
+	}
+	return name != "" && len(name) <= longest
 }
 
 // rowRef reads the name of a row's object from its columns.
@@ -146,6 +185,10 @@ func (s *Schema) addTriggers(triggers []Trigger) (problems []error) {
 		}
 		if s.Lookup(o.Ref) != nil || t.Class == "" {
 			problems = append(problems, fmt.Errorf("parse %s: it is listed twice or has no class", o.Ref.Describe()))
+			continue
+		}
+		if err := errors.Join(checkName(o.Ref), checkName(o.Base)); err != nil {
+			problems = append(problems, fmt.Errorf("parse %s: %w", o.Ref.Describe(), err))
 			continue
 		}
 		s.add(o)

@@ -218,6 +218,9 @@ func FuzzParse(f *testing.F) {
 	for _, row := range realRows(f, "5.0-latest") {
 		f.Add(row.Keyspace, row.Type, row.Name, row.Statement)
 	}
+	for name, statement := range difficult {
+		f.Add("k", "table", name, statement)
+	}
 	f.Fuzz(func(t *testing.T, keyspace, kind, name, statement string) {
 		row := Row{keyspace, kind, name, statement}
 		o, err := parseRow(row)

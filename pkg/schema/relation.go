@@ -34,10 +34,11 @@ func parseTable(o *Object, text string) error {
 	if err != nil {
 		return err
 	}
-	r.body = c.raw(c.tokens[from:c.pos])
+	body := c.tokens[from:c.pos]
 	if err := r.parseColumns(o, c.text, columns); err != nil {
 		return err
 	}
+	r.body, r.bodyEmpty = c.raw(body), withEmptyType(c.text, body, o.types)
 	if err := r.parseOptions(c); err != nil {
 		return err
 	}
@@ -47,11 +48,16 @@ func parseTable(o *Object, text string) error {
 	if err := r.parseDropped(o, statements[1:]); err != nil {
 		return err
 	}
-	if r.Compact {
+	switch {
+	case r.Compact:
 		r.checkPlain()
+	case slices.ContainsFunc(r.Columns, func(c Column) bool { return c.Name == "" }): // a super column family after DROP COMPACT STORAGE
+		r.NotPlain = emptyName
 	}
 	return nil
 }
+
+const emptyName = "it has a column with an empty name"
 
 // uncomment gives the statements inside of the comment that stands around a
 // compact table. The comment may hold another end mark in a literal, so that
@@ -71,6 +77,7 @@ func uncomment(text string) (inner string, commented bool) {
 
 // parseColumns parses what stands in the parentheses of CREATE TABLE.
 func (r *RelationParts) parseColumns(o *Object, text string, tokens []token) error {
+	seen := map[string]bool{}
 	for _, part := range splitAt(tokens, ",") {
 		c := &cursor{text: text, tokens: part}
 		if c.accept("primary", "key") {
@@ -82,6 +89,11 @@ func (r *RelationParts) parseColumns(o *Object, text string, tokens []token) err
 		if err := r.parseColumn(o, c); err != nil {
 			return err
 		}
+		name := r.Columns[len(r.Columns)-1].Name
+		if seen[name] {
+			return fmt.Errorf("column %s is listed twice", Quote(name))
+		}
+		seen[name] = true
 	}
 	if len(r.PartitionKey) == 0 {
 		return errors.New("no primary key")
@@ -93,9 +105,6 @@ func (r *RelationParts) parseColumn(o *Object, c *cursor) error {
 	name, err := c.name()
 	if err != nil {
 		return err
-	}
-	if slices.ContainsFunc(r.Columns, func(c Column) bool { return c.Name == name }) {
-		return fmt.Errorf("column %s is listed twice", Quote(name))
 	}
 	column := Column{Name: name}
 	kind := c.columnType()
@@ -111,18 +120,33 @@ func (r *RelationParts) parseColumn(o *Object, c *cursor) error {
 		case c.accept("primary", "key"):
 			r.PartitionKey = []string{name}
 		case c.accept("masked", "with"):
-			mask := c.tokens[c.pos:]
-			if end := slices.IndexFunc(mask, func(t token) bool { return t.is(")") }); end >= 0 {
-				mask = mask[:end+1]
+			if err := c.mask(o, &column); err != nil {
+				return fmt.Errorf("column %s: %w", Quote(name), err)
 			}
-			c.pos += len(mask)
-			column.Mask = c.raw(mask)
-			o.functions = append(o.functions, mask...)
 		default:
 			return fmt.Errorf("column %s: unexpected text %s", Quote(name), c.where())
 		}
 	}
 	r.Columns = append(r.Columns, column)
+	return nil
+}
+
+// mask takes the call of a masking function, whose arguments may have parentheses.
+func (c *cursor) mask(o *Object, column *Column) error {
+	from := c.pos
+	if _, err := c.name(); err != nil {
+		return err
+	}
+	if c.accept(".") {
+		if _, err := c.name(); err != nil {
+			return err
+		}
+	}
+	o.functions = append(o.functions, c.tokens[from:c.pos]...)
+	if _, err := c.group("("); err != nil {
+		return err
+	}
+	column.Mask = c.raw(c.tokens[from:c.pos])
 	return nil
 }
 
@@ -241,7 +265,8 @@ func (r *RelationParts) parseDropped(o *Object, statements []string) error {
 			return fmt.Errorf("unexpected statement %.60q", text)
 		}
 		if c.accept("add") {
-			o.types = append(o.types, c.rest()...)
+			added := c.rest()
+			o.types, o.functions = append(o.types, added...), append(o.functions, added...) // its mask may have a function
 		}
 		r.Dropped = append(r.Dropped, text)
 	}
@@ -276,7 +301,7 @@ func (r *RelationParts) checkPlain() {
 func (r *RelationParts) notPlain(c Column, key bool) string {
 	switch {
 	case c.Name == "":
-		return "it has a column with an empty name"
+		return emptyName
 	case c.Static && !r.static():
 		return "it has a static column"
 	case !key && multiCell(c.Type):

@@ -51,7 +51,7 @@ func TestCompareRefuses(t *testing.T) {
 			"type app.address cannot be recreated: function app.udtfn(address) is out of scope and uses it",
 			"type app.address cannot be recreated: table app.dropped is out of scope and uses it"}},
 		{"compact table that CQL cannot create", without(rows, "compact2"), Extras{Tables: flagged.Tables}, nil, nil, []string{
-			"table thrifty.compact2 must be created, but CQL cannot create this compact table: it is a super column family"}},
+			"table thrifty.compact2 must be created, but CQL cannot create this table: it is a super column family"}},
 		{"index name taken by a table out of scope", edit(t, rows, "plain_v", "app.plain (v)", "app.twcs (v)"), Extras{}, []string{"app.plain"}, nil, []string{
 			"index app.plain_v is now the name of an object of app.twcs, which is out of scope"}},
 	}
