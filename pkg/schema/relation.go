@@ -48,12 +48,7 @@ func parseTable(o *Object, text string) error {
 	if err := r.parseDropped(o, statements[1:]); err != nil {
 		return err
 	}
-	switch {
-	case r.Compact:
-		r.checkPlain()
-	case slices.ContainsFunc(r.Columns, func(c Column) bool { return c.Name == "" }): // a super column family after DROP COMPACT STORAGE
-		r.NotPlain = emptyName
-	}
+	r.checkPlain()
 	return nil
 }
 
@@ -273,11 +268,17 @@ func (r *RelationParts) parseDropped(o *Object, statements []string) error {
 	return nil
 }
 
-// checkPlain finds out whether CQL can create this compact table. Cassandra
+// checkPlain finds out whether CQL can create this table. Cassandra
 // prints all compact tables as "omitted", also those that came from CQL
 // (org.apache.cassandra.cql3.statements.schema.CreateTableStatement has the
 // rules of compact tables).
 func (r *RelationParts) checkPlain() {
+	if !r.Compact {
+		if slices.ContainsFunc(r.Columns, func(c Column) bool { return c.Name == "" }) { // a super column family after DROP COMPACT STORAGE
+			r.NotPlain = emptyName
+		}
+		return
+	}
 	regular := 0
 	for _, c := range r.Columns {
 		key := slices.Contains(r.PartitionKey, c.Name) || slices.Contains(r.ClusteringKey, c.Name)
@@ -314,41 +315,4 @@ func (r *RelationParts) notPlain(c Column, key bool) string {
 func multiCell(kind string) bool {
 	kind = strings.ToLower(kind)
 	return strings.HasPrefix(kind, "map<") || strings.HasPrefix(kind, "set<") || strings.HasPrefix(kind, "list<")
-}
-
-// parseView parses CREATE MATERIALIZED VIEW.
-func parseView(o *Object, text string) error {
-	c, err := single(text)
-	if err != nil {
-		return err
-	}
-	if err := c.expect("create", "materialized", "view"); err != nil {
-		return err
-	}
-	if o.Ref.Keyspace, o.Ref.Name, err = c.qualified(); err != nil {
-		return err
-	}
-	if err := c.expect("as"); err != nil {
-		return err
-	}
-	from := c.pos
-	if _, err := c.until("from"); err != nil {
-		return err
-	}
-	c.pos++
-	o.Base.Kind = KindTable
-	if o.Base.Keyspace, o.Base.Name, err = c.qualified(); err != nil {
-		return err
-	}
-	if _, err := c.until("primary", "key"); err != nil {
-		return err
-	}
-	c.pos += 2
-	o.Relation = &RelationParts{}
-	if err := o.Relation.parsePrimaryKey(c); err != nil {
-		return err
-	}
-	o.Relation.Query = c.raw(c.tokens[from:c.pos])
-	o.Relation.body = "AS " + o.Relation.Query
-	return o.Relation.parseOptions(c)
 }
