@@ -29,6 +29,9 @@ type Options struct {
 	// MaxSkew is how far apart the nodes may start their snapshots; any distance
 	// where 0.
 	MaxSkew time.Duration
+	// WaitViews is how long views that are being built are waited for; 0 does not wait,
+	// and records them.
+	WaitViews time.Duration
 	// ParkedFor keeps an earlier backup, whose volume snapshot may not have been
 	// cut yet, from being replaced while it is younger.
 	ParkedFor time.Duration
@@ -94,6 +97,7 @@ func Before(ctx context.Context, target ring.Target, opts Options, observer flow
 	}
 	err = flow.Run(ctx, append(steps, b.UnderLock(
 		flow.Step{Name: "checking the volumes", Do: b.checkVolumes},
+		flow.Step{Name: "waiting for views", Skip: func() bool { return b.opts.WaitViews == 0 }, Do: b.waitViews},
 		flow.Step{Name: "flushing", Do: b.flush},
 		flow.Step{Name: "taking snapshots of all nodes", Do: b.snapshot, Undo: b.remove},
 		flow.Step{Name: "writing the documents", Do: b.write},
@@ -184,7 +188,7 @@ func (b *before) snapshot(ctx context.Context) error {
 // moved, or the nodes started too far apart. A table without a snapshot is a
 // consequence of the first, or an error of its own.
 func (b *before) trySnapshot(ctx context.Context) (changed, err error) {
-	if b.described, err = describe(ctx, b.CQL); err != nil {
+	if b.described, err = describe(ctx, b.CQL, b.View.Members); err != nil {
 		return nil, err
 	}
 	missing := b.barrier(ctx)

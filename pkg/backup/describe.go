@@ -3,9 +3,12 @@ package backup
 import (
 	"context"
 	"fmt"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/casshook/casshook/pkg/document"
+	"github.com/casshook/casshook/pkg/flow"
 	"github.com/casshook/casshook/pkg/ring"
 	"github.com/casshook/casshook/pkg/schema"
 )
@@ -21,13 +24,14 @@ type described struct {
 	extras    schema.Extras
 	grants    []schema.Grant
 	roles     []string
+	unbuilt   []document.TableName
 	settings  map[string]string
 	skew      document.Skew
 }
 
 // describe reads the schema and what DESCRIBE leaves out. The version is read
 // first: when it is the same after the snapshot, all of this belongs to it.
-func describe(ctx context.Context, c ring.CQL) (described, error) {
+func describe(ctx context.Context, c ring.CQL, members []document.Member) (described, error) {
 	var d described
 	var err error
 	if d.version, err = c.WaitAgreement(ctx, agreementPatience); err != nil {
@@ -46,13 +50,61 @@ func describe(ctx context.Context, c ring.CQL) (described, error) {
 			return d, err
 		}
 	}
+	if d.unbuilt, err = unbuilt(ctx, c, d.tables, members); err != nil {
+		return d, err
+	}
 	d.schema, err = parse(d.rows, d.extras)
 	return d, err
+}
+
+// unbuilt lists the views that nodes are building.
+func unbuilt(ctx context.Context, c ring.CQL, tables []document.TableRef, members []document.Member) ([]document.TableName, error) {
+	if !slices.ContainsFunc(tables, func(t document.TableRef) bool { return t.View }) {
+		return nil, nil
+	}
+	builds, err := c.ViewBuilds(ctx)
+	if err != nil {
+		return nil, err
+	}
+	var found []document.TableName
+	for _, t := range tables {
+		if t.View && builds.Building(t.TableName, members) {
+			found = append(found, t.TableName)
+		}
+	}
+	return found, nil
+}
+
+// waitViews waits until no view is being built.
+func (b *before) waitViews(ctx context.Context) error {
+	w := flow.Waiting{For: "views to be built", Limit: b.opts.WaitViews, Every: viewPoll, Progress: b.observer.Progress}
+	return flow.Wait(ctx, w, func(ctx context.Context) (string, error) {
+		tables, err := b.CQL.Tables(ctx)
+		if err != nil {
+			return "", err
+		}
+		views, err := unbuilt(ctx, b.CQL, tables, b.View.Members)
+		return strings.Join(names(views), ", "), err
+	})
+}
+
+// viewPoll is how often views are asked for.
+const viewPoll = 500 * time.Millisecond
+
+func names(tables []document.TableName) []string {
+	texts := make([]string, len(tables))
+	for i, t := range tables {
+		texts[i] = t.String()
+	}
+	return texts
 }
 
 // warnings say what a restore from this backup cannot do.
 func (d described) warnings() []string {
 	var warnings []string
+	if len(d.unbuilt) > 0 {
+		warnings = append(warnings, "views that are still being built: a restore builds them from their tables (--wait-views waits for them): "+strings.Join(names(d.unbuilt), ", "))
+	}
 	for _, r := range d.schema.NotReplayable() {
 		warnings = append(warnings, fmt.Sprintf("CQL cannot create %s again: %s; only a restore offline, or one where the table still exists, brings it back", r.Object, r.Reason))
 	}
@@ -67,6 +119,7 @@ func (d described) cluster(b *before, members []document.Member) document.Cluste
 		Members: members, Keyspaces: d.keyspaces, Tables: d.tables,
 		Extras: d.extras, Roles: d.roles, Settings: d.settings, Skew: d.skew,
 	}
+	c.Unbuilt(d.unbuilt)
 	c.Place(b.Target.Place.Namespace, b.Target.Place.ClusterHash)
 	return c
 }

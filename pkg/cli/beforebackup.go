@@ -31,6 +31,7 @@ func (a *app) beforeBackup() *cobra.Command {
 	number{f, "min-free", "minimum free fraction of every volume"}.fraction(&opts.MinFree, 0.05)
 	number{f, "snapshot-timeout", "how long to wait for a snapshot whose call timed out"}.timeout(&opts.Wait, 10*time.Minute)
 	number{f, "max-skew", "how far apart the nodes may start their snapshots before all start over; 0 for any"}.period(&opts.MaxSkew, 5*time.Second)
+	number{f, "wait-views", "how long to wait for views that are being built; 0 backs up at once, and a restore rebuilds them"}.period(&opts.WaitViews, 0)
 	number{f, "keep-earlier", "keep an earlier backup for this long, since its volume snapshots may still be running"}.period(&opts.ParkedFor, 0)
 	return cmd
 }

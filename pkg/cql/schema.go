@@ -6,11 +6,11 @@ import (
 	"maps"
 	"slices"
 	"sort"
-	"strings"
 
 	"github.com/apache/cassandra-gocql-driver/v2"
 
 	"github.com/casshook/casshook/pkg/document"
+	"github.com/casshook/casshook/pkg/ring"
 	"github.com/casshook/casshook/pkg/schema"
 )
 
@@ -107,22 +107,17 @@ func (s *Session) Grants(ctx context.Context) ([]schema.Grant, error) {
 	return grants, err
 }
 
-// ViewBuilt reports whether every node of the ring says that a view is built.
-// Its last asynchronous writes may still be on their way then.
-func (s *Session) ViewBuilt(ctx context.Context, keyspace, view string, nodes int) (bool, error) {
-	var status string
-	ok := 0
-	query := fmt.Sprintf("SELECT status FROM system_distributed.view_build_status WHERE keyspace_name = '%s' AND view_name = '%s'", literal(keyspace), literal(view))
-	err := s.rowsAt(ctx, gocql.One, query, []any{&status}, func() {
-		if status == "SUCCESS" {
-			ok++
-		}
+// ViewBuilds reads what every node says of the views that it builds or has built.
+// When all have built one, its last asynchronous writes may still be on their way.
+func (s *Session) ViewBuilds(ctx context.Context) (ring.ViewBuilds, error) {
+	builds := ring.ViewBuilds{}
+	var keyspace, view, status string
+	var host gocql.UUID
+	err := s.rowsAt(ctx, gocql.One, "SELECT keyspace_name, view_name, host_id, status FROM system_distributed.view_build_status", []any{&keyspace, &view, &host, &status}, func() {
+		builds.Set(document.TableName{Keyspace: keyspace, Name: view}, host.String(), status == "SUCCESS")
 	})
-	return ok >= nodes, err
+	return builds, err
 }
-
-// literal is the content of a CQL string literal.
-func literal(s string) string { return strings.ReplaceAll(s, "'", "''") }
 
 // Count runs a query for one number at CL ALL.
 func (s *Session) Count(ctx context.Context, query string) (int64, error) {

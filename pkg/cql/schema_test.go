@@ -8,6 +8,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/casshook/casshook/pkg/document"
+	"github.com/casshook/casshook/pkg/ring"
 	"github.com/casshook/casshook/pkg/schema"
 )
 
@@ -181,33 +182,19 @@ func TestCount(t *testing.T) {
 	}
 }
 
-func TestViewBuilt(t *testing.T) {
+func TestViewBuilds(t *testing.T) {
 	t.Parallel()
-	tests := []struct {
-		name     string
-		statuses []string
-		want     bool
-	}{
-		{"nobody has begun", nil, false},
-		{"one of two", []string{"SUCCESS"}, false},
-		{"one is still at it", []string{"SUCCESS", "STARTED"}, false},
-		{"both", []string{"SUCCESS", "SUCCESS"}, true},
-		{"a node that has left built it, too", []string{"SUCCESS", "SUCCESS", "SUCCESS"}, true},
-	}
-	for _, tt := range tests {
-		t.Run(tt.name, func(t *testing.T) {
-			t.Parallel()
-			s := newStandIn("5.0.9")
-			statuses := &table{columns: columns("status text")}
-			for _, status := range tt.statuses {
-				statuses.rows = append(statuses.rows, []any{status})
-			}
-			s.set(selectBuilt, always(statuses))
-			built, err := login(t, s).ViewBuilt(t.Context(), "shop", "it's", 2)
-			require.NoError(t, err)
-			require.Equal(t, tt.want, built)
-		})
-	}
+	s := newStandIn("5.0.9")
+
+	statuses := &table{columns: columns("keyspace_name text, view_name text, host_id uuid, status text")}
+	statuses.rows = [][]any{{"shop", "it's", uuid(1), "SUCCESS"}, {"shop", "it's", uuid(2), "STARTED"}, {"shop", "b", uuid(1), "SUCCESS"}}
+	s.set(selectBuilt, always(statuses))
+	builds, err := login(t, s).ViewBuilds(t.Context())
+	require.NoError(t, err)
+	const one, two = "00000000-0000-0000-0000-000000000001", "00000000-0000-0000-0000-000000000002"
+	require.Equal(t, ring.ViewBuilds{
+		{Keyspace: "shop", Name: "it's"}: {one: true, two: false}, {Keyspace: "shop", Name: "b"}: {one: true},
+	}, builds)
 }
 
 // Every read fails as a whole when one of its queries does.
@@ -226,7 +213,7 @@ func TestReadsFail(t *testing.T) {
 		{"settings", "system_views.settings", func(s *Session) error { _, err := s.Settings(t.Context()); return err }},
 		{"roles", "system_auth.roles", func(s *Session) error { _, err := s.Roles(t.Context()); return err }},
 		{"grants", "system_auth.role_permissions", func(s *Session) error { _, err := s.Grants(t.Context()); return err }},
-		{"views built", "system_distributed.view_build_status", func(s *Session) error { _, err := s.ViewBuilt(t.Context(), "a", "b", 1); return err }},
+		{"views built", "system_distributed.view_build_status", func(s *Session) error { _, err := s.ViewBuilds(t.Context()); return err }},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

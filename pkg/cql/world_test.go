@@ -23,7 +23,7 @@ const (
 	buildColumns    = "keyspace_name text, view_name text, host_id uuid, status text"
 )
 
-const selectBuilt = "SELECT status FROM system_distributed.view_build_status WHERE keyspace_name = 'shop' AND view_name = 'it''s'"
+const selectBuilt = "SELECT keyspace_name, view_name, host_id, status FROM system_distributed.view_build_status"
 
 func uuid(n byte) gocql.UUID { return gocql.UUID{15: n} }
 

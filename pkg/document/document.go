@@ -182,10 +182,12 @@ type Cluster struct {
 	Keyspaces     []Keyspace `json:"keyspaces"`
 	Tables        []TableRef `json:"tables"`
 	// Extras is what DESCRIBE leaves out.
-	Extras   schema.Extras     `json:"extras"`
-	Roles    []string          `json:"roles"`
-	Settings map[string]string `json:"settings"`
-	Skew     Skew              `json:"skew"`
+	Extras schema.Extras `json:"extras"`
+	// UnbuiltViews were being built when the backup was made. Since format 1.1.
+	UnbuiltViews []TableName       `json:"unbuiltViews,omitempty"`
+	Roles        []string          `json:"roles"`
+	Settings     map[string]string `json:"settings"`
+	Skew         Skew              `json:"skew"`
 }
 
 // Place records where the ring is, and marks what a reader of format 1.0 may
@@ -194,6 +196,14 @@ func (c *Cluster) Place(namespace, clusterHash string) {
 	c.Namespace, c.ClusterHash = namespace, clusterHash
 	if clusterHash != "" {
 		c.Minor, c.Ignorable = 1, []string{"clusterHash"}
+	}
+}
+
+// Unbuilt records views that are being built. A reader of format 1.0 must not take
+// them for whole.
+func (c *Cluster) Unbuilt(views []TableName) {
+	if c.UnbuiltViews = views; len(views) > 0 {
+		c.Minor = 1
 	}
 }
 

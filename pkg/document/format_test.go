@@ -144,6 +144,12 @@ func TestWhatIsWrittenCarriesTheFormat(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, format{1, 1}, read(content).format())
 	require.Equal(t, []string{"clusterHash"}, read(content).Ignorable)
+	c = Cluster{Version: Version}
+	c.Unbuilt([]TableName{{Keyspace: "k", Name: "v"}})
+	content, err = Encode(c)
+	require.NoError(t, err)
+	require.Equal(t, format{1, 1}, read(content).format())
+	require.Empty(t, read(content).Ignorable, "half a view must not be taken for all of it")
 }
 
 func TestFieldsOfEveryShapeAreFound(t *testing.T) {

@@ -222,6 +222,7 @@ func (w *world) shared(members []document.Member, tables []document.TableRef) ma
 		Roles: []string{"cassandra", "reader"}, Settings: map[string]string{"auto_snapshot": "true", "storage_compatibility_mode": "NONE"},
 		Skew: document.Skew{StartMS: 1.25, TotalMS: 48.5},
 	}
+	cluster.Unbuilt([]document.TableName{{Keyspace: "shop", Name: "orders_by_city"}})
 	cluster.Place("shop", "0f1e2d3c4b5a6978")
 	rows, err := document.EncodeLines([]schema.Row{
 		{Keyspace: "shop", Type: "keyspace", Name: "shop", Statement: "CREATE KEYSPACE shop WITH replication = {'class': 'NetworkTopologyStrategy', 'dc1': '2'} AND durable_writes = true;"},

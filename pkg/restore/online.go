@@ -20,6 +20,7 @@ type online struct {
 	liveIDs map[document.TableName]string
 	// evidence is what the load found, by session.
 	evidence [][]ledger.Load
+	views    viewProblems
 	report   *Report
 	finish   []wire.FinishResult
 }
@@ -61,6 +62,7 @@ func (o *online) loadSteps() []flow.Step {
 		o.step("changing the schema", ledger.Schema, o.changeSchema),
 		o.step("truncating", ledger.Truncated, o.truncate),
 		o.step("loading", ledger.Loading, o.load),
+		o.step("comparing views with their tables", ledger.Loading, o.checkViews),
 		o.step("recording that all tables are loaded", ledger.Loading, o.markLoaded),
 	}
 }

@@ -121,6 +121,9 @@ func (r *run) makePlan(ctx context.Context) error {
 	if err := r.cmp.checkTarget(r.source, r.View); err != nil {
 		return err
 	}
+	if !r.isLoaded() {
+		r.cmp.rebuildUnbuilt(r.source.cluster.UnbuiltViews)
+	}
 	if r.opts.RebuildViews {
 		r.cmp.rebuildViews()
 	}
@@ -154,7 +157,7 @@ func (r *run) aboutLoads(p *Plan) []string {
 	}
 	if len(views) > 0 {
 		warnings = append(warnings, "views restored from their own snapshots may differ from their base tables by the writes of the snapshot window; "+
-			"--rebuild-views rebuilds them: "+strings.Join(views, ", "))
+			"those whose number of rows differs are rebuilt, --rebuild-views rebuilds them all: "+strings.Join(views, ", "))
 	}
 	if len(p.Tables) > 0 && !r.isLoaded() {
 		warnings = append(warnings, clientsWrite)

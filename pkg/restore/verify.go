@@ -6,70 +6,10 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/casshook/casshook/pkg/flow"
 	"github.com/casshook/casshook/pkg/schema"
 )
-
-// viewPoll is how often views are asked for.
-const viewPoll = 300 * time.Millisecond
-
-// createViews creates the views that are missing, now that their bases are full,
-// and waits until they are built and complete: one after the other, since DDL in
-// a keyspace whose view waits to be built locks the schema of a node (5.0.9).
-func (o *online) createViews(ctx context.Context) error {
-	live, err := liveSchema(ctx, o.CQL)
-	if err != nil {
-		return err
-	}
-	for _, s := range o.cmp.diff.Views() {
-		if live.Lookup(s.Ref) == nil {
-			if err := o.execute(ctx, []schema.Step{s}); err != nil {
-				return err
-			}
-		}
-		if err := o.awaitView(ctx, s.Ref); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// awaitView waits for a view that Cassandra builds: first for the nodes to say
-// that it is built, then for its last asynchronous writes, by counting at ALL.
-func (o *online) awaitView(ctx context.Context, view schema.Ref) error {
-	w := flow.Waiting{For: view.Describe() + " to be complete", Limit: o.opts.ViewTimeout, Every: viewPoll, Code: flow.Differences, Progress: o.observer.Progress}
-	return flow.Wait(ctx, w, func(ctx context.Context) (string, error) { return o.viewLacks(ctx, view) })
-}
-
-// viewLacks says what a view still lacks, "" when it is complete.
-func (o *online) viewLacks(ctx context.Context, view schema.Ref) (string, error) {
-	built, err := o.CQL.ViewBuilt(ctx, view.Keyspace, view.Name, len(o.Sessions))
-	if err != nil {
-		return "", err
-	}
-	if !built {
-		return "not every node has built it", nil
-	}
-	object := o.cmp.backup.Lookup(view)
-	query, err := schema.ExpectedViewRows(object, o.cmp.backup.Lookup(object.Base))
-	if err != nil {
-		return "", err
-	}
-	want, err := o.CQL.Count(ctx, query)
-	if err != nil {
-		return "", err
-	}
-	got, err := o.CQL.Count(ctx, "SELECT count(*) FROM "+view.String())
-	if err != nil {
-		return "", err
-	}
-	if got != want {
-		return fmt.Sprintf("it has %d rows, but its base table should give %d", got, want), nil
-	}
-	return "", nil
-}
 
 // restoreGrants makes the permissions on the objects in scope those of the
 // backup, both ways. Roles are neither created nor dropped.
@@ -125,7 +65,7 @@ func (o *online) verify(ctx context.Context) error {
 	case o.isLoaded():
 		check = o.checkRecorded
 	}
-	data := check()
+	data := errors.Join(append([]error{check()}, o.views.unbuilt...)...)
 	schemas, err := o.verifySchema(ctx)
 	if err != nil {
 		return couldNotLook("the schema", err)
@@ -138,7 +78,7 @@ func (o *online) verify(ctx context.Context) error {
 	if err != nil {
 		return couldNotLook("ids and roles", err)
 	}
-	differences := slices.Concat(schemas, grants, whole)
+	differences := slices.Concat(o.views.differ, schemas, grants, whole)
 	if o.report, err = o.newReport(ctx); err != nil {
 		return err
 	}

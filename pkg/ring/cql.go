@@ -36,8 +36,8 @@ type CQL interface {
 	Exec(ctx context.Context, statement string) error
 	// Count runs a query for one number at consistency ALL.
 	Count(ctx context.Context, query string) (int64, error)
-	// ViewBuilt tells whether that many nodes say that a view is built.
-	ViewBuilt(ctx context.Context, keyspace, view string, nodes int) (bool, error)
+	// ViewBuilds is what every node says of the views that it builds or has built.
+	ViewBuilds(ctx context.Context) (ViewBuilds, error)
 	// Statements is how many were sent.
 	Statements() int64
 	Close()

@@ -8,7 +8,8 @@ import (
 // ExpectedViewRows gives the query on the base table that counts the rows which
 // a view must have. A view has at most one key column that is no key column of
 // its base; a base row without it has no view row, and count(column) counts just
-// the others. IS NOT NULL, which only a view's WHERE may have, is left out; what
+// the others. A partition without rows, which only static columns have, has none
+// either, and no clustering column. IS NOT NULL, which only a view's WHERE may have, is left out; what
 // else stands there is kept.
 // Source: org.apache.cassandra.cql3.statements.schema.CreateViewStatement.
 func ExpectedViewRows(view, base *Object) (string, error) {
@@ -24,6 +25,9 @@ func ExpectedViewRows(view, base *Object) (string, error) {
 		baseKey[c] = true
 	}
 	counted := "*"
+	if clustering := base.Relation.ClusteringKey; len(clustering) > 0 {
+		counted = Quote(clustering[0]) // a partition of which only static columns are set is a row, too
+	}
 	for _, c := range append(append([]string{}, view.Relation.PartitionKey...), view.Relation.ClusteringKey...) {
 		if !baseKey[c] {
 			counted = Quote(c)

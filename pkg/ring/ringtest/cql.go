@@ -130,18 +130,51 @@ func (c coordinator) Exec(_ context.Context, statement string) error {
 		c.ring.mu.Lock()
 		defer c.ring.mu.Unlock()
 		c.ring.statements++
+		c.ring.executed = append(c.ring.executed, statement)
 		return c.ring.execute(statement)
 	})
 }
 
-// Count implements ring.CQL: all tables and views have as many rows.
+// Count implements ring.CQL: all tables and views have as many rows, unless Counts
+// says otherwise.
 func (c coordinator) Count(_ context.Context, query string) (int64, error) {
-	return ask(c, query, func() int64 { return 1 })
+	return ask(c, query, func() int64 {
+		for part, n := range c.ring.counts {
+			if strings.Contains(query, part) {
+				return n
+			}
+		}
+		return 1
+	})
 }
 
-// ViewBuilt implements ring.CQL.
-func (c coordinator) ViewBuilt(_ context.Context, keyspace, view string, _ int) (bool, error) {
-	return ask(c, "built "+keyspace+"."+view, func() bool { return true })
+// Building has all nodes say that they build a view, or that no view is being built.
+func (r *Ring) Building(views ...string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.building = views
+}
+
+// Counts has counts whose text has a part find that many rows; all others find one.
+func (r *Ring) Counts(counts map[string]int64) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.counts = counts
+}
+
+// ViewBuilds implements ring.CQL.
+func (c coordinator) ViewBuilds(context.Context) (ring.ViewBuilds, error) {
+	return ask(c, "view builds", func() ring.ViewBuilds {
+		builds := ring.ViewBuilds{}
+		for _, row := range c.ring.schema.Rows {
+			for _, m := range c.ring.members() {
+				if row.Type == "materialized_view" {
+					builds.Set(document.TableName{Keyspace: row.Keyspace, Name: row.Name}, m.HostID, !slices.Contains(c.ring.building, row.Name))
+				}
+			}
+		}
+		return builds
+	})
 }
 
 // Statements implements ring.CQL.
@@ -153,3 +186,16 @@ func (c coordinator) Statements() int64 {
 
 // Close implements ring.CQL.
 func (c coordinator) Close() {}
+
+// Statements counts the statements with a text that were executed.
+func (r *Ring) Statements(text string) int {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	n := 0
+	for _, s := range r.executed {
+		if strings.Contains(s, text) {
+			n++
+		}
+	}
+	return n
+}

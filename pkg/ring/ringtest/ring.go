@@ -46,6 +46,9 @@ type Ring struct {
 	// version of the schema; next makes ids of tables and names of SSTables.
 	version, next int
 	statements    int64
+	building      []string
+	executed      []string
+	counts        map[string]int64
 	// lease is the lock beside those on the volumes, as in Kubernetes.
 	lease *lease
 	// images are volume snapshots that were taken as an undo.
