@@ -188,7 +188,7 @@ func (cmp *comparison) missingRoles(s *source) []string {
 	}
 	var missing []string
 	for _, g := range s.grants {
-		if cmp.diff.GrantInScope(g.Resource) && !have[g.Role] {
+		if cmp.diff.GrantInScope(g.Resource) && cmp.backup.HasResource(g.Resource) && !have[g.Role] {
 			have[g.Role] = true
 			missing = append(missing, g.Role)
 		}

@@ -11,47 +11,6 @@ import (
 	"github.com/casshook/casshook/pkg/schema"
 )
 
-// restoreGrants makes the permissions on the objects in scope those of the
-// backup, both ways. Roles are neither created nor dropped.
-func (o *online) restoreGrants(ctx context.Context) error {
-	grant, revoke, err := o.grantSteps(ctx)
-	if err != nil {
-		return err
-	}
-	for _, s := range append(revoke, grant...) {
-		if err := o.CQL.Exec(ctx, s.Statement); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// grantSteps leaves out roles that do not exist, which verify names.
-func (o *online) grantSteps(ctx context.Context) (grant, revoke []schema.GrantStep, err error) {
-	live, err := o.CQL.Grants(ctx)
-	if err != nil {
-		return nil, nil, err
-	}
-	grant, revoke, err = schema.CompareGrants(o.source.grants, live, o.cmp.diff.GrantInScope)
-	if err != nil {
-		return nil, nil, err
-	}
-	if o.cmp.roles, err = o.CQL.Roles(ctx); err != nil {
-		return nil, nil, err
-	}
-	have := map[string]bool{}
-	for _, r := range o.cmp.roles {
-		have[r] = true
-	}
-	var possible []schema.GrantStep
-	for _, s := range grant {
-		if have[s.Role] {
-			possible = append(possible, s)
-		}
-	}
-	return possible, revoke, nil
-}
-
 // verify proves the result: every SSTable was taken, the schema and the
 // permissions are those of the backup, no role is missing.
 func (o *online) verify(ctx context.Context) error {
@@ -130,22 +89,6 @@ func (o *online) verifySchema(ctx context.Context) ([]error, error) {
 		if c.Verdict != schema.Keep {
 			problems = append(problems, fmt.Errorf("%s differs from the backup: %s (%s)", c.Ref.Describe(), c.Verdict, c.Reason))
 		}
-	}
-	return problems, nil
-}
-
-// verifyGrants lists what differs; the error is that it could not be read.
-func (o *online) verifyGrants(ctx context.Context) ([]error, error) {
-	grant, revoke, err := o.grantSteps(ctx)
-	if err != nil {
-		return nil, err
-	}
-	var problems []error
-	for _, s := range append(grant, revoke...) {
-		problems = append(problems, fmt.Errorf("permissions differ from the backup; missing statement: %s", s.Statement))
-	}
-	if missing := o.cmp.missingRoles(o.source); len(missing) > 0 {
-		problems = append(problems, fmt.Errorf("roles with permissions in the backup do not exist: %s: create them and run again", strings.Join(missing, ", ")))
 	}
 	return problems, nil
 }

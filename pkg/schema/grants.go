@@ -153,6 +153,49 @@ func functionResource(text string) (name string, args []string, err error) {
 	return text[:at], strings.Split(inner, "^"), nil
 }
 
+// HasResource tells whether the schema has the object of a stored resource. Cassandra
+// leaves permissions behind when revoking them fails at a DROP. Of functions the name
+// and the number of arguments are compared, since their types are written in two ways.
+func (s *Schema) HasResource(resource string) bool {
+	parts := strings.SplitN(resource, "/", 3)
+	if len(parts) < 2 || parts[0] != "data" && parts[0] != "functions" {
+		return true
+	}
+	keyspace := parts[1]
+	switch {
+	case s.Lookup(KeyspaceRef(keyspace)) == nil:
+		return false
+	case len(parts) == 2 || parts[2] == "*":
+		return true
+	case parts[0] == "data":
+		return s.Lookup(TableRef(keyspace, parts[2])) != nil || s.Lookup(ViewRef(keyspace, parts[2])) != nil
+	}
+	name, args, err := functionResource(parts[2])
+	return err == nil && slices.ContainsFunc(s.Of(keyspace, KindFunction, KindAggregate), func(o *Object) bool {
+		return o.Ref.Name == name && o.Ref.arity() == len(args)
+	})
+}
+
+// arity is the number of arguments of a function.
+func (r Ref) arity() int {
+	tokens, err := code(r.Args)
+	if err != nil {
+		return 0
+	}
+	return len(splitAt(tokens, ","))
+}
+
+// OfExisting leaves out the grants on objects that the schema does not have.
+func (s *Schema) OfExisting(grants []Grant) []Grant {
+	var found []Grant
+	for _, g := range grants {
+		if s.HasResource(g.Resource) {
+			found = append(found, g)
+		}
+	}
+	return found
+}
+
 // GrantInScope tells whether a stored resource is an object in scope: a table or
 // view in scope, a keyspace or its functions when the whole keyspace is, and a
 // function that the Diff touches. The roots (data, functions), roles and mbeans

@@ -48,6 +48,22 @@ func TestCompareGrantsRendersAllRealResources(t *testing.T) {
 	}
 }
 
+// Cassandra leaves permissions behind whose objects are gone.
+func TestGrantsOfObjectsThatAreGone(t *testing.T) {
+	t.Parallel()
+	s := realSchema(t, "5.0")
+	grants := readLines[Grant](t, "5.0.grants.jsonl")
+	require.Equal(t, grants, s.OfExisting(grants), "all objects of a real ring")
+	for _, gone := range []string{"data/ghost", "data/ghost/*", "data/app/zombie", "functions/ghost", "functions/app/nof[org.apache.cassandra.db.marshal.Int32Type]",
+		"functions/app/sfunc[org.apache.cassandra.db.marshal.Int32Type]", "functions/app/broken", "functions/ghost/f[]"} {
+		require.Empty(t, s.OfExisting([]Grant{{"r", gone, []string{"SELECT"}}}), gone)
+	}
+	for _, there := range []string{"data", "data/app", "data/app/*", "data/app/ByW", "functions", "functions/app", "roles/r", "mbean/x",
+		"functions/app/sfunc[org.apache.cassandra.db.marshal.Int32Type^org.apache.cassandra.db.marshal.Int32Type]"} {
+		require.Len(t, s.OfExisting([]Grant{{"r", there, []string{"SELECT"}}}), 1, there)
+	}
+}
+
 func TestCompareGrantsBothWays(t *testing.T) {
 	t.Parallel()
 	backup := []Grant{{"r", "data/k/t", []string{"SELECT", "MODIFY"}}, {"r", "data/other/t", []string{"SELECT"}}}
