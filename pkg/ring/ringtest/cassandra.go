@@ -106,6 +106,14 @@ func (r *Ring) execute(statement string) error {
 func (r *Ring) apply(statement string) error {
 	if m := grant.FindStringSubmatch(statement); m != nil {
 		g := schema.Grant{Role: m[4], Resource: "data/" + strings.ReplaceAll(m[3], ".", "/"), Permissions: []string{m[2]}}
+		if keyspace, table, _ := strings.Cut(m[3], "."); table != "" && !slices.ContainsFunc(r.schema.Tables, func(t document.TableRef) bool {
+			return t.TableName == document.TableName{Keyspace: keyspace, Name: table}
+		}) {
+			return fmt.Errorf("resource <table %s> doesn't exist", m[3])
+		}
+		if !slices.Contains(r.schema.Roles, g.Role) {
+			return fmt.Errorf("role %s doesn't exist", g.Role)
+		}
 		return r.change(m[1] == "GRANT", g)
 	}
 	if m := role.FindStringSubmatch(statement); m != nil {
@@ -220,4 +228,17 @@ func (r *Ring) revokeAll(resource string) {
 			delete(r.schema.Grants, key)
 		}
 	}
+}
+
+// Orphan leaves a permission whose object, or role, is gone, as a revocation does that
+// fails at a DROP; Forget removes it again.
+func (r *Ring) Orphan(role, resource string) { r.orphan(role, resource, true) }
+
+// Forget removes what Orphan left.
+func (r *Ring) Forget(role, resource string) { r.orphan(role, resource, false) }
+
+func (r *Ring) orphan(role, resource string, given bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	_ = r.change(given, schema.Grant{Role: role, Resource: resource, Permissions: []string{"SELECT"}})
 }
