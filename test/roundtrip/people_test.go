@@ -46,6 +46,7 @@ func (w *world) createAgain(t *testing.T) {
 	w.must(t, "after-restore", "--in-place")
 	require.Equal(t, 1, w.number(t, "SELECT count(*) FROM k.dcs_dense"))
 	require.Equal(t, 1, w.number(t, "SELECT count(*) FROM k.mask_tuple"))
+	w.exec(t, "DROP TABLE k.dcs_dense") // the driver cannot read its rows
 }
 
 func (w *world) staticOnly(t *testing.T) {
@@ -101,7 +102,7 @@ func (w *world) permissions(t *testing.T, role string) []string {
 	return found
 }
 
-const builtRows = 60000
+const builtRows = 30000
 
 // fill writes the rows of k.b, many of them at a time.
 func (w *world) fill(t *testing.T) {
