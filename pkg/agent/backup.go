@@ -235,6 +235,11 @@ func (n *node) complete(_ context.Context, _ call, args wire.CompleteArgs) (none
 func (n *node) clear(ctx context.Context, _ call, args wire.ClearArgs) (wire.ClearResult, error) {
 	var r wire.ClearResult
 	for _, id := range args.BackupIDs {
+		if args.Restores {
+			if err := n.clearRestores(id); err != nil {
+				return r, err
+			}
+		}
 		removed, err := n.clearOne(id)
 		r.Snapshots += removed
 		if err != nil {
@@ -268,6 +273,23 @@ func (n *node) clearOrphan(ctx context.Context, tag string) (int, error) {
 	}
 	_, err = n.clearSnapshot(tag)
 	return before[tag], err
+}
+
+// clearRestores removes what restores of a backup staged and caused, and their records.
+func (n *node) clearRestores(id string) error {
+	v, err := n.Inspect()
+	if err != nil {
+		return err
+	}
+	for _, r := range v.Restores {
+		if r.BackupID != id {
+			continue
+		}
+		if err := n.removeRestore(r); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func (n *node) clearOne(id string) (int, error) {

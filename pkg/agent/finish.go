@@ -76,21 +76,29 @@ func (n *node) forgetSuperseded(args wire.FinishArgs) error {
 	}
 	over := ledger.Superseded(v, ledger.Restore{ID: args.RestoreID, BackupID: args.BackupID, Scope: args.Scope})
 	for _, r := range over {
-		if err := n.removeStage(r.ID); err != nil {
-			return err
-		}
-		if err := n.recordAuto(r.ID); err != nil {
-			return err
-		}
-		dir, err := n.Ledger().RestoreDir(r.ID)
-		if err != nil {
-			return err
-		}
-		if _, _, err := n.removeAuto(dir); err != nil {
+		if err := n.removeRestore(r); err != nil {
 			return err
 		}
 	}
-	return n.Ledger().Forget(over)
+	return nil
+}
+
+// removeRestore removes what a restore staged and caused, and then its record.
+func (n *node) removeRestore(r ledger.Restore) error {
+	if err := n.removeStage(r.ID); err != nil {
+		return err
+	}
+	if err := n.recordAuto(r.ID); err != nil {
+		return err
+	}
+	dir, err := n.Ledger().RestoreDir(r.ID)
+	if err != nil {
+		return err
+	}
+	if _, _, err := n.removeAuto(dir); err != nil {
+		return err
+	}
+	return n.Ledger().Forget([]ledger.Restore{r})
 }
 
 // touchedDirs are the table directories that carry the backup's snapshot, or did

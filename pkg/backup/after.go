@@ -130,6 +130,8 @@ func removable(volumes []ledger.Volume, op ledger.Operation) ([][]string, error)
 			if a := ledger.Next(ledger.Request{Operation: op}, s); a.Refuses() {
 				refused = append(refused, fmt.Errorf("node %s: %s", v.Node, reason(a, v, b)))
 				continue
+			} else if a == ledger.Leave {
+				continue
 			}
 			own[i] = append(own[i], b.ID)
 		}
@@ -160,7 +162,8 @@ func reason(a ledger.Action, v ledger.Volume, b ledger.Backup) string {
 		if hint != "" {
 			hint = " with" + hint
 		}
-		return fmt.Sprintf("an after-restore of backup %s stopped half-way: its snapshot is the only good data; run after-restore again%s", b.ID, hint)
+		return fmt.Sprintf("an after-restore of backup %s stopped half-way: its snapshot is the only good data; run after-restore again%s; "+
+			"if it cannot end, leave out what fails with --skip, or give it up with --abandon", b.ID, hint)
 	case ledger.RefuseCleaning:
 		return fmt.Sprintf("the volume is half cleaned with backup %s: its snapshot is the only good data; stop the ring and run after-restore (or the cleaner) again", b.ID)
 	case ledger.RefusePart:

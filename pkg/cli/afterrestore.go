@@ -16,7 +16,7 @@ import (
 
 func (a *app) afterRestore() *cobra.Command {
 	var opts restore.Options
-	dryRun, page := false, ""
+	dryRun, abandon, page := false, false, ""
 	cmd := &cobra.Command{
 		Use:     "after-restore",
 		Aliases: []string{"restore"},
@@ -28,6 +28,9 @@ func (a *app) afterRestore() *cobra.Command {
 			"the result. If it is interrupted, run it again to resume.",
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			if abandon {
+				return a.runAbandon(cmd)
+			}
 			if dryRun {
 				return a.runPlan(cmd, opts)
 			}
@@ -38,6 +41,8 @@ func (a *app) afterRestore() *cobra.Command {
 	a.offlineFlags(cmd.Flags(), &opts)
 	a.startFlag(cmd.Flags())
 	cmd.Flags().StringVar(&page, "report", "", "write a report to this HTML file")
+	cmd.Flags().BoolVar(&abandon, "abandon", false, "give up a restore that cannot finish: hooks run again, and keep the backup until casshook discard removes it")
+	cmd.Flags().StringSliceVar(&opts.Skip, "skip", nil, "leave this keyspace.table alone, which cannot be restored, and restore everything else; ends with exit code 6, and keeps the backup")
 	cmd.Flags().BoolVar(&dryRun, "dry-run", false, "print the plan and change nothing")
 	return cmd
 }
@@ -77,6 +82,20 @@ func (a *app) runRestore(cmd *cobra.Command, opts restore.Options, page string) 
 		err = fmt.Errorf("%w; if the volumes were restored before the datacenter, run casshook clean", err)
 	}
 	return joinLate(err, a.outputs(restoreOutputs(results)))
+}
+
+// runAbandon gives up the restores of all rings that stopped.
+func (a *app) runAbandon(cmd *cobra.Command) error {
+	return a.each(cmd, work{operation: "after-restore --abandon", running: true, do: func(ctx context.Context, s *subject, observer flow.Observer) (string, error) {
+		result, err := restore.Abandon(ctx, s.Target, observer)
+		if err != nil {
+			return "", err
+		}
+		return result.BackupID, a.printChange(nil, result, func(w io.Writer) {
+			fmt.Fprintf(w, "backup %s (%s): its restore was abandoned after it reached %q: %s.\n"+
+				"Hooks run again. The backup stays until casshook discard --backup %s --yes; after-restore takes it up again.\n", result.BackupID, result.Scope, result.Stage, result.State, result.BackupID)
+		})
+	}})
 }
 
 // pageOf is the page's name for the first ring, with a number for those after it.

@@ -29,7 +29,7 @@ func environmentName(flag string) string {
 // destroys reports whether a flag allows a command to remove data. A variable that a shell, a pod or a
 // CI job still has from earlier must not decide that.
 func destroys(flag string) bool {
-	return slices.Contains([]string{"yes", "delete", "delete-keep-volumes", "in-place", "again", "accept-differences"}, flag)
+	return slices.Contains([]string{"yes", "delete", "delete-keep-volumes", "in-place", "again", "accept-differences", "abandon", "skip"}, flag)
 }
 
 // documentEnvironment names every flag's variable in its help.

@@ -67,8 +67,9 @@ func TestEnvironment(t *testing.T) {
 // of usage before they connect to anything.
 func TestDestructiveFlagsAreNeverFromTheEnvironment(t *testing.T) {
 	commands := map[string][]string{
-		"yes": {"before-restore"}, "delete": {"before-restore"}, "delete-keep-volumes": {"before-restore"},
+		"yes": {"before-restore", "discard"}, "delete": {"before-restore"}, "delete-keep-volumes": {"before-restore"},
 		"in-place": {"after-restore", "plan", "clean"}, "again": {"after-restore", "plan", "clean"}, "accept-differences": {"after-restore", "plan"},
+		"abandon": {"after-restore"}, "skip": {"after-restore"},
 	}
 	for flag, names := range commands {
 		for _, name := range names {

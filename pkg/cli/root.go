@@ -88,7 +88,7 @@ func (a *app) root() *cobra.Command {
 	f := root.PersistentFlags()
 	a.place.flags(f)
 	f.StringVarP(&a.output, "output", "o", report.FormatTable, "output format: table, json, yaml, or kanister (adds the outputs of a Kanister phase); one document per ring")
-	root.AddCommand(a.beforeBackup(), a.afterBackup(), a.onFailure(), a.beforeRestore(), a.afterRestore(), a.planCommand(), a.clean(),
+	root.AddCommand(a.beforeBackup(), a.afterBackup(), a.onFailure(), a.beforeRestore(), a.afterRestore(), a.planCommand(), a.clean(), a.discard(),
 		a.verify(), a.status(), a.list(), a.doctor(), a.generate(), a.version())
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return flow.Fail(flow.Usage, err) })
 	root.InitDefaultHelpCmd()

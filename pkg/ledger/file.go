@@ -190,6 +190,7 @@ func (s Store) read(dir, id string) (Restore, error) {
 			r.Steps = append(r.Steps, entry)
 		}
 	}
+	r.Abandoned = len(r.Steps) > 0 && r.Steps[len(r.Steps)-1].Step == AbandonStep
 	r.Stage = stageOf(r, found[LoadedFile], found[DoneFile])
 	return r, nil
 }

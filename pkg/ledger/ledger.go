@@ -73,7 +73,13 @@ type Restore struct {
 	Evidence []Load `json:"evidence,omitempty"`
 	// Cleaned is set where the cleaner put the backup in place.
 	Cleaned *Cleaned `json:"cleaned,omitempty"`
+	// Abandoned is set where somebody gave the restore up, and nothing was done since.
+	Abandoned bool `json:"abandoned,omitempty"`
 }
+
+// AbandonStep is the step of the journal entry that gives a restore up. A later entry
+// of any other step takes it up again.
+const AbandonStep = "abandoned"
 
 // Entry is a line of a restore's journal.
 type Entry struct {
@@ -165,11 +171,12 @@ func (v Volume) Cleaned(backup string) *Cleaned {
 }
 
 // Interrupted lists the restores onto this volume, of any backup, that stopped
-// while live data was not whole or not proven; what the cleaner ended is not one.
+// while live data was not whole or not proven; what the cleaner ended, or somebody gave
+// up, is not one.
 func (v Volume) Interrupted() []Restore {
 	var found []Restore
 	for _, r := range v.Restores {
-		if v.here(r) && r.Stage.Unfinished() && r.Cleaned == nil {
+		if v.here(r) && r.Stage.Unfinished() && r.Cleaned == nil && !r.Abandoned {
 			found = append(found, r)
 		}
 	}

@@ -11,6 +11,8 @@ const (
 	// Remove is after-backup and on-failure.
 	Remove Operation = "after-backup, on-failure"
 	Verify Operation = "verify"
+	// Discard removes a backup that nobody wants.
+	Discard Operation = "discard"
 	// AfterRestore is plan and after-restore on a running ring.
 	AfterRestore Operation = "after-restore"
 	// Clean is the cleaner, alone or driven by after-restore of a stopped ring.
@@ -25,7 +27,7 @@ type Request struct {
 
 // Requests lists all requests, as the table of rules shows them.
 func Requests() []Request {
-	requests := []Request{{Operation: BeforeBackup}, {Operation: Remove}, {Operation: Verify}}
+	requests := []Request{{Operation: BeforeBackup}, {Operation: Remove}, {Operation: Verify}, {Operation: Discard}}
 	for _, op := range []Operation{AfterRestore, Clean} {
 		requests = append(requests, Request{op, false, false}, Request{op, true, false}, Request{op, false, true}, Request{op, true, true})
 	}
@@ -53,6 +55,8 @@ const (
 	Replace Action = "replace it"
 	// Delete removes the backup.
 	Delete Action = "remove it"
+	// Leave leaves the backup where it is, and goes on.
+	Leave Action = "leave it"
 	// Check compares documents and files.
 	Check Action = "verify it"
 	// Begin restores from the beginning.
@@ -87,6 +91,8 @@ func Next(r Request, s State) Action {
 		return removal(s, Replace)
 	case Remove:
 		return removal(s, Delete)
+	case Discard:
+		return discarding(s)
 	}
 	switch {
 	case !s.Complete:
@@ -106,6 +112,8 @@ func removal(s State, action Action) Action {
 	switch {
 	case s.Offline && s.Stage.Destroys():
 		return RefuseCleaning
+	case s.Abandoned && (s.Stage != Done || s.Extent != Whole):
+		return Leave
 	case s.Stage.Unfinished() && !s.Offline:
 		return RefuseHalfWay
 	case !s.Complete, s.Origin == Original, s.Stage == Done && s.Extent == Whole:
@@ -114,6 +122,18 @@ func removal(s State, action Action) Action {
 		return RefusePart
 	}
 	return RefuseUnrestored
+}
+
+// discarding decides whether somebody may throw a backup away, whatever it is good
+// for: not under a restore that stopped, which must be given up first.
+func discarding(s State) Action {
+	switch {
+	case s.Offline && s.Stage.Destroys():
+		return RefuseCleaning
+	case s.Stage.Unfinished() && !s.Offline && !s.Abandoned:
+		return RefuseHalfWay
+	}
+	return Delete
 }
 
 // restoring decides what a restore through the running ring does. Once all data is

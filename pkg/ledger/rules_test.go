@@ -31,7 +31,13 @@ func states() []State {
 				State{Origin: origin, Complete: complete, Stage: Truncated, Offline: true},
 				State{Origin: origin, Complete: complete, Stage: Loading, Offline: true},
 				State{Origin: origin, Complete: complete, Stage: Loaded, Offline: true, Cleaned: true},
-				State{Origin: origin, Complete: complete, Stage: Done, Cleaned: true})
+				State{Origin: origin, Complete: complete, Stage: Done, Cleaned: true},
+				State{Origin: origin, Complete: complete, Stage: None, Abandoned: true},
+				State{Origin: origin, Complete: complete, Stage: Loading, Abandoned: true},
+				State{Origin: origin, Complete: complete, Stage: Loading, Extent: Some, Abandoned: true},
+				State{Origin: origin, Complete: complete, Stage: Verified, Abandoned: true},
+				State{Origin: origin, Complete: complete, Stage: Verified, Extent: Some, Abandoned: true},
+				State{Origin: origin, Complete: complete, Stage: Done, Abandoned: true})
 		}
 	}
 	return all
@@ -39,6 +45,10 @@ func states() []State {
 
 func describe(s State) string {
 	text := ""
+	if s.Abandoned {
+		s.Abandoned = false
+		return "abandoned: " + describe(s)
+	}
 	switch {
 	case s.Offline && s.Stage.Destroys():
 		text = "half cleaned"
@@ -125,7 +135,7 @@ func rowsOf(origin Origin, complete bool, requests []Request) [][]string {
 func labels(group []State) string {
 	extents := map[string]int{}
 	short := func(s State) string {
-		if s.Offline || s.Cleaned || s.Stage == None {
+		if s.Offline || s.Cleaned || s.Abandoned || s.Stage == None {
 			return describe(s)
 		}
 		return s.Stage.String()
@@ -162,6 +172,8 @@ node that refuses refuses for all.
   that were left out exist nowhere else.
 - **half cleaned, cleaned**: the cleaner worked while Cassandra was stopped. Start no node of a ring that is half cleaned.
 - **cleaned, then done**: after-restore verified the ring since.
+- **abandoned**: somebody gave the restore up with ` + "`after-restore --abandon`" + `, or left objects out with ` + "`--skip`" + `. Hooks run again and leave the backup
+  where it is, until ` + "`casshook discard`" + ` removes it. The restore can still be taken up again. An abandoned restore counts on later copies of the volume, too.
 
 "Nothing: done before" ends with exit code 0 in a hook (` + "`-o kanister`" + `), whose verdict says so, and with 3 for a person. ` + "`--again`" + ` restores once
 more; all writes since are lost. The report of the earlier restore is kept (the last ten are).
@@ -178,7 +190,7 @@ const answers = `
 | refuse: original volume, needs --in-place | 3 | No restore point was restored: the data on the volume is live. | Restore the restore point first, or roll back in place with ` + "`--in-place`" + ` and lose all writes since the backup. |
 | refuse: run after-restore first | 3 | The volume came back and nothing was restored from the backup on it. | Run after-restore. |
 | refuse: only a part was restored | 3 | All other tables exist in this backup only. | Run after-restore without ` + "`--include`" + ` and ` + "`--exclude`" + `. |
-| refuse: a restore stopped half-way | 3 | An after-restore began to change live data and is not done. | Run the same after-restore again. |
+| refuse: a restore stopped half-way | 3 | An after-restore began to change live data and is not done. | Run the same after-restore again. If it cannot end, leave out what fails with ` + "`--skip`" + `, or give it up with ` + "`--abandon`" + `. |
 | refuse: half cleaned, clean again | 3 | The cleaner stopped half-way. | Keep all nodes stopped; run after-restore, or the cleaner, again. |
 | refuse: only some volumes were cleaned | 3 | Nodes that were not cleaned have newer schema and data, which spread to the others. | Stop the ring and run after-restore with ` + "`--again`" + `. |
 | refuse: restored before, needs --again | 3 | Cleaning would undo writes since the restore. | Do nothing, or clean with ` + "`--again`" + ` and lose these writes. |
@@ -191,9 +203,9 @@ func page() string {
 		title    string
 		requests []Request
 	}{
-		{"Backup hooks and verify", Requests()[:3]},
-		{"after-restore on a running ring (and plan)", Requests()[3:7]},
-		{"The cleaner, and after-restore on a stopped ring", Requests()[7:]},
+		{"Backup hooks, verify and discard", Requests()[:4]},
+		{"after-restore on a running ring (and plan)", Requests()[4:8]},
+		{"The cleaner, and after-restore on a stopped ring", Requests()[8:]},
 	}
 	for _, g := range groups {
 		fmt.Fprintf(&b, "## %s\n", g.title)
@@ -237,6 +249,13 @@ func TestInvariants(t *testing.T) {
 		for _, r := range Requests() {
 			a := Next(r, s)
 			where := fmt.Sprintf("%s %s %v: %s", r, describe(s), s, a)
+			if a == Leave {
+				require.True(t, s.Abandoned, where)
+			}
+			if a == Delete && r.Operation == Discard { // somebody asked for just that
+				require.True(t, !s.Stage.Unfinished() || s.Abandoned || s.Cleaned, "under a restore that stopped: %s", where)
+				continue
+			}
 			if a == Replace || a == Delete {
 				require.False(t, s.Stage.Destroys(), "the only good data is removed: %s", where)
 				restored := s.Stage == Done && s.Extent == Whole

@@ -59,6 +59,9 @@ type State struct {
 	Offline bool
 	// Cleaned is set where the cleaner put the backup in place, whatever came since.
 	Cleaned bool
+	// Abandoned is set where every restore that stopped was given up, on this volume
+	// or on one that it is a copy of.
+	Abandoned bool
 }
 
 // StateOf is the state of a backup on a volume, as those see it who want to remove
@@ -98,6 +101,9 @@ func stateAmong(v Volume, b Backup, restores []Restore) State {
 			best = i
 		}
 	}
+	s.Abandoned = v.abandoned(b.ID) && !slices.ContainsFunc(restores, func(r Restore) bool {
+		return r.Stage.Unfinished() && !r.Abandoned && r.Cleaned == nil && !superseded(r, restores)
+	})
 	if best >= 0 {
 		r := restores[best]
 		s.Stage, s.Offline = r.Stage, r.Offline
@@ -106,6 +112,12 @@ func stateAmong(v Volume, b Backup, restores []Restore) State {
 		}
 	}
 	return s
+}
+
+// abandoned tells whether a restore of a backup was given up. That goes with a copy of
+// the volume: whoever made the copy did not make it for this backup.
+func (v Volume) abandoned(backup string) bool {
+	return slices.ContainsFunc(v.Restores, func(r Restore) bool { return r.BackupID == backup && r.Abandoned })
 }
 
 func rank(r Restore) int {

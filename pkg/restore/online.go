@@ -74,7 +74,8 @@ func (o *online) endSteps() []flow.Step {
 		{Name: "building views", Skip: o.isDone, Do: o.journalled("building views", ledger.Views, o.createViews), Destroys: true},
 		{Name: "restoring grants", Skip: o.isDone, Do: o.journalled("restoring grants", ledger.Views, o.restoreGrants)},
 		{Name: "verifying", Skip: o.isDone, Do: o.verifyAndRecord},
-		{Name: "cleaning up", Do: o.end, Destroys: true},
+		{Name: "cleaning up", Skip: o.skips, Do: o.end, Destroys: true},
+		{Name: "recording what was not restored", Skip: func() bool { return !o.skips() }, Do: o.endWithout, Destroys: true},
 	}
 }
 

@@ -4,7 +4,10 @@
 package restore
 
 import (
+	"slices"
 	"time"
+
+	"github.com/casshook/casshook/pkg/schema"
 )
 
 // Options of plan and of the restores.
@@ -21,6 +24,9 @@ type Options struct {
 	Peers Peers
 	// Include and Exclude are globs on keyspace.table.
 	Include, Exclude []string
+	// Skip are tables and views, keyspace.name, that a restore leaves alone since it
+	// cannot restore them. It then ends abandoned.
+	Skip []string
 	// RebuildViews recreates all views instead of loading their snapshots.
 	RebuildViews bool
 	// KeepBackup leaves snapshot and documents on the volumes at the end; so does
@@ -43,6 +49,17 @@ type Options struct {
 	AgreementTimeout time.Duration
 	// ViewTimeout is how long views have to be built.
 	ViewTimeout time.Duration
+}
+
+// without is what is left out: what is excluded, and what is skipped with its views.
+func (o Options) without(backup *schema.Schema) []string {
+	out := slices.Concat(o.Exclude, o.Skip)
+	for _, object := range backup.Objects {
+		if object.Ref.Kind == schema.KindView && slices.Contains(o.Skip, object.Base.Keyspace+"."+object.Base.Name) {
+			out = append(out, object.Ref.Keyspace+"."+object.Ref.Name)
+		}
+	}
+	return out
 }
 
 // partial tells whether only a part of the backup is asked for.

@@ -76,7 +76,7 @@ func compare(ctx context.Context, c ring.CQL, s *source, opts Options, release s
 	if cmp.live, err = liveSchema(ctx, c); err != nil {
 		return nil, err
 	}
-	cmp.diff, err = schema.Compare(cmp.backup, cmp.live, schema.CompareOptions{Include: opts.Include, Exclude: opts.Exclude, Target: cmp.target})
+	cmp.diff, err = schema.Compare(cmp.backup, cmp.live, schema.CompareOptions{Include: opts.Include, Exclude: opts.without(cmp.backup), Target: cmp.target})
 	if err != nil {
 		return nil, flow.Fail(flow.Precondition, err)
 	}

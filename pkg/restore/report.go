@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/casshook/casshook/pkg/document"
@@ -44,6 +45,18 @@ type TableProof struct {
 	Verdict  string `json:"verdict"`
 	Expected []int  `json:"expected"`
 	Taken    []int  `json:"taken"`
+}
+
+// differ adds what differs, and what was left out.
+func (r *Report) differ(differences []error, skipped []string) {
+	for _, d := range differences {
+		if d != nil {
+			r.Differences = append(r.Differences, strings.Split(d.Error(), "\n")...)
+		}
+	}
+	for _, s := range skipped {
+		r.Differences = append(r.Differences, s+" was not restored: --skip")
+	}
 }
 
 func (r *Report) encode() (json.RawMessage, error) { return json.Marshal(r) }

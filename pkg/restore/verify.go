@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strings"
 
 	"github.com/casshook/casshook/pkg/flow"
 	"github.com/casshook/casshook/pkg/schema"
@@ -41,11 +40,7 @@ func (o *online) verify(ctx context.Context) error {
 	if o.report, err = o.newReport(ctx); err != nil {
 		return err
 	}
-	for _, p := range append([]error{data}, differences...) {
-		if p != nil {
-			o.report.Differences = append(o.report.Differences, strings.Split(p.Error(), "\n")...)
-		}
-	}
+	o.report.differ(append([]error{data}, differences...), o.opts.Skip)
 	if o.opts.AcceptDifferences && data == nil { // missing data is never accepted
 		return nil
 	}

@@ -63,6 +63,8 @@ type ClearArgs struct {
 	BackupIDs []string `json:"backupIds"`
 	// Orphans are tags of snapshots without documents.
 	Orphans []string `json:"orphans,omitempty"`
+	// Restores has all that restores of these backups left go, too.
+	Restores bool `json:"restores,omitempty"`
 }
 
 // ClearResult counts what was removed.

@@ -2,6 +2,7 @@ package ringtest
 
 import (
 	"context"
+	"fmt"
 	"maps"
 	"slices"
 	"strings"
@@ -131,6 +132,9 @@ func (c coordinator) Exec(_ context.Context, statement string) error {
 		defer c.ring.mu.Unlock()
 		c.ring.statements++
 		c.ring.executed = append(c.ring.executed, statement)
+		if c.ring.refused != "" && strings.HasPrefix(statement, c.ring.refused) {
+			return fmt.Errorf("refused: %s", statement)
+		}
 		return c.ring.execute(statement)
 	})
 }
@@ -186,6 +190,13 @@ func (c coordinator) Statements() int64 {
 
 // Close implements ring.CQL.
 func (c coordinator) Close() {}
+
+// Refuse has the ring refuse statements that begin with a text; none where it is empty.
+func (r *Ring) Refuse(text string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.refused = text
+}
 
 // Statements counts the statements with a text that were executed.
 func (r *Ring) Statements(text string) int {

@@ -48,6 +48,7 @@ type Ring struct {
 	statements    int64
 	building      []string
 	executed      []string
+	refused       string
 	counts        map[string]int64
 	// lease is the lock beside those on the volumes, as in Kubernetes.
 	lease *lease
