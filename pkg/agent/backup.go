@@ -275,23 +275,6 @@ func (n *node) clearOrphan(ctx context.Context, tag string) (int, error) {
 	return before[tag], err
 }
 
-// clearRestores removes what restores of a backup staged and caused, and their records.
-func (n *node) clearRestores(id string) error {
-	v, err := n.Inspect()
-	if err != nil {
-		return err
-	}
-	for _, r := range v.Restores {
-		if r.BackupID != id {
-			continue
-		}
-		if err := n.removeRestore(r); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
 func (n *node) clearOne(id string) (int, error) {
 	if !document.ValidID(id) {
 		return 0, fmt.Errorf("%q is not a backup id; nothing removed", id)
