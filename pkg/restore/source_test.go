@@ -126,7 +126,10 @@ func TestSourceOfANewerCasshook(t *testing.T) {
 			facts, opened := backupOf3(t)
 			content := string(opened[0].Cluster)
 			require.Contains(t, content, tt.from)
-			opened[0].Cluster = []byte(strings.Replace(content, tt.from, tt.to, 1))
+			for i := range opened { // one map, of all nodes
+				opened[i].Cluster = []byte(strings.Replace(content, tt.from, tt.to, 1))
+				opened[i].Complete.Shared[document.ClusterFile] = document.SHA256(opened[i].Cluster)
+			}
 			_, err := newSource(older, names(), facts, opened)
 			require.Equal(t, tt.code, flow.CodeOf(err))
 			if tt.want != "" {
