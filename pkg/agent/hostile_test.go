@@ -53,7 +53,7 @@ func TestStageLeavesTheVolume(t *testing.T) {
 	v, _, c := indexed(t, nil)
 	b, err := document.Open(v.root, testID)
 	require.NoError(t, err)
-	// the hostile table: its "snapshot" is outside of the data directory
+	// The hostile table: its "snapshot" is outside of the data directory
 	outside := filepath.Join(v.root, "loot")
 	evil := document.Table{TableName: document.TableName{Keyspace: "../loot", Name: "../../x"}, ID: tableOne, SSTables: []document.SSTable{{Dir: 0, Base: "nb-1-big", Digest: "1",
 		Components: []document.Component{{Name: "Data.db", Size: 1}, {Name: "Statistics.db", Size: 1}, {Name: "Index.db", Size: 1}}}}}
