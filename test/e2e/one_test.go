@@ -59,7 +59,7 @@ func (w *world) inPlace(t *testing.T, d site.Datacenter) {
 	require.NotEmpty(t, w.leftovers(t, d), "what is looked for later to be gone")
 	w.damage(t, d, shopTables)
 	w.must(t, "after-restore", "--in-place")
-	out, err := w.Exec(t.Context(), d.Namespace, pods[0], "cassandra", "sh", "-c", "ls -d /tmp/casshook-agent-* 2>/dev/null || true")
+	out, err := w.Exec(t.Context(), d.Namespace, pods[0], "cassandra", "sh", "-c", `for f in /tmp/casshook-agent*; do [ ! -d "$f" ] || echo "$f"; done`)
 	require.NoError(t, err)
 	require.Empty(t, out, "no agent stays")
 }
