@@ -99,7 +99,12 @@ func (w *world) arguments(r run) []string {
 	if kubeconfig == "" {
 		kubeconfig = w.Kubeconfig
 	}
-	return append(slices.Clone(r.args), "--kubeconfig="+kubeconfig, "--namespace="+w.namespace, "--agent-dir="+filepath.Join(binaries, "agents"))
+	args := append(slices.Clone(r.args), "--kubeconfig="+kubeconfig, "--namespace="+w.namespace)
+	switch r.args[0] {
+	case "doctor", "clean", "before-restore": // they start no agents, and refuse what means nothing to them
+		return args
+	}
+	return append(args, "--agent-dir="+filepath.Join(binaries, "agents"))
 }
 
 // start runs casshook to its end.
