@@ -34,7 +34,7 @@ Exit codes:
   3    a precondition is not met; nothing was changed
   4    the backup is incomplete or corrupt; nothing was changed
   5    stopped half-way: do not start Cassandra; run the same command again
-  7    locked by another agent: the volume
+  7    another agent has locked the volume
   130  interrupted; nothing was changed
 `
 
@@ -57,6 +57,11 @@ func clean(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	}
 	opts.Progress = func(message string) { fmt.Fprintln(stderr, message) }
 	result, err := cleaner.Clean(ctx, opts)
+	var other *cleaner.OtherUserError
+	if errors.As(err, &other) && output == "json" { // whoever started the cleaner may start it as the owner
+		result = &wire.CleanResult{State: wire.StateOtherUser, Owner: &other.Owner}
+		err = errors.Join(err, printClean(stdout, output, result))
+	}
 	if err == nil {
 		err = printClean(stdout, output, result)
 	}

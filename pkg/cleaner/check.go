@@ -53,6 +53,9 @@ func newCleaner(opts Options) (*cleaner, error) {
 	if len(opts.Data) == 0 {
 		opts.Data = []string{filepath.Join(opts.Volume, "data")}
 	}
+	if err := currentUser().check(opts.Volume, opts.Data); err != nil {
+		return nil, err
+	}
 	c := &cleaner{Options: opts}
 	c.lease = c.takeLease
 	c.result.TablesEmptied, c.result.DirectoriesEmptied, c.result.Foreign = []wire.Emptied{}, []wire.Emptied{}, []string{} // JSON readers want lists

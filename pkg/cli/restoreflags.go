@@ -30,7 +30,7 @@ func restoreFlags(f *pflag.FlagSet, opts *restore.Options) {
 func (a *app) offlineFlags(f *pflag.FlagSet, opts *restore.Options) {
 	f.StringVar(&a.place.image, "image", "", "casshook image for the cleaner Jobs of an offline restore")
 	f.StringSliceVar(&a.place.pullSecrets, "image-pull-secret", nil, "additional pull secret for that image, in the datacenter's namespace")
-	number{f, "run-as", "user and group of the cleaner Jobs (default: those of Cassandra's pods, or 999)"}.user(&a.place.runAs)
+	number{f, "run-as", "user and group of the cleaner Jobs (default: those of Cassandra's pods; without a datacenter, the owner of the volume's files)"}.user(&a.place.runAs)
 	a.stopFlag(f)
 	f.BoolVar(&opts.Again, "again", false, "repeat a restore that is already done; all writes since then are lost")
 	f.Var(&peers{&opts.Peers}, "peers", "whether stopped nodes keep or forget their peers: keep, forget or auto (forget if the namespace is not the backup's)")

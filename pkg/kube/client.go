@@ -35,7 +35,7 @@ type Options struct {
 	Image       string
 	PullSecrets []string
 	// RunAs is the user, and group, of the cleaner instead of Cassandra's own: as
-	// its pods say, else cass-operator's default.
+	// its pods say, or the volume's files where it has no datacenter.
 	RunAs int64
 	// SnapshotClass is for SnapshotVolumes; the storage's default one when empty.
 	SnapshotClass string

@@ -12,6 +12,8 @@ const (
 	StateCleaned   = "cleaned"   // the backup was put in place
 	StateUnchanged = "unchanged" // it had been before: nothing was done
 	StatePlanned   = "planned"   // a dry run
+	// StateOtherUser is that nothing was done, since the files belong to Owner.
+	StateOtherUser = "other user"
 )
 
 // CleanResult is what the cleaner did at the volumes of a node, or would do. It is
@@ -51,10 +53,18 @@ type CleanResult struct {
 	Started time.Time `json:"started"`
 	Cleaned time.Time `json:"cleaned,omitzero"`
 	Seconds float64   `json:"seconds"`
+	// Owner is whom the node's files belong to, where the cleaner runs as another.
+	Owner *Owner `json:"owner,omitempty"`
 	// Backup is what the volume says of the ring.
 	Backup *CleanBackup `json:"backup,omitempty"`
 	// Ledger is what lay on the volume, without reports.
 	Ledger ledger.Volume `json:"ledger"`
+}
+
+// Owner of files.
+type Owner struct {
+	UID int `json:"uid"`
+	GID int `json:"gid"`
 }
 
 // Emptied is a table, by its directory, or another directory that was emptied.

@@ -85,12 +85,24 @@ func (r *Run) readRest(ctx context.Context, pod *corev1.Pod) {
 	}
 }
 
+// OtherUserError says that the files of a volume belong to another user than that of
+// the Job. Nothing was changed.
+type OtherUserError struct{ Owner wire.Owner }
+
+// Error implements error.
+func (e *OtherUserError) Error() string {
+	return fmt.Sprintf("the files belong to uid %d, gid %d: run the cleaner as that user (--run-as)", e.Owner.UID, e.Owner.GID)
+}
+
 // judge makes the outcome of an end. The result is the last that the cleaner says, when
 // all is done: with it, a pod that vanished has done its work.
 func (r *Run) judge(e *ending) (*wire.CleanResult, error) {
 	r.judged = true
 	if r.log.result != nil && e.code <= int(flow.Done) {
 		return r.log.result, nil
+	}
+	if result := r.log.result; result != nil && result.State == wire.StateOtherUser && result.Owner != nil && e.code == int(flow.Precondition) {
+		return nil, flow.Fail(flow.Precondition, &OtherUserError{Owner: *result.Owner})
 	}
 	words := cmp.Or(r.log.last, lastLine(e.message))
 	switch {

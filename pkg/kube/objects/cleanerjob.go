@@ -228,8 +228,22 @@ func (j CleanerJob) command() []string {
 // context (pkg/reconciliation/construct_podtemplatespec.go).
 const OperatorUser = 999
 
+// OwnerContext runs a pod as the owner of files that are there, and passes the restricted
+// pod security standard, unless that is root. Without a group of the file system, the
+// kubelet changes no file.
+func OwnerContext(user, group int64) *corev1.PodSecurityContext {
+	nonRoot := user != 0
+	return &corev1.PodSecurityContext{
+		RunAsUser: &user, RunAsGroup: &group, RunAsNonRoot: &nonRoot,
+		SeccompProfile: &corev1.SeccompProfile{Type: corev1.SeccompProfileTypeRuntimeDefault},
+	}
+}
+
 // SecurityContextOf runs a pod as a user and the group of the same number, as cass-operator does.
 func SecurityContextOf(user int64) *corev1.PodSecurityContext {
 	yes, policy := true, corev1.FSGroupChangeOnRootMismatch
-	return &corev1.PodSecurityContext{RunAsUser: &user, RunAsGroup: &user, FSGroup: &user, RunAsNonRoot: &yes, FSGroupChangePolicy: &policy}
+	return &corev1.PodSecurityContext{
+		RunAsUser: &user, RunAsGroup: &user, FSGroup: &user, RunAsNonRoot: &yes, FSGroupChangePolicy: &policy,
+		SeccompProfile: &corev1.SeccompProfile{Type: corev1.SeccompProfileTypeRuntimeDefault},
+	}
 }

@@ -22,6 +22,8 @@ type Claims struct {
 	namespace string
 	// names of the claims that are meant; all data volumes' when empty.
 	names []string
+	// owners of claims that are nobody's, as their volumes say.
+	owners owners
 }
 
 var _ ring.Cleaner = (*Claims)(nil)
@@ -32,7 +34,8 @@ const dataMount = "/var/lib/cassandra"
 
 // NewClaims takes the named claims of the client's namespace, or all that are called
 // server-data-*. Those of a CassandraDatacenter, which must be stopped, are mounted as its
-// pods do, and by a user like theirs; for others it is the options that say. It fails where
+// pods do, and by a user like theirs; for others it is the options that say, or else the owner of the volume's
+// files. It fails where
 // a named claim is not there.
 func NewClaims(ctx context.Context, c *api.Client, named []string, options Options) (*Claims, error) {
 	v := &Claims{client: c, options: options.filled(), namespace: c.Namespace, names: named}
@@ -131,13 +134,14 @@ func (v *Claims) rings(ctx context.Context) (targets []*Ring, err error) {
 func (v *Claims) unowned(claim objects.Claim) node {
 	opts := v.options
 	job := objects.CleanerJob{Namespace: v.namespace, Claim: claim.Name, Image: opts.Image, PullSecrets: opts.PullSecrets, Mounts: []objects.Claim{claim}, Once: true}
+	n := node{StoppedNode: ring.StoppedNode{Name: strings.TrimPrefix(claim.Name, dataPrefix), Volume: claim.Name, Identity: claim.Identity()}, job: job}
 	if opts.RunAs != 0 {
-		job.SecurityContext = objects.SecurityContextOf(opts.RunAs)
+		n.job.SecurityContext = objects.SecurityContextOf(opts.RunAs)
+		return n
 	}
-	return node{
-		StoppedNode: ring.StoppedNode{Name: strings.TrimPrefix(claim.Name, dataPrefix), Volume: claim.Name, Identity: claim.Identity()},
-		job:         job,
-	}
+	n.owners = &v.owners
+	n.job.SecurityContext = n.owners.context(claim.Name)
+	return n
 }
 
 // nodesOf are the ring's nodes of some claims. Without any, the ring is left alone.

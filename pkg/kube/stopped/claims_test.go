@@ -39,11 +39,12 @@ func TestVolumeClaimsWithoutOperator(t *testing.T) {
 		outcomes, err := claims.Clean(t.Context(), tasksOf(t, claims), (&kubetest.Told{}).Tell)
 		require.NoError(t, err)
 		require.NoError(t, outcomes[0].Err)
-		if runAs == 0 {
-			runAs = 999
+		user := objects.OwnerContext(999, 999)
+		if runAs != 0 {
+			user = objects.SecurityContextOf(runAs)
 		}
 		want := objects.CleanerJob{Namespace: "db", Claim: "other", Image: "i", PullSecrets: []string{"ours"}, Mounts: []objects.Claim{{Name: "other", Mount: "/var/lib/cassandra"}},
-			VolumeID: "pvc/uid-other/pv-other", SecurityContext: objects.SecurityContextOf(runAs), Once: true}
+			VolumeID: "pvc/uid-other/pv-other", SecurityContext: user, Once: true}
 		require.Equal(t, want.Object().Spec, f.Made[0].Spec)
 	}
 }

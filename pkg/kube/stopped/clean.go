@@ -30,7 +30,7 @@ type Options struct {
 	Image       string
 	PullSecrets []string
 	// RunAs is the user, and group, of the Jobs instead of Cassandra's own: as its
-	// pods say, else cass-operator's default.
+	// pods say, or the volume's files where it has no datacenter.
 	RunAs int64
 	// StopLimit is how long to wait until the last pod of a ring that stops is gone;
 	// JobStart until the pod of a Job runs.
@@ -174,12 +174,12 @@ func (s *volumes) clean(ctx context.Context, tasks []ring.CleanTask, progress fu
 	group.SetLimit(cleanersAtOnce)
 	for i, task := range tasks {
 		group.Go(func() error {
-			c := &cleaner.Run{Client: s.client, StartLimit: s.options.JobStart, Task: task, Object: jobs[i].Object(), Run: run, Tell: func(line string) {
+			c := cleaner.Run{Client: s.client, StartLimit: s.options.JobStart, Task: task, Run: run, Tell: func(line string) {
 				mu.Lock()
 				defer mu.Unlock()
 				progress(task.Node.Name, line)
 			}}
-			outcomes[i].Result, outcomes[i].Err = c.Do(ctx)
+			outcomes[i].Result, outcomes[i].Err = jobs[i].run(ctx, c)
 			return nil // the others go on
 		})
 	}
@@ -187,8 +187,8 @@ func (s *volumes) clean(ctx context.Context, tasks []ring.CleanTask, progress fu
 }
 
 // jobsFor are the Jobs of tasks, or all reasons why there cannot be some.
-func jobsFor(tasks []ring.CleanTask, nodes []node) ([]objects.CleanerJob, error) {
-	jobs, seen := make([]objects.CleanerJob, len(tasks)), map[string]bool{}
+func jobsFor(tasks []ring.CleanTask, nodes []node) ([]node, error) {
+	jobs, seen := make([]node, len(tasks)), map[string]bool{}
 	var problems []error
 	for i, task := range tasks {
 		name, was := task.Node.Name, task.Node.Identity
@@ -203,7 +203,8 @@ func jobsFor(tasks []ring.CleanTask, nodes []node) ([]objects.CleanerJob, error)
 		case was != "" && was != nodes[n].Identity:
 			problems = append(problems, fmt.Errorf("node %s: the volume claim %s was replaced (%s, now %s): start over", name, nodes[n].Volume, was, nodes[n].Identity))
 		default:
-			jobs[i] = jobFor(nodes[n].job, task, nodes[n].Identity)
+			jobs[i] = nodes[n]
+			jobs[i].job = jobFor(nodes[n].job, task, nodes[n].Identity)
 		}
 		seen[name] = true
 	}

@@ -150,12 +150,16 @@ func TestSecurityContext(t *testing.T) {
 		{"no user", &corev1.PodSecurityContext{FSGroup: number(5)}, 0,
 			&corev1.PodSecurityContext{RunAsUser: number(999), RunAsGroup: number(999), FSGroup: number(5), FSGroupChangePolicy: &policy}},
 		{"a user", &corev1.PodSecurityContext{RunAsUser: number(5), RunAsGroup: number(6)}, 0, &corev1.PodSecurityContext{RunAsUser: number(5), RunAsGroup: number(6)}},
+		{"only the container's", nil, 0, &corev1.PodSecurityContext{RunAsUser: number(8), RunAsGroup: number(999)}},
 		{"overruled", &corev1.PodSecurityContext{RunAsUser: number(5)}, 77, objects.SecurityContextOf(77)},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
 			p := kubetest.Pod("prod", "dc1", 0)
 			p.Spec.SecurityContext = c.given
+			if c.name == "only the container's" {
+				objects.Container(p).SecurityContext = &corev1.SecurityContext{RunAsUser: number(8)}
+			}
 			require.Equal(t, c.want, securityContext(p, c.runAs))
 		})
 	}

@@ -20,6 +20,8 @@ import (
 type node struct {
 	ring.StoppedNode
 	job objects.CleanerJob
+	// owners are asked whom the job runs as; nil where that is known.
+	owners *owners
 }
 
 // claimName is the name that a StatefulSet gives a claim.
@@ -142,12 +144,15 @@ func securityContext(pod *corev1.Pod, runAs int64) *corev1.PodSecurityContext {
 		return objects.SecurityContextOf(runAs)
 	}
 	s := pod.Spec.SecurityContext.DeepCopy()
-	if own := objects.Container(pod).SecurityContext; own != nil && s != nil {
+	if own := objects.Container(pod).SecurityContext; own != nil {
+		if s == nil {
+			s = &corev1.PodSecurityContext{}
+		}
 		s.RunAsUser, s.RunAsGroup = or(own.RunAsUser, s.RunAsUser), or(own.RunAsGroup, s.RunAsGroup)
 		s.RunAsNonRoot, s.SELinuxOptions, s.SeccompProfile = or(own.RunAsNonRoot, s.RunAsNonRoot), or(own.SELinuxOptions, s.SELinuxOptions), or(own.SeccompProfile, s.SeccompProfile)
 	}
 	if s == nil || equality.Semantic.DeepEqual(s, &corev1.PodSecurityContext{}) {
-		return s
+		return pod.Spec.SecurityContext.DeepCopy()
 	}
 	user := int64(objects.OperatorUser)
 	s.RunAsUser, s.RunAsGroup = or(s.RunAsUser, &user), or(s.RunAsGroup, &user)
