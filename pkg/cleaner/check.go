@@ -43,11 +43,8 @@ func damaged(format string, args ...any) error { return flow.Failf(flow.Corrupt,
 
 // newCleaner checks the options and what they name.
 func newCleaner(opts Options) (*cleaner, error) {
-	if opts.Volume == "" {
-		return nil, usage("no volume: use --volume DIR")
-	}
-	if opts.Backup != "" && !document.ValidID(opts.Backup) {
-		return nil, usage("%q is not a backup id", opts.Backup)
+	if err := opts.check(); err != nil {
+		return nil, err
 	}
 	opts.Data = slices.Clone(opts.Data)
 	if len(opts.Data) == 0 {
@@ -59,26 +56,47 @@ func newCleaner(opts Options) (*cleaner, error) {
 	c := &cleaner{Options: opts}
 	c.lease = c.takeLease
 	c.result.TablesEmptied, c.result.DirectoriesEmptied, c.result.Foreign = []wire.Emptied{}, []wire.Emptied{}, []string{} // JSON readers want lists
+	if err := c.findDirs(); err != nil {
+		return nil, err
+	}
+	c.node = &storage.Volumes{Node: wire.Node{Name: "cleaner", Volume: c.Volume, DataDirs: c.Data, VolumeID: c.VolumeID}}
+	c.disk.files = c.node.Files()
+	return c, c.findClearDirs()
+}
+
+// check looks at the options by themselves.
+func (o Options) check() error {
+	switch {
+	case o.Volume == "":
+		return usage("no volume: use --volume DIR")
+	case o.Backup != "" && !document.ValidID(o.Backup):
+		return usage("%q is not a backup id", o.Backup)
+	case o.Release != "" && !releaseVersion.MatchString(o.Release):
+		return usage("--cassandra-version %q is not a version such as 5.0.9", o.Release)
+	}
+	return nil
+}
+
+// findDirs makes the volume and the data directories absolute; all must be there.
+func (c *cleaner) findDirs() error {
 	seen := map[storage.Inode]string{}
 	for i, path := range append([]*string{&c.Volume}, pointers(c.Data)...) {
 		var err error
 		if *path, err = filepath.Abs(*path); err != nil {
-			return nil, usage("directory %q: %w", *path, err)
+			return usage("directory %q: %w", *path, err)
 		}
 		info, err := os.Stat(*path)
 		if err != nil || !info.IsDir() {
-			return nil, refuse("directory %s: %w", *path, storage.OrNotDir(err))
+			return refuse("directory %s: %w", *path, storage.OrNotDir(err))
 		}
 		if other := seen[storage.InodeOf(info)]; other != "" && i > 0 {
-			return nil, usage("data directory %s is the same directory as %s: list each data directory once", *path, other)
+			return usage("data directory %s is the same directory as %s: list each data directory once", *path, other)
 		}
 		if i > 0 {
 			seen[storage.InodeOf(info)] = *path
 		}
 	}
-	c.node = &storage.Volumes{Node: wire.Node{Name: "cleaner", Volume: c.Volume, DataDirs: c.Data, VolumeID: c.VolumeID}}
-	c.disk.files = c.node.Files()
-	return c, c.findClearDirs()
+	return nil
 }
 
 func pointers(paths []string) []*string {

@@ -34,6 +34,11 @@ type Options struct {
 	VolumeID string
 	// HostID is the host id that the node is to have; not compared when empty.
 	HostID string
+	// ConfigFile is the cassandra.yaml that the node is to start with, and Release its
+	// Cassandra's; compared with the backup where given. AutoRepair says that it
+	// starts with automatic repair, whatever the files say.
+	ConfigFile, Release string
+	AutoRepair          bool
 	// InPlace allows the very volume that the backup was made on.
 	InPlace bool
 	// Restored says that the volume came back from a restore point, where nothing
@@ -92,6 +97,7 @@ func Clean(ctx context.Context, opts Options) (*wire.CleanResult, error) {
 func (c *cleaner) steps() []flow.Step {
 	steps := []flow.Step{
 		{Name: "reading the documents", Do: c.open},
+		{Name: "comparing the configuration", Do: c.compareConfig},
 		{Name: "checking earlier restores", Do: c.checkEarlier},
 		{Name: "checking that Cassandra is stopped", Skip: c.settled, Do: c.checkStopped},
 		{Name: "taking the lock", Skip: c.settled, Do: c.hold},

@@ -32,6 +32,9 @@ func Text(r *wire.CleanResult) string {
 	for _, path := range r.Foreign {
 		line("foreign, kept   %s", path)
 	}
+	if len(r.NotCompared) > 0 {
+		line("not compared    %s: use --config and --cassandra-version; a node that does not fit the backup does not start", strings.Join(r.NotCompared, ", "))
+	}
 	for _, id := range r.Supersedes {
 		line("supersedes      restore %s, which did not finish", id)
 	}

@@ -127,7 +127,7 @@ func describe(c *client, id string, tables ...document.TableRef) (wire.WriteResu
 	_, err := ask[none](c, wire.OpBegin, wire.BeginArgs{BackupID: id})
 	require.NoError(c.t, err)
 	return ask[wire.WriteResult](c, wire.OpWrite, wire.WriteArgs{
-		BackupID: id, Member: document.Member{Name: "n1", HostID: "h1"}, Tables: tables, Shared: shared(c.t, id),
+		BackupID: id, Member: document.Member{Name: "n1", HostID: "h1", Release: "5.0.9", Tokens: []string{"1"}}, Tables: tables, Shared: shared(c.t, id),
 	})
 }
 

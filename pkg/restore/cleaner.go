@@ -137,7 +137,9 @@ func (c *cleaner) compare() error {
 	}
 	c.compareNodes(bad)
 	c.comparePlacement(bad)
-	c.compareConfig(bad)
+	for i, r := range c.found { // what would keep a node from starting on its cleaned volume
+		wrong = append(wrong, c.nodes[i].Config.Compare(c.nodes[i].Name, r.Backup)...)
+	}
 	c.compareEarlier(bad)
 	switch {
 	case len(corrupt) > 0:

@@ -13,6 +13,7 @@ import (
 	"github.com/casshook/casshook/pkg/document"
 	"github.com/casshook/casshook/pkg/flow"
 	"github.com/casshook/casshook/pkg/ring"
+	"github.com/casshook/casshook/pkg/startconfig"
 )
 
 // standinRing is the volumes of a stopped ring, and notes what is done to it.
@@ -187,7 +188,7 @@ func TestOfflineRefusesBeforeAnythingIsTouched(t *testing.T) {
 		"an older Cassandra":       {func(s *standinRing, _ *Options) { s.nodes[1].Config.Release = "4.0.19" }, flow.Precondition, "node n2 is to start with 4.0.19, which is older"},
 		"another number of tokens": {func(s *standinRing, _ *Options) { s.nodes[0].Config.NumTokens = 8 }, flow.Precondition, "set num_tokens to 2"},
 		"SSTables it cannot read": {func(s *standinRing, _ *Options) {
-			s.nodes[2].Config = ring.StartConfig{Release: "5.0.9", Compatibility: "CASSANDRA_4"}
+			s.nodes[2].Config = startconfig.Config{Release: "5.0.9", Compatibility: "CASSANDRA_4"}
 		}, flow.Precondition, "node n3, with storage_compatibility_mode CASSANDRA_4: "},
 		"automatic repair": {func(s *standinRing, _ *Options) {
 			s.nodes[0].Config.Known = true
@@ -226,7 +227,7 @@ func TestOfflineGoesOn(t *testing.T) {
 		"where all were cleaned and ran":    func(s *standinRing, _ *Options) { ranSince(s, "n1", "n2", "n3") },
 		"where some ran, and it is known":   func(s *standinRing, o *Options) { ranSince(s, "n1"); o.Again = true },
 		"where the start fits": func(s *standinRing, _ *Options) {
-			s.nodes[0].Config = ring.StartConfig{Release: "5.0.10", NumTokens: 2, Compatibility: "NONE", AutoRepair: true, Known: true}
+			s.nodes[0].Config = startconfig.Config{Release: "5.0.10", NumTokens: 2, Compatibility: "NONE", AutoRepair: true, Known: true}
 			s.volumes["n1"].backup.AutoRepair = true
 		},
 		"where the start is not known":        func(s *standinRing, _ *Options) { s.volumes["n1"].backup.AutoRepair = true },

@@ -12,6 +12,7 @@ import (
 	"github.com/casshook/casshook/pkg/ring"
 	"github.com/casshook/casshook/pkg/schema"
 	"github.com/casshook/casshook/pkg/sstable"
+	"github.com/casshook/casshook/pkg/startconfig"
 )
 
 // Plan is what a restore would do, and what it did, for people and machines.
@@ -170,7 +171,7 @@ func (cmp *comparison) lacks(f schema.Feature) string {
 	}[f]
 	switch {
 	case f == schema.FeatureAutoRepair && cmp.runsWithoutAutoRepair():
-		return "start all nodes with " + autoRepairProperty + ", or restore where the tables exist without the option"
+		return "start all nodes with " + startconfig.AutoRepairProperty + ", or restore where the tables exist without the option"
 	case newIn50[f] && cmp.target.Major < 5:
 		return "only available in Cassandra 5.0"
 	case setting != "" && cmp.settings[setting] != "true":

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/casshook/casshook/pkg/agent/wire"
+	"github.com/casshook/casshook/pkg/startconfig"
 )
 
 // StoppedNode is a node whose Cassandra does not run, by its volume.
@@ -18,21 +19,7 @@ type StoppedNode struct {
 	// Identity is the volume's, as the agent gets it when the node runs.
 	Identity string
 	// Config is how the node is to be started, as far as is known.
-	Config StartConfig
-}
-
-// StartConfig is what of a node's configuration keeps it from starting on volumes
-// that do not fit. Zero values are unknown.
-type StartConfig struct {
-	// Release of Cassandra, such as 5.0.9.
-	Release string
-	// NumTokens is num_tokens.
-	NumTokens int
-	// Compatibility is storage_compatibility_mode.
-	Compatibility string
-	// AutoRepair says that the node is started with automatic repair; Known that
-	// the options of its JVM are known.
-	AutoRepair, Known bool
+	Config startconfig.Config
 }
 
 // CleanTask is what the cleaner does at the volumes of one node.

@@ -53,6 +53,8 @@ type CleanResult struct {
 	Started time.Time `json:"started"`
 	Cleaned time.Time `json:"cleaned,omitzero"`
 	Seconds float64   `json:"seconds"`
+	// NotCompared are settings of the node that nobody compared with the backup.
+	NotCompared []string `json:"notCompared,omitempty"`
 	// Owner is whom the node's files belong to, where the cleaner runs as another.
 	Owner *Owner `json:"owner,omitempty"`
 	// Backup is what the volume says of the ring.

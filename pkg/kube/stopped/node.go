@@ -14,6 +14,7 @@ import (
 	"github.com/casshook/casshook/pkg/kube/datacenter"
 	"github.com/casshook/casshook/pkg/kube/objects"
 	"github.com/casshook/casshook/pkg/ring"
+	"github.com/casshook/casshook/pkg/startconfig"
 )
 
 // node is a stopped node, and the Job for its volumes but for what it is to do.
@@ -65,7 +66,7 @@ func nodeOf(d *datacenter.Datacenter, set *appsv1.StatefulSet, ordinal int, clai
 	return node{
 		StoppedNode: ring.StoppedNode{
 			Name: pod.Name, Datacenter: d.CassandraName, Rack: set.Labels[objects.RackLabel], Volume: v.Claim, Identity: v.Identity,
-			Config: ring.StartConfig{Release: d.Release, NumTokens: d.Config.NumTokens, Compatibility: d.Config.Compatibility, AutoRepair: d.Config.AutoRepair, Known: !jvmByEnvironment(pod)},
+			Config: startconfig.Config{Release: d.Release, NumTokens: d.Config.NumTokens, Compatibility: d.Config.Compatibility, AutoRepair: d.Config.AutoRepair, Known: !jvmByEnvironment(pod)},
 		},
 		job: jobAt(d, pod, v, opts),
 	}, nil

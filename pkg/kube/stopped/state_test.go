@@ -14,6 +14,7 @@ import (
 	"github.com/casshook/casshook/pkg/kube/internal/kubetest"
 	"github.com/casshook/casshook/pkg/kube/objects"
 	"github.com/casshook/casshook/pkg/ring"
+	"github.com/casshook/casshook/pkg/startconfig"
 )
 
 func TestStoppedNodes(t *testing.T) {
@@ -34,7 +35,7 @@ func TestStoppedNodes(t *testing.T) {
 	require.NoError(t, err)
 	node := func(name, datacenter, rack string) ring.StoppedNode {
 		claim := "server-data-" + name
-		return ring.StoppedNode{Name: name, Datacenter: datacenter, Rack: rack, Volume: claim, Identity: "pvc/uid-" + claim + "/pv-" + claim, Config: ring.StartConfig{Known: true}}
+		return ring.StoppedNode{Name: name, Datacenter: datacenter, Rack: rack, Volume: claim, Identity: "pvc/uid-" + claim + "/pv-" + claim, Config: startconfig.Config{Known: true}}
 	}
 	second := node("dc1-s-sts-1", "East Side", "s")
 	second.Identity = ""
