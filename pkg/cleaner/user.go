@@ -11,6 +11,7 @@ import (
 
 	"github.com/casshook/casshook/pkg/agent/storage"
 	"github.com/casshook/casshook/pkg/agent/wire"
+	"github.com/casshook/casshook/pkg/safefile"
 	"github.com/casshook/casshook/pkg/sstable"
 )
 
@@ -57,7 +58,7 @@ func (u user) check(volume string, dataDirs []string) error {
 // that is one, mostly belong to root. A directory of root that keeps u out is entered
 // with its group.
 func (u user) ownerOf(volume string, dataDirs []string) (wire.Owner, bool) {
-	var s search
+	s := search{files: safefile.New(append([]string{volume}, dataDirs...)...)}
 	s.see(volumeDepth, volume)
 	for _, dir := range dataDirs {
 		if s.see(dataDepth, dir) && s.dataDir(dir) {
@@ -81,6 +82,7 @@ const (
 
 // search looks for the owner of the node's files.
 type search struct {
+	files safefile.FS
 	owner wire.Owner
 	// depth is that of what the owner was seen of; 0 before anything was.
 	depth int
@@ -91,7 +93,7 @@ type search struct {
 // see notes the owner of a file or directory and tells whether it is there. Links are
 // followed only where the directory was named by whoever runs the cleaner.
 func (s *search) see(depth int, path string) bool {
-	stat := os.Lstat
+	stat := s.files.Lstat
 	if depth <= dataDepth {
 		stat = os.Stat
 	}
@@ -114,9 +116,9 @@ func (s *search) see(depth int, path string) bool {
 
 // dataDir tells whether it found a Data.db.
 func (s *search) dataDir(dir string) bool {
-	for _, keyspace := range directories(dir, storage.WordName.MatchString) {
+	for _, keyspace := range s.directories(dir, storage.WordName.MatchString) {
 		s.see(keyspaceDepth, keyspace)
-		for _, table := range directories(keyspace, isTableDir) {
+		for _, table := range s.directories(keyspace, isTableDir) {
 			s.see(tableDepth, table)
 			if s.table(table) {
 				return true
@@ -127,7 +129,7 @@ func (s *search) dataDir(dir string) bool {
 }
 
 func (s *search) table(dir string) bool {
-	entries, _ := os.ReadDir(dir)
+	entries, _ := s.files.ReadDir(dir)
 	for _, e := range entries {
 		if e.Type().IsRegular() && strings.HasSuffix(e.Name(), "-"+sstable.Data) {
 			return s.see(fileDepth, filepath.Join(dir, e.Name()))
@@ -142,8 +144,8 @@ func isTableDir(name string) bool {
 }
 
 // directories are those in a directory whose names fit, as far as it can be read.
-func directories(dir string, fits func(string) bool) []string {
-	entries, _ := os.ReadDir(dir)
+func (s *search) directories(dir string, fits func(string) bool) []string {
+	entries, _ := s.files.ReadDir(dir)
 	var found []string
 	for _, e := range entries {
 		if e.Type()&fs.ModeType == fs.ModeDir && fits(e.Name()) {
