@@ -177,7 +177,7 @@ func (n *node) write(_ context.Context, _ call, args wire.WriteArgs) (wire.Write
 func (n *node) onlyExpected(found []document.Table, args wire.WriteArgs) error {
 	want := map[string]document.TableRef{}
 	for _, t := range args.Tables {
-		want[t.Keyspace+"."+t.Name+"-"+sstable.CompactID(t.ID)] = t
+		want[t.Keyspace+"."+t.Name+"-"+t.ID] = t
 	}
 	var problems []string
 	for _, t := range found {

@@ -33,7 +33,7 @@ func backedUp(t *testing.T) *volume {
 }
 
 func bothTables() []document.TableRef {
-	return []document.TableRef{ref("ks", "a", tableOne), ref("ks", "b", "fedcba98-7654-3210-fedc-ba9876543210")}
+	return []document.TableRef{ref("ks", "a", tableOne), ref("ks", "b", "fedcba9876543210fedcba9876543210")}
 }
 
 func TestBackup(t *testing.T) {

@@ -12,6 +12,7 @@ import (
 	"github.com/casshook/casshook/pkg/document"
 	"github.com/casshook/casshook/pkg/ring"
 	"github.com/casshook/casshook/pkg/schema"
+	"github.com/casshook/casshook/pkg/sstable"
 )
 
 // Describe reads DESCRIBE SCHEMA WITH INTERNALS: rows in an order that can be
@@ -34,7 +35,7 @@ func (s *Session) Tables(ctx context.Context) ([]document.TableRef, error) {
 			query = "SELECT keyspace_name, view_name, id, gc_grace_seconds FROM system_schema.views"
 		}
 		err := s.rows(ctx, query, []any{&t.Keyspace, &t.Name, &id, &t.GCGraceSeconds}, func() {
-			t.ID, t.View = id.String(), view
+			t.ID, t.View = sstable.CompactID(id.String()), view
 			tables = append(tables, t)
 		})
 		if err != nil {

@@ -63,8 +63,18 @@ func (c *Cluster) Check() error {
 	}
 	for _, t := range c.Tables {
 		problems = append(problems, t.TableName.Check())
+		if !tableID.MatchString(t.ID) {
+			problems = append(problems, fmt.Errorf("table %q.%q with id %q: not a table id", t.Keyspace, t.Name, t.ID))
+		}
 	}
 	return errors.Join(problems...)
+}
+
+// normalize has one spelling of table ids: earlier releases wrote UUIDs with dashes.
+func (c *Cluster) normalize() {
+	for i := range c.Tables {
+		c.Tables[i].ID = sstable.CompactID(c.Tables[i].ID)
+	}
 }
 
 // Check refuses an id that is none.

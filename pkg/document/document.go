@@ -147,6 +147,7 @@ type Keyspace struct {
 // TableRef names a table or view of the whole ring.
 type TableRef struct {
 	TableName
+	// ID is compact, as in the names of directories: 32 hexadecimal digits.
 	ID   string `json:"id"`
 	View bool   `json:"view,omitempty"`
 	// GCGraceSeconds is the table's gc_grace_seconds; a backup older than it

@@ -90,6 +90,9 @@ func decode(content []byte, into any, reader format) error {
 			return err
 		}
 	}
+	if c, ok := into.(*Cluster); ok {
+		c.normalize()
+	}
 	if c, ok := into.(checked); ok {
 		return c.Check()
 	}

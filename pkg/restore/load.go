@@ -15,7 +15,6 @@ import (
 	"github.com/casshook/casshook/pkg/document"
 	"github.com/casshook/casshook/pkg/ring"
 	"github.com/casshook/casshook/pkg/schema"
-	"github.com/casshook/casshook/pkg/sstable"
 )
 
 // stays lists the tables of the plan that are in the ring and stay in it.
@@ -67,7 +66,7 @@ func (o *online) leftoverTables(ctx context.Context) (wire.LeftoverArgs, error) 
 func (o *online) backupIDs() map[document.TableName]string {
 	ids := map[document.TableName]string{}
 	for _, t := range o.source.cluster.Tables {
-		ids[t.TableName] = sstable.CompactID(t.ID)
+		ids[t.TableName] = t.ID
 	}
 	return ids
 }
@@ -79,7 +78,7 @@ func (o *online) readLiveIDs(ctx context.Context) (map[document.TableName]string
 	}
 	ids := map[document.TableName]string{}
 	for _, t := range tables {
-		ids[t.TableName] = sstable.CompactID(t.ID)
+		ids[t.TableName] = t.ID
 	}
 	return ids, nil
 }

@@ -24,7 +24,7 @@ var IndexDir = regexp.MustCompile(`^\.\w+$`)
 // becomes a part of a path.
 func CheckTable(keyspace, name string, ids ...string) error {
 	for _, id := range ids {
-		if !WordName.MatchString(keyspace) || !WordName.MatchString(name) || !tableID.MatchString(sstable.CompactID(id)) {
+		if !WordName.MatchString(keyspace) || !WordName.MatchString(name) || !tableID.MatchString(id) {
 			return fmt.Errorf("%q.%q with id %q is not a valid table name", keyspace, name, id)
 		}
 	}

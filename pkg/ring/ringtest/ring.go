@@ -131,7 +131,7 @@ type seams struct{ *Ring }
 // newID is the id of a table that no other has, now or earlier.
 func (r *Ring) newID() string {
 	r.next++
-	return fmt.Sprintf("00000000-0000-4000-8000-%012d", r.next)
+	return fmt.Sprintf("00000000000040008000%012d", r.next)
 }
 
 func (r *Ring) table(keyspace, name string) (document.TableRef, bool) {
