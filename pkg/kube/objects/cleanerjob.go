@@ -233,17 +233,11 @@ const OperatorUser = 999
 // kubelet changes no file.
 func OwnerContext(user, group int64) *corev1.PodSecurityContext {
 	nonRoot := user != 0
-	return &corev1.PodSecurityContext{
-		RunAsUser: &user, RunAsGroup: &group, RunAsNonRoot: &nonRoot,
-		SeccompProfile: &corev1.SeccompProfile{Type: corev1.SeccompProfileTypeRuntimeDefault},
-	}
+	return &corev1.PodSecurityContext{RunAsUser: &user, RunAsGroup: &group, RunAsNonRoot: &nonRoot}
 }
 
 // SecurityContextOf runs a pod as a user and the group of the same number, as cass-operator does.
 func SecurityContextOf(user int64) *corev1.PodSecurityContext {
 	yes, policy := true, corev1.FSGroupChangeOnRootMismatch
-	return &corev1.PodSecurityContext{
-		RunAsUser: &user, RunAsGroup: &user, FSGroup: &user, RunAsNonRoot: &yes, FSGroupChangePolicy: &policy,
-		SeccompProfile: &corev1.SeccompProfile{Type: corev1.SeccompProfileTypeRuntimeDefault},
-	}
+	return &corev1.PodSecurityContext{RunAsUser: &user, RunAsGroup: &user, FSGroup: &user, RunAsNonRoot: &yes, FSGroupChangePolicy: &policy}
 }

@@ -160,7 +160,7 @@ func TestCleanerJobByItself(t *testing.T) {
 	require.Nil(t, spec.Affinity)
 	text, err := yaml.Marshal(spec.SecurityContext)
 	require.NoError(t, err)
-	require.YAMLEq(t, "{runAsUser: 999, runAsGroup: 999, fsGroup: 999, runAsNonRoot: true, fsGroupChangePolicy: OnRootMismatch, seccompProfile: {type: RuntimeDefault}}", string(text))
+	require.YAMLEq(t, "{runAsUser: 999, runAsGroup: 999, fsGroup: 999, runAsNonRoot: true, fsGroupChangePolicy: OnRootMismatch}", string(text))
 }
 
 func TestCleanerName(t *testing.T) {

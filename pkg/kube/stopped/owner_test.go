@@ -96,7 +96,7 @@ func TestClaimsRunAsTheOwnerOfTheirFiles(t *testing.T) {
 			require.Equal(t, tt.want, users(f))
 			last := f.Made[len(f.Made)-1].Spec.Template.Spec
 			require.Equal(t, *last.SecurityContext.RunAsUser != 0, *last.SecurityContext.RunAsNonRoot)
-			require.Equal(t, corev1.SeccompProfileTypeRuntimeDefault, last.SecurityContext.SeccompProfile.Type, "restricted pod security asks for it")
+			require.Equal(t, corev1.SeccompProfileTypeRuntimeDefault, last.Containers[0].SecurityContext.SeccompProfile.Type, "restricted pod security asks for it")
 			require.Equal(t, tt.runAs != 0, last.SecurityContext.FSGroup != nil, "the kubelet changes no file of a volume that is looked at")
 			require.Empty(t, w.List("batch", "jobs"))
 		})
