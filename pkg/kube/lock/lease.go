@@ -13,6 +13,7 @@ import (
 
 	"github.com/casshook/casshook/pkg/kube/api"
 	"github.com/casshook/casshook/pkg/kube/objects"
+	"github.com/casshook/casshook/pkg/ledger"
 )
 
 // verdict on a Lease that is there.
@@ -59,7 +60,7 @@ func (l *lease) trusted(o *coordinationv1.Lease) bool {
 
 func (l *lease) judgeParked(o *coordinationv1.Lease) (verdict, error) {
 	since := renewed(o)
-	if l.client.Clock.Now().Sub(since) >= l.claim.ParkedFor {
+	if !ledger.TooYoung(since, l.claim.ParkedFor, l.client.Clock.Now()) {
 		return take, nil
 	}
 	return refuse, fmt.Errorf("parked since %s by %s (backup %s); kept for at least %s, since its volume snapshots may still be running: wait, or run on-failure",

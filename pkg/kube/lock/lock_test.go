@@ -107,6 +107,8 @@ func TestAcquire(t *testing.T) {
 		{name: "parked just now", lease: parked(9 * time.Minute), refusal: "by before-backup (backup b1); kept for at least 10m0s"},
 		{name: "parked in the future", lease: parked(-time.Minute), refusal: "by before-backup (backup b1)"},
 		{name: "parked long ago", lease: parked(10 * time.Minute)},
+		{name: "parked a second ahead, and that does not matter", lease: parked(-time.Second), claim: func(c *ring.Claim) { c.ParkedFor = 0 }},
+		{name: "parked an hour ahead, and that does not matter", lease: parked(-time.Hour), claim: func(c *ring.Claim) { c.ParkedFor = 0 }},
 		{name: "parked, and that does not matter", lease: parked(0), claim: func(c *ring.Claim) { c.ParkedFor = 0 }},
 		{name: "came back with a restore point, parked", lease: func(l *coordinationv1.Lease) {
 			parked(0)(l)
