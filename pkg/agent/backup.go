@@ -14,6 +14,7 @@ import (
 	"github.com/casshook/casshook/pkg/agent/wire"
 	"github.com/casshook/casshook/pkg/document"
 	"github.com/casshook/casshook/pkg/flow"
+	"github.com/casshook/casshook/pkg/ledger"
 	"github.com/casshook/casshook/pkg/sstable"
 )
 
@@ -34,11 +35,15 @@ func (n *node) begin(_ context.Context, _ call, args wire.BeginArgs) (none, erro
 	if err := n.Files().MkdirAll(dir); err != nil {
 		return none{}, err
 	}
-	content, err := document.Encode(document.Intent{Version: document.Version, BackupID: args.BackupID, Volume: identity, Started: time.Now().UTC()})
+	content, err := document.Encode(document.Intent{Version: document.Version, BackupID: args.BackupID, Volume: identity,
+		Owner: args.Owner, Started: time.Now().UTC()})
 	if err != nil {
 		return none{}, err
 	}
-	return none{}, document.WriteFile(n.Files(), filepath.Join(dir, document.IntentFile), content)
+	if err := document.WriteFile(n.Files(), filepath.Join(dir, document.IntentFile), content); err != nil {
+		return none{}, err
+	}
+	return none{}, n.Ledger().Note(ledger.Event{BackupID: args.BackupID, Owner: args.Owner, Volume: identity, Operation: ledger.BeforeBackup, By: args.Owner})
 }
 
 // snapshot waits behind the executor's barrier, takes the snapshot, and is done
@@ -240,6 +245,9 @@ func (n *node) clear(ctx context.Context, _ call, args wire.ClearArgs) (wire.Cle
 				return r, err
 			}
 		}
+		if err := n.noteRemoval(id, ledger.Event{Operation: ledger.Operation(args.Operation), By: args.Owner}); err != nil {
+			return r, err
+		}
 		removed, err := n.clearOne(id)
 		r.Snapshots += removed
 		if err != nil {
@@ -273,6 +281,28 @@ func (n *node) clearOrphan(ctx context.Context, tag string) (int, error) {
 	}
 	_, err = n.clearSnapshot(tag)
 	return before[tag], err
+}
+
+// noteRemoval has the volume remember who removes a backup, before it is removed: a
+// run that is killed in between finds the backup, and removes it then.
+func (n *node) noteRemoval(id string, e ledger.Event) error {
+	if !document.ValidID(id) {
+		return nil // nor is it removed
+	}
+	var intent document.Intent
+	err := document.Read(n.Files(), filepath.Join(document.BackupDir(n.Volume, id), document.IntentFile), &intent)
+	if _, statErr := n.Files().Lstat(document.BackupDir(n.Volume, id)); statErr != nil {
+		return nil //nolint:nilerr // what is not there is not removed
+	}
+	if err == nil {
+		e.Owner = intent.Owner
+	}
+	identity, err := n.Identity()
+	if err != nil {
+		return err
+	}
+	e.BackupID, e.Volume, e.Removed = id, identity, true
+	return n.Ledger().Note(e)
 }
 
 func (n *node) clearOne(id string) (int, error) {

@@ -47,6 +47,9 @@ func (n *node) finish(_ context.Context, _ call, args wire.FinishArgs) (wire.Fin
 		if err := n.removeStagesOf(args.BackupID); err != nil {
 			return r, err
 		}
+		if err := n.noteRemoval(args.BackupID, ledger.Event{Operation: ledger.AfterRestore}); err != nil {
+			return r, err
+		}
 		if r.Snapshots, err = n.clearData(args.BackupID); err != nil {
 			return r, err
 		}

@@ -57,7 +57,7 @@ func TestFinish(t *testing.T) {
 	require.Equal(t, wire.FinishResult{Ended: true, AutoSnapshots: 2, Snapshots: 3, Directories: 2}, r)
 	want := []string{
 		"casshook", "casshook/lock.json", "casshook/restore-" + restoreNo, "casshook/restore-" + restoreNo + "/done.json",
-		"casshook/restore-" + restoreNo + "/journal.jsonl", "casshook/restore-" + restoreNo + "/restore.json", "casshook/volume-id",
+		"casshook/restore-" + restoreNo + "/journal.jsonl", "casshook/restore-" + restoreNo + "/restore.json", "casshook/volume-id", "casshook/history.json",
 		"data0", "data0/ks", "data0/ks/a-" + liveNow, "data0/ks/b-" + tableTwo, "data1",
 	}
 	for _, name := range tree(t, v.table(0, "ks", "a", liveNow)) {

@@ -27,38 +27,109 @@ type Removed struct {
 type AfterOptions struct {
 	// Operation is its name, which the lock bears.
 	Operation string
+	// Owner of the backups that may be removed; empty is a person's.
+	Owner string
+	// BackupID is the only one to remove, whoever owns it.
+	BackupID string
 	// SnapshotTimeout bounds the wait for volume snapshots that are being cut,
-	// where the target knows of them; 0 does not wait, as a backup that failed need
-	// not.
+	// where the target knows of them; 0 does not wait.
 	SnapshotTimeout time.Duration
 }
 
-// After removes our snapshots and documents from every node, once the volume
-// snapshots are cut, and gives the lock back. It needs no running Cassandra, and
-// it succeeds when there is nothing to do.
+func (o AfterOptions) selection() ledger.Selection {
+	return ledger.Selection{Owner: owner(o.Owner), BackupID: o.BackupID}
+}
+
+// after is one run of after-backup or on-failure on one ring.
+type after struct {
+	*ring.Cluster
+	opts     AfterOptions
+	observer flow.Observer
+
+	volumes []ledger.Volume
+	// own are the ids to remove, by volume.
+	own [][]string
+	// other is a backup of another owner, whose lock stays parked.
+	other   string
+	removed *Removed
+}
+
+// After removes the snapshots and documents of its owner, or of one id, from every
+// node, once the volume snapshots are cut, and gives the lock back. It needs no
+// running Cassandra. Backups of others stay as they are, and so does a lock that is
+// parked for them. after-backup fails where its backup is gone and it was none of
+// these two hooks that removed it.
 func After(ctx context.Context, target ring.Target, opts AfterOptions, observer flow.Observer) (*Removed, error) {
 	c, err := ring.Connect(ctx, target)
 	if err != nil {
 		return nil, err
 	}
 	defer c.Close()
-	var volumes []ledger.Volume
-	removed := &Removed{}
+	a := &after{Cluster: c, opts: opts, observer: observer, removed: &Removed{Backups: []string{}}}
+	if err := a.look(ctx); err != nil {
+		return a.removed, err
+	}
+	if a.nothing() && a.other != "" {
+		return a.removed, a.fate()
+	}
 	err = flow.Run(ctx, slices.Concat([]flow.Step{
-		{Name: "taking the lock", Do: func(ctx context.Context) error { return c.Lock(ctx, opts.Operation, "", 0) }, Undo: c.Unlock},
+		{Name: "taking the lock", Do: func(ctx context.Context) error { return c.Lock(ctx, opts.Operation, a.other, 0) }, Undo: c.Unlock},
 	}, c.UnderLock(
-		flow.Step{Name: "checking the volumes", Do: func(ctx context.Context) (err error) { volumes, err = c.Inspect(ctx); return err }},
+		flow.Step{Name: "checking the volumes", Do: a.look},
 		flow.Step{Name: "waiting for the volume snapshots", Do: func(ctx context.Context) error {
-			return waitVolumeSnapshots(ctx, target.VolumeSnapshots, volumes, opts.SnapshotTimeout, observer.Progress)
+			return waitVolumeSnapshots(ctx, target.VolumeSnapshots, removal{a.volumes, a.own, opts.SnapshotTimeout, observer.Progress})
 		}},
-		flow.Step{Name: "removing the backup", Do: func(ctx context.Context) (err error) {
-			removed, err = removeOwn(ctx, c, volumes, ledger.Remove)
-			return err
-		}},
+		flow.Step{Name: "removing the backup", Do: a.remove},
 	), []flow.Step{
-		{Name: "releasing the lock", Do: c.Unlock},
+		{Name: "releasing the lock", Do: a.release},
 	}), observer)
-	return removed, err
+	return a.removed, err
+}
+
+// look finds what is to be removed.
+func (a *after) look(ctx context.Context) (err error) {
+	if a.volumes, err = a.Inspect(ctx); err != nil {
+		return err
+	}
+	selection := a.opts.selection()
+	if a.own, err = removable(a.volumes, ledger.Remove, selection); err != nil {
+		return err
+	}
+	a.other = ""
+	for _, v := range a.volumes {
+		for _, b := range v.Backups {
+			if !selection.Has(b) && b.ID > a.other {
+				a.other = b.ID
+			}
+		}
+	}
+	return nil
+}
+
+func (a *after) nothing() bool { return len(slices.Concat(a.own...)) == 0 }
+
+// fate is whether finding nothing is success.
+func (a *after) fate() error {
+	if a.opts.Operation == "on-failure" {
+		return nil
+	}
+	return flow.Fail(flow.Precondition, ledger.Missing(a.volumes, a.opts.selection()))
+}
+
+func (a *after) remove(ctx context.Context) (err error) {
+	a.removed, err = removeOwn(ctx, a.Cluster, removal{volumes: a.volumes, own: a.own}, wire.ClearArgs{Operation: a.opts.Operation, Owner: owner(a.opts.Owner)})
+	if err == nil && a.nothing() {
+		return a.fate()
+	}
+	return err
+}
+
+// release gives the lock back, or parks it again for the backup of another owner.
+func (a *after) release(ctx context.Context) error {
+	if a.other != "" {
+		return a.Park(ctx)
+	}
+	return a.Unlock(ctx)
 }
 
 // clockSlack is how far the clock of the run that made the backup may be ahead of
@@ -66,44 +137,52 @@ func After(ctx context.Context, target ring.Target, opts AfterOptions, observer 
 // cut from volumes whose backup is gone. Waiting for one too many costs nothing.
 const clockSlack = time.Hour
 
+// removal is what is to be removed: the ids by volume, and how long it may wait.
+type removal struct {
+	volumes  []ledger.Volume
+	own      [][]string
+	limit    time.Duration
+	progress func(string)
+}
+
 // waitVolumeSnapshots waits until the volume snapshots that were begun since the
-// earliest of our backups are cut: until then the backup must stay.
-func waitVolumeSnapshots(ctx context.Context, waiter ring.VolumeSnapshots, volumes []ledger.Volume, limit time.Duration, progress func(string)) error {
-	if waiter == nil || limit == 0 {
+// earliest of the backups that are to be removed are cut: until then they must stay.
+func waitVolumeSnapshots(ctx context.Context, waiter ring.VolumeSnapshots, r removal) error {
+	if waiter == nil || r.limit == 0 {
 		return nil
 	}
 	var since time.Time
-	for _, v := range volumes {
+	found := false
+	for i, v := range r.volumes {
 		for _, b := range v.Backups {
-			if ledger.OriginOf(b, v.Identity) == ledger.Original && (since.IsZero() || b.Started.Before(since)) {
+			if !slices.Contains(r.own[i], b.ID) || ledger.OriginOf(b, v.Identity) == ledger.Copy {
+				continue
+			}
+			if !found || b.Started.Before(since) {
 				since = b.Started
 			}
+			found = true
 		}
 	}
-	if since.IsZero() {
+	if !found {
 		return nil
 	}
-	return waiter.WaitVolumeSnapshots(ctx, since.Add(-clockSlack), limit, progress)
+	return waiter.WaitVolumeSnapshots(ctx, since.Add(-clockSlack), r.limit, r.progress)
 }
 
-// removeOwn removes the backups that were made on these very volumes, and what is
-// no backup because it was never completed. A backup that is the only good data is
-// refused, before anything is removed.
-func removeOwn(ctx context.Context, c *ring.Cluster, volumes []ledger.Volume, op ledger.Operation) (*Removed, error) {
+// removeOwn removes the backups that removable lists, by volume.
+func removeOwn(ctx context.Context, c *ring.Cluster, what removal, args wire.ClearArgs) (*Removed, error) {
 	removed := &Removed{Backups: []string{}}
-	own, err := removable(volumes, op)
-	if err != nil {
-		return removed, err
-	}
-	for _, id := range slices.Concat(own...) {
+	for _, id := range slices.Concat(what.own...) {
 		if !slices.Contains(removed.Backups, id) {
 			removed.Backups = append(removed.Backups, id)
 		}
 	}
 	results, err := ring.Each(c.Sessions, func(i int, s *ring.Session) (wire.ClearResult, error) {
 		var r wire.ClearResult
-		args := wire.ClearArgs{BackupIDs: own[i]}
-		for _, o := range volumes[i].Orphans {
+		args := args
+		args.BackupIDs = what.own[i]
+		for _, o := range what.volumes[i].Orphans {
 			args.Orphans = append(args.Orphans, o.Tag)
 		}
 		if len(args.BackupIDs)+len(args.Orphans) == 0 {
@@ -119,13 +198,17 @@ func removeOwn(ctx context.Context, c *ring.Cluster, volumes []ledger.Volume, op
 	return removed, err
 }
 
-// removable lists by volume the ids that may be removed, or refuses because of
-// what may not.
-func removable(volumes []ledger.Volume, op ledger.Operation) ([][]string, error) {
+// removable lists by volume the ids that may be removed: backups that were made on
+// these very volumes, and what is none because it was never completed. It refuses
+// where any is the only good data, whoever owns it.
+func removable(volumes []ledger.Volume, op ledger.Operation, selection ledger.Selection) ([][]string, error) {
 	own := make([][]string, len(volumes))
 	var refused []error
 	for i, v := range volumes {
 		for _, b := range v.Backups {
+			if selection.BackupID != "" && !selection.Has(b) {
+				continue
+			}
 			s := ledger.StateOf(v, b)
 			if a := ledger.Next(ledger.Request{Operation: op}, s); a.Refuses() {
 				refused = append(refused, fmt.Errorf("node %s: %s", v.Node, reason(a, v, b)))
@@ -133,7 +216,9 @@ func removable(volumes []ledger.Volume, op ledger.Operation) ([][]string, error)
 			} else if a == ledger.Leave {
 				continue
 			}
-			own[i] = append(own[i], b.ID)
+			if selection.Has(b) {
+				own[i] = append(own[i], b.ID)
+			}
 		}
 	}
 	if len(refused) > 0 {

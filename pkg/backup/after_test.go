@@ -2,6 +2,7 @@ package backup
 
 import (
 	"context"
+	"slices"
 	"testing"
 	"time"
 
@@ -31,16 +32,16 @@ func TestWaitVolumeSnapshots(t *testing.T) {
 	}
 	wait := func(limit time.Duration, volumes ...ledger.Volume) []time.Time {
 		c := &cutting{}
-		require.NoError(t, waitVolumeSnapshots(t.Context(), c, volumes, limit, func(string) {}))
+		require.NoError(t, waitVolumeSnapshots(t.Context(), c, removal{volumes, slices.Repeat([][]string{{"b"}}, len(volumes)), limit, func(string) {}}))
 		return c.since
 	}
 	since := wait(time.Minute, volume("v", made.Add(time.Second)), volume("v", made), volume("other", made.Add(-24*time.Hour)))
 	require.Len(t, since, 1)
 	require.True(t, since[0].Before(made.Add(-10*time.Minute)), since)
 	require.True(t, since[0].After(made.Add(-24*time.Hour)), since)
-	require.Empty(t, wait(0, volume("v", made)), "on-failure does not wait")
+	require.Empty(t, wait(0, volume("v", made)), "0 does not wait")
 	require.Empty(t, wait(time.Minute, volume("other", made)), "no backup of these volumes")
-	require.NoError(t, waitVolumeSnapshots(t.Context(), nil, []ledger.Volume{volume("v", made)}, time.Minute, nil), "hosts know of none")
+	require.NoError(t, waitVolumeSnapshots(t.Context(), nil, removal{[]ledger.Volume{volume("v", made)}, [][]string{{"b"}}, time.Minute, nil}), "hosts know of none")
 }
 
 // TestReasonSaysTheCommand: run as it is said, after-restore takes up the restore that

@@ -61,7 +61,7 @@ func TestRemovable(t *testing.T) {
 			t.Parallel()
 			c.first.Identity, c.first.Node = "v1", "n1"
 			second := ledger.Volume{Identity: "v2", Node: "n2", Backups: []ledger.Backup{summary(older, "v2", true)}}
-			own, err := removable([]ledger.Volume{c.first, second}, ledger.BeforeBackup)
+			own, err := removable([]ledger.Volume{c.first, second}, ledger.BeforeBackup, ledger.Selection{})
 			if c.refuse != "" {
 				require.Equal(t, flow.Precondition, flow.CodeOf(err))
 				require.ErrorContains(t, err, "node n1: "+c.refuse)
@@ -83,12 +83,12 @@ func TestHalfWay(t *testing.T) {
 		return ledger.Volume{Node: "n1", Identity: "v1", Backups: []ledger.Backup{summary(older, "v1", true)},
 			Restores: []ledger.Restore{{ID: "r", BackupID: older, Volume: "v1", Scope: orders(), Stage: at}}}
 	}
-	_, err := removable([]ledger.Volume{stopped(ledger.Schema)}, ledger.Remove)
+	_, err := removable([]ledger.Volume{stopped(ledger.Schema)}, ledger.Remove, ledger.Selection{})
 	require.Equal(t, flow.Precondition, flow.CodeOf(err))
 	require.ErrorContains(t, err, "stopped half-way")
 	require.ErrorContains(t, err, "--include shop.orders")
 	for _, v := range []ledger.Volume{stopped(ledger.Done), stopped(ledger.Staged)} {
-		own, err := removable([]ledger.Volume{v}, ledger.Remove)
+		own, err := removable([]ledger.Volume{v}, ledger.Remove, ledger.Selection{})
 		require.NoError(t, err)
 		require.Equal(t, [][]string{{older}}, own)
 	}
@@ -105,12 +105,12 @@ func TestAPartDoesNotFreeTheWhole(t *testing.T) {
 	v := ledger.Volume{Node: "n1", Identity: "v1", Backups: []ledger.Backup{summary(older, "v0", true)},
 		Restores: []ledger.Restore{{ID: "part", BackupID: older, Volume: "v1", Scope: orders(), Stage: ledger.Done}}}
 	for _, op := range []ledger.Operation{ledger.BeforeBackup, ledger.Remove} {
-		_, err := removable([]ledger.Volume{v}, op)
+		_, err := removable([]ledger.Volume{v}, op, ledger.Selection{})
 		require.Equal(t, flow.Precondition, flow.CodeOf(err), op)
 		require.ErrorContains(t, err, "only a part of backup")
 	}
 	v.Restores = append(v.Restores, ledger.Restore{ID: "whole", BackupID: older, Volume: "v1", Scope: ledger.All(), Stage: ledger.Done})
-	own, err := removable([]ledger.Volume{v}, ledger.BeforeBackup)
+	own, err := removable([]ledger.Volume{v}, ledger.BeforeBackup, ledger.Selection{})
 	require.NoError(t, err)
 	require.Equal(t, [][]string{{older}}, own)
 }
@@ -127,10 +127,10 @@ func TestNoTrap(t *testing.T) {
 		}}}
 	}
 	for _, done := range []ledger.Scope{more, ledger.All()} {
-		_, err := removable(volume(done), ledger.BeforeBackup)
+		_, err := removable(volume(done), ledger.BeforeBackup, ledger.Selection{})
 		require.NoError(t, err)
 	}
-	_, err := removable(volume(ledger.Scope{Tables: more.Tables[1:]}), ledger.BeforeBackup)
+	_, err := removable(volume(ledger.Scope{Tables: more.Tables[1:]}), ledger.BeforeBackup, ledger.Selection{})
 	require.Equal(t, flow.Precondition, flow.CodeOf(err), "that did another table")
 }
 
@@ -139,7 +139,7 @@ func TestRemovableNamesEveryNode(t *testing.T) {
 	foreign := ledger.Volume{Identity: "v", Backups: []ledger.Backup{summary(older, "v0", true), summary(newer, "v0", true)}}
 	first, second := foreign, foreign
 	first.Node, second.Node = "n1", "n2"
-	_, err := removable([]ledger.Volume{first, second}, ledger.BeforeBackup)
+	_, err := removable([]ledger.Volume{first, second}, ledger.BeforeBackup, ledger.Selection{})
 	for _, want := range []string{"node n1: ", "node n2: ", older, newer} {
 		require.ErrorContains(t, err, want)
 	}

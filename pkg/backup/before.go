@@ -35,6 +35,11 @@ type Options struct {
 	// ParkedFor keeps an earlier backup, whose volume snapshot may not have been
 	// cut yet, from being replaced while it is younger.
 	ParkedFor time.Duration
+	// Owner of the backup; empty is a person's.
+	Owner string
+	// SnapshotTimeout bounds the wait for volume snapshots of an earlier backup, which
+	// must stay until they are cut; 0 does not wait.
+	SnapshotTimeout time.Duration
 }
 
 // Result is what before-backup reports.
@@ -133,11 +138,32 @@ func (b *before) checkVolumes(ctx context.Context) error {
 	if err := ring.CheckSpace(b.Sessions, volumes, b.opts.MinFree); err != nil {
 		return err
 	}
-	removed, err := removeOwn(ctx, b.Cluster, volumes, ledger.BeforeBackup)
+	own, err := removable(volumes, ledger.BeforeBackup, ledger.Selection{})
+	if err != nil {
+		return err
+	}
+	earlier := removal{volumes, own, b.opts.SnapshotTimeout, b.observer.Progress}
+	if err := waitVolumeSnapshots(ctx, b.Target.VolumeSnapshots, earlier); err != nil {
+		return err
+	}
+	removed, err := removeOwn(ctx, b.Cluster, earlier, b.clearing())
 	if removed.Orphans > 0 {
 		b.observer.Progress(fmt.Sprintf("removed %d snapshot directories that no backup knows", removed.Orphans))
 	}
 	return err
+}
+
+// clearing is what volumes remember of removals by this run.
+func (b *before) clearing(ids ...string) wire.ClearArgs {
+	return wire.ClearArgs{BackupIDs: ids, Operation: "before-backup", Owner: owner(b.opts.Owner)}
+}
+
+// owner of a backup; a person where nobody is named.
+func owner(name string) string {
+	if name == "" {
+		return ledger.ManualOwner
+	}
+	return name
 }
 
 func (b *before) flush(ctx context.Context) error {
@@ -156,7 +182,7 @@ func (b *before) flush(ctx context.Context) error {
 // snapshot reads the schema, takes the snapshot of all nodes behind a barrier,
 // and reads the schema's version again: when it changed, all starts over.
 func (b *before) snapshot(ctx context.Context) error {
-	if _, err := ring.CallAll[struct{}](ctx, b.Sessions, wire.OpBegin, wire.BeginArgs{BackupID: b.id}); err != nil {
+	if _, err := ring.CallAll[struct{}](ctx, b.Sessions, wire.OpBegin, wire.BeginArgs{BackupID: b.id, Owner: owner(b.opts.Owner)}); err != nil {
 		return err
 	}
 	schemaChanges := 0
@@ -224,13 +250,13 @@ func (b *before) clearSnapshots(ctx context.Context) error {
 	if err := b.remove(ctx); err != nil {
 		return err
 	}
-	_, err := ring.CallAll[struct{}](ctx, b.Sessions, wire.OpBegin, wire.BeginArgs{BackupID: b.id})
+	_, err := ring.CallAll[struct{}](ctx, b.Sessions, wire.OpBegin, wire.BeginArgs{BackupID: b.id, Owner: owner(b.opts.Owner)})
 	return err
 }
 
 // remove takes away all that this run made.
 func (b *before) remove(ctx context.Context) error {
-	_, err := ring.CallAll[wire.ClearResult](ctx, b.Sessions, wire.OpClear, wire.ClearArgs{BackupIDs: []string{b.id}})
+	_, err := ring.CallAll[wire.ClearResult](ctx, b.Sessions, wire.OpClear, b.clearing(b.id))
 	return err
 }
 

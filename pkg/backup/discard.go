@@ -31,11 +31,11 @@ func Discard(ctx context.Context, target ring.Target, id string, observer flow.O
 		for i := range volumes {
 			volumes[i].Backups = slices.DeleteFunc(volumes[i].Backups, func(b ledger.Backup) bool { return b.ID != id })
 		}
-		_, err = removable(volumes, ledger.Discard)
+		_, err = removable(volumes, ledger.Discard, ledger.Selection{})
 		return err
 	}
 	discard := func(ctx context.Context) error {
-		results, err := ring.CallAll[wire.ClearResult](ctx, c.Sessions, wire.OpClear, wire.ClearArgs{BackupIDs: []string{id}, Restores: true})
+		results, err := ring.CallAll[wire.ClearResult](ctx, c.Sessions, wire.OpClear, wire.ClearArgs{BackupIDs: []string{id}, Restores: true, Operation: "discard", Owner: ledger.ManualOwner})
 		for _, r := range results {
 			removed.Snapshots += r.Snapshots
 		}

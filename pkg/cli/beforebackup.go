@@ -33,6 +33,8 @@ func (a *app) beforeBackup() *cobra.Command {
 	number{f, "max-skew", "how far apart the nodes may start their snapshots before all start over; 0 for any"}.period(&opts.MaxSkew, 5*time.Second)
 	number{f, "wait-views", "how long to wait for views that are being built; 0 backs up at once, and a restore rebuilds them"}.period(&opts.WaitViews, 0)
 	number{f, "keep-earlier", "keep an earlier backup for this long, since its volume snapshots may still be running"}.period(&opts.ParkedFor, 0)
+	ownerFlag(f, &opts.Owner)
+	snapshotTimeout(f, &opts.SnapshotTimeout)
 	return cmd
 }
 
@@ -49,11 +51,11 @@ func (a *app) runBefore(cmd *cobra.Command, opts backup.Options) error {
 		return result.BackupID, nil
 	}})
 	if err != nil {
-		return errors.Join(err, a.undoBefore(cmd.Context(), done))
+		return errors.Join(err, a.undoBefore(cmd.Context(), done, results))
 	}
 	if err := a.printBackups(results); err != nil {
 		// Nobody learns of a backup whose result is lost.
-		return errors.Join(err, a.undoBefore(cmd.Context(), done))
+		return errors.Join(err, a.undoBefore(cmd.Context(), done, results))
 	}
 	return nil
 }
@@ -70,20 +72,20 @@ func (a *app) printBackups(results []*backup.Result) error {
 // undoTimeout bounds the removal of each backup, when the command's own context may be gone.
 const undoTimeout = 2 * time.Minute
 
-func (a *app) undoBefore(ctx context.Context, done []*subject) error {
+func (a *app) undoBefore(ctx context.Context, done []*subject, results []*backup.Result) error {
 	var problems []error
-	for _, s := range done {
-		if err := a.undoBackup(ctx, s); err != nil {
+	for i, s := range done {
+		if err := a.undoBackup(ctx, s, results[i].BackupID); err != nil {
 			problems = append(problems, afterChange(fmt.Errorf("undo of the backup of ring %q: %w", s.name, err)))
 		}
 	}
 	return errors.Join(problems...)
 }
 
-func (a *app) undoBackup(ctx context.Context, s *subject) error {
+func (a *app) undoBackup(ctx context.Context, s *subject, id string) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), undoTimeout)
 	defer cancel()
-	_, err := backup.After(ctx, s.Target, backup.AfterOptions{Operation: "on-failure"}, a.steps())
+	_, err := backup.After(ctx, s.Target, backup.AfterOptions{Operation: "on-failure", BackupID: id}, a.steps())
 	return err
 }
 

@@ -97,6 +97,7 @@ var (
 	// kubeForm is what a name in Kubernetes is made of.
 	kubeForm = regexp.MustCompile(`^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$`)
 	// imageForm is what an image's name is made of.
+	ownerForm = regexp.MustCompile(`^[A-Za-z0-9]([A-Za-z0-9._-]{0,251}[A-Za-z0-9])?$`)
 	imageForm = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._:/@-]*$`)
 )
 
@@ -130,6 +131,8 @@ func formOf(flag string) (form *regexp.Regexp, example string) {
 		return idForm, "the id of a backup, such as casshook-20260102T030405Z-1a2b (casshook list shows them)"
 	case "namespace", "datacenter", "cql-tls-secret", "image-pull-secret", "volume-snapshot-class", "kasten-namespace", "service-account":
 		return kubeForm, "a name in Kubernetes: lower-case letters, digits, - and ."
+	case "owner":
+		return ownerForm, "an owner: letters, digits, '.', '_' and '-', such as the name of a policy"
 	case "image":
 		return imageForm, "the name of an image, such as registry.example.com/casshook:1.0"
 	}

@@ -57,6 +57,8 @@ type Intent struct {
 	BackupID string    `json:"backupId"`
 	Volume   string    `json:"volume"`
 	Started  time.Time `json:"started"`
+	// Owner made it, such as a policy; releases before 0.3 named none.
+	Owner string `json:"owner,omitempty"`
 }
 
 // Member is one node of the ring as the ring itself describes it.

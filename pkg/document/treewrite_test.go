@@ -189,7 +189,7 @@ func (w *world) backup(c *client) {
 	}
 	shared := w.shared(members, tables)
 	ask[struct{}](c, wire.OpLock, wire.LockArgs{Action: wire.LockAcquire, Holder: "n1-4711-ABCDEFGH", Operation: "before-backup", BackupID: treeID})
-	ask[struct{}](c, wire.OpBegin, wire.BeginArgs{BackupID: treeID})
+	ask[struct{}](c, wire.OpBegin, wire.BeginArgs{BackupID: treeID, Owner: "nightly"})
 	written := ask[wire.WriteResult](c, wire.OpWrite, wire.WriteArgs{BackupID: treeID, Member: members[0], Start: at(30), End: at(31), Tables: tables, Shared: shared})
 	complete := document.Complete{Version: document.Version, BackupID: treeID, Completed: at(33), Shared: map[string]string{},
 		Nodes: map[string]string{hostID: written.Digest, peerID: strings.Repeat("0", 64)}}

@@ -33,6 +33,15 @@ const (
 // outputs are what before-backup prints for Kanister.
 func outputs() []string { return []string{backupID, "skewMs", "nodes", "tables", "bytes"} }
 
+// owned has the hooks of a backup act for an owner, which is the policy, unless its
+// flags name another: those of another policy leave its backup alone.
+func (h Hook) owned(owner string) Hook {
+	flags := map[string]string{"owner": owner}
+	maps.Copy(flags, h.Flags)
+	h.Flags = flags
+	return h
+}
+
 // arguments are the flags of a hook, sorted.
 func (h Hook) arguments() []string {
 	var out []string
@@ -163,11 +172,11 @@ func (o *Options) restoreActions(actions map[string]blueprint.Action, notes comm
 
 // policyHookBlueprint has the hooks that a policy and a RestoreAction name.
 func (o *Options) policyHookBlueprint() object {
-	h := o.Hooks
+	h, owner := o.Hooks, o.name(PolicyHooks)
 	actions := map[string]blueprint.Action{
-		h.BeforeBackup.Action: namedAction("beforeBackup", o.namespaceTask(beforeBackup, h.BeforeBackup)),
-		h.AfterBackup.Action:  namedAction("afterBackup", o.namespaceTask(afterBackup, h.AfterBackup)),
-		h.OnFailure.Action:    namedAction("onFailure", o.namespaceTask(onFailure, h.OnFailure)),
+		h.BeforeBackup.Action: namedAction("beforeBackup", o.namespaceTask(beforeBackup, h.BeforeBackup.owned(owner))),
+		h.AfterBackup.Action:  namedAction("afterBackup", o.namespaceTask(afterBackup, h.AfterBackup.owned(owner))),
+		h.OnFailure.Action:    namedAction("onFailure", o.namespaceTask(onFailure, h.OnFailure.owned(owner))),
 	}
 	notes := comments{
 		"actions." + h.BeforeBackup.Action: notePreHook,
@@ -183,6 +192,7 @@ func (o *Options) policyHookBlueprint() object {
 // "delete", since all that a backup is goes with its volumes; and has no
 // "restorePrehook", which only some releases call.
 func (o *Options) boundBlueprint() object {
+	owner := o.name(ResourceBound)
 	artifacts := map[string]string{}
 	for _, key := range outputs() {
 		artifacts[key] = blueprint.OutputOf(boundPhase, key)
@@ -194,14 +204,14 @@ func (o *Options) boundBlueprint() object {
 	actions := map[string]blueprint.Action{
 		blueprint.BackupPrehook: {
 			OutputArtifacts: map[string]blueprint.Artifact{artifact: {KeyValue: artifacts}},
-			Phases:          one(boundPhase, o.boundTask(beforeBackup, o.Hooks.BeforeBackup)),
+			Phases:          one(boundPhase, o.boundTask(beforeBackup, o.Hooks.BeforeBackup.owned(owner))),
 		},
-		blueprint.BackupPosthook: {Phases: one("afterBackup", o.boundTask(afterBackup, o.Hooks.AfterBackup))},
+		blueprint.BackupPosthook: {Phases: one("afterBackup", o.boundTask(afterBackup, o.Hooks.AfterBackup.owned(owner)))},
 		blueprint.RestorePosthook: {
 			InputArtifactNames: []string{artifact},
 			Phases:             one("afterRestore", o.boundTask(afterRestore, o.Hooks.AfterRestore, restored...)),
 		},
-		o.Hooks.OnFailure.Action: namedAction("onFailure", o.namespaceTask(onFailure, o.Hooks.OnFailure)),
+		o.Hooks.OnFailure.Action: namedAction("onFailure", o.namespaceTask(onFailure, o.Hooks.OnFailure.owned(owner))),
 	}
 	notes := comments{
 		"actions." + blueprint.BackupPrehook:  "Backs up the ring.",

@@ -138,9 +138,9 @@ func Default() Options {
 		Frequency:       blueprint.OnDemand,
 		Restore:         Restore{Offline: true},
 		Hooks: Hooks{
-			BeforeBackup:  Hook{"before-backup", map[string]string{readyTimeout: "5m"}},
+			BeforeBackup:  Hook{"before-backup", map[string]string{readyTimeout: "5m", snapshotTimeout: "5m"}},
 			AfterBackup:   Hook{"after-backup", map[string]string{readyTimeout: "5m", snapshotTimeout: "10m"}},
-			OnFailure:     Hook{"on-failure", map[string]string{readyTimeout: "5m"}},
+			OnFailure:     Hook{"on-failure", map[string]string{readyTimeout: "5m", snapshotTimeout: "10m"}},
 			BeforeRestore: Hook{"before-restore", nil},
 			AfterRestore:  Hook{"after-restore", map[string]string{readyTimeout: "12m"}},
 		},

@@ -30,6 +30,8 @@ type Volume struct {
 	// documents: what Cassandra added when the run that asked for it was gone.
 	Orphans []Orphan `json:"orphans,omitempty"`
 	Lock    *Lock    `json:"lock,omitempty"`
+	// History is what became of the volume's backups.
+	History []Event `json:"history,omitempty"`
 }
 
 // Orphan is a snapshot that is no backup.
@@ -47,6 +49,8 @@ type Backup struct {
 	// Volume is the identity of the volume that the backup was made on.
 	Volume  string    `json:"volume"`
 	Started time.Time `json:"started"`
+	// Owner made it, such as a policy; empty in backups of earlier releases.
+	Owner string `json:"owner,omitempty"`
 	// Problem says why its documents cannot be read.
 	Problem string `json:"problem,omitempty"`
 }
@@ -186,6 +190,7 @@ func (v Volume) Interrupted() []Restore {
 // Brief is the volume without what makes it long: journals, evidence, reports.
 func (v Volume) Brief() Volume {
 	v.Restores, v.Archived = brief(v.Restores), brief(v.Archived)
+	v.History = nil
 	return v
 }
 

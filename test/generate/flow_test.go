@@ -248,8 +248,8 @@ func TestPolicyHooksFlow(t *testing.T) {
 	s := newSite(t, generate.KindBlueprint, generate.KindPolicy, generate.KindRestore, generate.KindTransformSet)
 	result, err := s.backup(t, generate.PolicyHooks)
 	require.NoError(t, err)
-	require.Equal(t, []string{"before-backup --namespace=app --output=kanister --ready-timeout=5m",
-		"after-backup --namespace=app --output=kanister --ready-timeout=5m --volume-snapshot-timeout=10m"}, s.pods.commands)
+	require.Equal(t, []string{"before-backup --namespace=app --output=kanister --owner=casshook-policy-hooks --ready-timeout=5m --volume-snapshot-timeout=5m",
+		"after-backup --namespace=app --output=kanister --owner=casshook-policy-hooks --ready-timeout=5m --volume-snapshot-timeout=10m"}, s.pods.commands)
 	require.Contains(t, steps(result.Events), "snapshot server-data-r1-0\n")
 	require.Equal(t, withoutSets, s.captured(t, result.RestorePoint))
 	restored := s.restore(t, generate.PolicyHooks, result.RestorePoint)
@@ -265,7 +265,7 @@ func TestResourceBoundFlow(t *testing.T) {
 	result, err := s.backup(t, generate.ResourceBound)
 	require.NoError(t, err)
 	const about = " --namespace=app --datacenter=dc1 --output=kanister"
-	require.Equal(t, []string{"before-backup" + about + " --ready-timeout=5m", "after-backup" + about + " --ready-timeout=5m --volume-snapshot-timeout=10m"}, s.pods.commands)
+	require.Equal(t, []string{"before-backup" + about + " --owner=casshook-resource-bound --ready-timeout=5m --volume-snapshot-timeout=5m", "after-backup" + about + " --owner=casshook-resource-bound --ready-timeout=5m --volume-snapshot-timeout=10m"}, s.pods.commands)
 	text := steps(result.Events)
 	require.Less(t, strings.Index(text, "backupPrehook"), strings.Index(text, "snapshot server-data-r1-0"))
 	require.Less(t, strings.Index(text, "snapshotReady server-data-r1-0"), strings.Index(text, "backupPosthook"))
@@ -374,7 +374,7 @@ func TestFailureFlow(t *testing.T) {
 		require.ErrorContains(t, err, "before-backup is told to fail")
 		require.Equal(t, kastenstandin.Failed, result.State)
 		require.Empty(t, result.RestorePoint)
-		require.Equal(t, "on-failure --namespace=app --output=kanister --ready-timeout=5m", s.pods.commands[len(s.pods.commands)-1])
+		require.Equal(t, "on-failure --namespace=app --output=kanister --owner=casshook-"+string(strategy)+" --ready-timeout=5m --volume-snapshot-timeout=10m", s.pods.commands[len(s.pods.commands)-1])
 	}
 }
 

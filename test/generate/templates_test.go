@@ -181,16 +181,16 @@ func TestCommands(t *testing.T) {
 		tp                *param.TemplateParams
 		want              []string
 	}{
-		{hooks, "before-backup", namespaceSubject(nil), []string{program, "before-backup", "--namespace=app", "--output=kanister", "--ready-timeout=5m"}},
-		{hooks, "after-backup", namespaceSubject(nil), []string{program, "after-backup", "--namespace=app", "--output=kanister", "--ready-timeout=5m", "--volume-snapshot-timeout=10m"}},
-		{hooks, "on-failure", namespaceSubject(nil), []string{program, "on-failure", "--namespace=app", "--output=kanister", "--ready-timeout=5m"}},
+		{hooks, "before-backup", namespaceSubject(nil), []string{program, "before-backup", "--namespace=app", "--output=kanister", "--owner=casshook-policy-hooks", "--ready-timeout=5m", "--volume-snapshot-timeout=5m"}},
+		{hooks, "after-backup", namespaceSubject(nil), []string{program, "after-backup", "--namespace=app", "--output=kanister", "--owner=casshook-policy-hooks", "--ready-timeout=5m", "--volume-snapshot-timeout=10m"}},
+		{hooks, "on-failure", namespaceSubject(nil), []string{program, "on-failure", "--namespace=app", "--output=kanister", "--owner=casshook-policy-hooks", "--ready-timeout=5m", "--volume-snapshot-timeout=10m"}},
 		{hooks, "before-restore", namespaceSubject(nil), []string{program, "before-restore", "--namespace=app", "--output=kanister", "--yes", "--stop"}},
 		{hooks, "after-restore", namespaceSubject(nil), []string{program, "after-restore", "--namespace=app", "--output=kanister", image, "--ready-timeout=12m"}},
 		{bound, "before-restore", namespaceSubject(nil), []string{program, "before-restore", "--namespace=app", "--output=kanister", "--yes", "--stop"}},
 		{bound, "after-restore", namespaceSubject(nil), []string{program, "after-restore", "--namespace=app", "--output=kanister", image, "--ready-timeout=12m"}},
-		{bound, "on-failure", namespaceSubject(nil), []string{program, "on-failure", "--namespace=app", "--output=kanister", "--ready-timeout=5m"}},
-		{bound, "backupPrehook", datacenterSubject(nil), []string{program, "before-backup", "--namespace=app", "--datacenter=dc1", "--output=kanister", "--ready-timeout=5m"}},
-		{bound, "backupPosthook", datacenterSubject(nil), []string{program, "after-backup", "--namespace=app", "--datacenter=dc1", "--output=kanister", "--ready-timeout=5m", "--volume-snapshot-timeout=10m"}},
+		{bound, "on-failure", namespaceSubject(nil), []string{program, "on-failure", "--namespace=app", "--output=kanister", "--owner=casshook-resource-bound", "--ready-timeout=5m", "--volume-snapshot-timeout=10m"}},
+		{bound, "backupPrehook", datacenterSubject(nil), []string{program, "before-backup", "--namespace=app", "--datacenter=dc1", "--output=kanister", "--owner=casshook-resource-bound", "--ready-timeout=5m", "--volume-snapshot-timeout=5m"}},
+		{bound, "backupPosthook", datacenterSubject(nil), []string{program, "after-backup", "--namespace=app", "--datacenter=dc1", "--output=kanister", "--owner=casshook-resource-bound", "--ready-timeout=5m", "--volume-snapshot-timeout=10m"}},
 		{bound, "restorePosthook", datacenterSubject(sets["ours"]), []string{program, "after-restore", "--namespace=app", "--datacenter=dc1", "--output=kanister",
 			"--backup=casshook-20261121T101530Z-4f2a", image, "--ready-timeout=12m"}},
 		{bound, "restorePosthook", datacenterSubject(nil), []string{program, "after-restore", "--namespace=app", "--datacenter=dc1", "--output=kanister", "--backup=", image, "--ready-timeout=12m"}},

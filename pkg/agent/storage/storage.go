@@ -68,6 +68,7 @@ func (v *Volumes) Inspect() (ledger.Volume, error) {
 		found.Backups = append(found.Backups, v.backup(id))
 	}
 	found.Archived = v.Ledger().Archived()
+	found.History = v.Ledger().History()
 	if found.Restores, err = v.Ledger().Restores(); err != nil {
 		return found, err
 	}
@@ -102,7 +103,7 @@ func (v *Volumes) backup(id string) ledger.Backup {
 	if err := document.Read(v.Files(), filepath.Join(document.BackupDir(v.Volume, id), document.IntentFile), &intent); err != nil {
 		b.Problem = err.Error()
 	}
-	b.Volume, b.Started = intent.Volume, intent.Started
+	b.Volume, b.Started, b.Owner = intent.Volume, intent.Started, intent.Owner
 	doc, err := document.Open(v.Volume, id)
 	switch {
 	case errors.Is(err, document.ErrIncomplete):

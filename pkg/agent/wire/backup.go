@@ -9,6 +9,8 @@ import (
 // BeginArgs begins a backup on the volume.
 type BeginArgs struct {
 	BackupID string `json:"backupId"`
+	// Owner is who the backup belongs to, such as a policy.
+	Owner string `json:"owner"`
 }
 
 // FlushArgs flushes keyspaces.
@@ -65,6 +67,9 @@ type ClearArgs struct {
 	Orphans []string `json:"orphans,omitempty"`
 	// Restores has all that restores of these backups left go, too.
 	Restores bool `json:"restores,omitempty"`
+	// Operation and Owner are whose removal this is: the volume remembers it.
+	Operation string `json:"operation"`
+	Owner     string `json:"owner"`
 }
 
 // ClearResult counts what was removed.
