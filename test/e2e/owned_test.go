@@ -149,7 +149,7 @@ func TestOwned(t *testing.T) {
 	stopped, err := stoppedIn(cluster)
 	require.NoError(t, err)
 	require.True(t, stopped)
-	w.refused(t, 3, run{args: []string{"after-restore", image}}, "say --in-place")
+	w.refused(t, 3, run{args: []string{"after-restore", image}}, "use --in-place")
 	w.launch(t, d)
 	w.must(t, "after-restore", "--in-place", image)
 	cluster, err = w.Dynamic.Resource(k8ssandraClusters()).Namespace(w.namespace).Get(t.Context(), "shop", metav1.GetOptions{})
