@@ -110,7 +110,7 @@ func TestOfflineDamaged(t *testing.T) {
 
 	planned := w.must(t, "after-restore", "--dry-run", image)
 	require.Contains(t, planned.stdout, "nothing was changed")
-	w.refused(t, 2, run{args: []string{"after-restore", "--image="}}, "pass --image")
+	w.refused(t, 2, run{args: []string{"after-restore", "--image="}}, "is not the name of an image")
 	w.killedWhileCleaning(t, "after-restore", image)
 	w.must(t, "after-restore", image)
 	w.ready(t, d)
