@@ -28,7 +28,7 @@ func TestLoadThroughAnImport(t *testing.T) {
 	_, err = ask[wire.StageResult](c, wire.OpStage, stageArgs("a"))
 	require.NoError(t, err)
 	_, err = ask[wire.LoadResult](c, wire.OpLoad, loadArgs(loadOf(3)))
-	require.ErrorContains(t, err, "Cassandra loaded 1 of 3 SSTables", "exit code 0 proves nothing")
+	require.ErrorContains(t, err, "only 1 of 3 SSTables were loaded by Cassandra", "exit code 0 proves nothing")
 	d.put("import.err", "error: Some directories failed to import\n")
 	_, err = ask[wire.LoadResult](c, wire.OpLoad, loadArgs(loadOf(3)))
 	require.ErrorContains(t, err, "Some directories failed to import")

@@ -119,7 +119,7 @@ func (n *node) loadTable(ctx context.Context, l loader, args wire.LoadArgs, t le
 		return t, err
 	}
 	if t.Found, err = n.countInodes(job.live, times); err == nil && t.Taken != t.SSTables {
-		err = fmt.Errorf("Cassandra loaded %d of %d SSTables", t.Taken, t.SSTables)
+		err = fmt.Errorf("only %d of %d SSTables were loaded by Cassandra", t.Taken, t.SSTables)
 	}
 	return t, err
 }

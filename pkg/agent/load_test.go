@@ -204,7 +204,7 @@ func TestLoadThatIsNotTaken(t *testing.T) {
 	_, err := ask[wire.StageResult](c, wire.OpStage, stageArgs("a"))
 	require.NoError(t, err)
 	_, err = ask[wire.LoadResult](c, wire.OpLoad, loadArgs(loadOf(3)))
-	require.ErrorContains(t, err, "load ks.a: Cassandra loaded 0 of 3 SSTables")
+	require.ErrorContains(t, err, "load ks.a: only 0 of 3 SSTables were loaded by Cassandra")
 
 	// Less was staged than the backup has: a load must not be content with it.
 	f.Skip("a", false)
@@ -212,11 +212,11 @@ func TestLoadThatIsNotTaken(t *testing.T) {
 	v.empty(v.table(1, "ks", "a", tableOne))
 	require.NoError(t, os.RemoveAll(v.staged(1, "a", tableOne)))
 	_, err = ask[wire.LoadResult](c, wire.OpLoad, loadArgs(loadOf(3)))
-	require.ErrorContains(t, err, "Cassandra loaded 2 of 3 SSTables")
+	require.ErrorContains(t, err, "only 2 of 3 SSTables were loaded by Cassandra")
 	require.NoError(t, os.RemoveAll(v.staged(0, "a", tableOne)))
 	calls := len(f.Calls(apitest.Refresh))
 	_, err = ask[wire.LoadResult](c, wire.OpLoad, loadArgs(loadOf(3)))
-	require.ErrorContains(t, err, "Cassandra loaded 0 of 3 SSTables")
+	require.ErrorContains(t, err, "only 0 of 3 SSTables were loaded by Cassandra")
 	require.Len(t, f.Calls(apitest.Refresh), calls, "nothing staged, nothing asked")
 }
 

@@ -145,7 +145,7 @@ func checkClaims(claims []string) error {
 	for i, name := range claims {
 		switch {
 		case !kubeForm.MatchString(name):
-			problems = append(problems, fmt.Errorf("%q is not the name of a claim: lower-case letters, digits, - and .", name))
+			problems = append(problems, fmt.Errorf("%q is not the name of a claim, which has lower-case letters, digits, dots and dashes only", name))
 		case slices.Contains(claims[:i], name):
 			problems = append(problems, fmt.Errorf("claim %s is named twice", name))
 		}
