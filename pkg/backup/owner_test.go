@@ -146,7 +146,7 @@ func TestEarlierReleasesNameNoOwner(t *testing.T) {
 	require.Equal(t, []string{id}, removed)
 }
 
-// TestRemovalWaitsForVolumeSnapshots, whoever removes: after-backup, on-failure, and the next before-backup.
+// TestRemovalWaitsForVolumeSnapshots, whoever removes: after-backup, on-failure, the next before-backup, and discard.
 func TestRemovalWaitsForVolumeSnapshots(t *testing.T) {
 	t.Parallel()
 	waited := func(r *ringtest.Ring) bool {
@@ -157,6 +157,10 @@ func TestRemovalWaitsForVolumeSnapshots(t *testing.T) {
 		"before-backup":            func(t testing.TB, r *ringtest.Ring) { beforeOf(t, r, "a") },
 		"on-failure": func(t testing.TB, r *ringtest.Ring) {
 			_, err := afterOf(t, r, hook("on-failure", "a"))
+			require.NoError(t, err)
+		},
+		"discard": func(t testing.TB, r *ringtest.Ring) {
+			_, err := backup.Discard(t.Context(), r.Target(), backup.DiscardOptions{BackupID: r.Backups()[0], SnapshotTimeout: time.Minute}, &ringtest.Steps{})
 			require.NoError(t, err)
 		},
 	} {

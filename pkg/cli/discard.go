@@ -12,7 +12,8 @@ import (
 )
 
 func (a *app) discard() *cobra.Command {
-	id, yes := "", false
+	var opts backup.DiscardOptions
+	yes := false
 	cmd := &cobra.Command{
 		Use:   "discard",
 		Short: "Remove a backup that nobody wants, even if it is the only good data",
@@ -22,13 +23,13 @@ func (a *app) discard() *cobra.Command {
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			switch {
-			case id == "":
+			case opts.BackupID == "":
 				return flow.Failf(flow.Usage, "which backup? name it with --backup (casshook list shows them)")
 			case !yes:
-				return flow.Failf(flow.Usage, "discard removes backup %s for good: confirm with --yes", id)
+				return flow.Failf(flow.Usage, "discard removes backup %s for good: confirm with --yes", opts.BackupID)
 			}
 			return a.each(cmd, work{operation: "discard", running: true, do: func(ctx context.Context, s *subject, observer flow.Observer) (string, error) {
-				removed, err := backup.Discard(ctx, s.Target, id, observer)
+				removed, err := backup.Discard(ctx, s.Target, opts, observer)
 				if err != nil {
 					return "", err
 				}
@@ -36,7 +37,8 @@ func (a *app) discard() *cobra.Command {
 			}})
 		},
 	}
-	cmd.Flags().StringVar(&id, "backup", "", "id of the backup")
+	cmd.Flags().StringVar(&opts.BackupID, "backup", "", "id of the backup")
+	snapshotTimeout(cmd.Flags(), &opts.SnapshotTimeout)
 	cmd.Flags().BoolVar(&yes, "yes", false, "confirm that the backup is removed for good")
 	return cmd
 }

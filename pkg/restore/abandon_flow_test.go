@@ -44,7 +44,7 @@ func TestAbandon(t *testing.T) {
 	r, id := stuck(t)
 	_, err := backup.Before(t.Context(), r.Target(), backup.Options{}, &ringtest.Steps{})
 	require.ErrorContains(t, err, "--abandon")
-	_, err = backup.Discard(t.Context(), r.Target(), id, &ringtest.Steps{})
+	_, err = backup.Discard(t.Context(), r.Target(), backup.DiscardOptions{BackupID: id}, &ringtest.Steps{})
 	require.Equal(t, flow.Precondition, flow.CodeOf(err), "first it is given up")
 	before := r.Content()
 	result, err := restore.Abandon(t.Context(), r.Target(), &ringtest.Steps{})
@@ -56,12 +56,12 @@ func TestAbandon(t *testing.T) {
 	hooks(t, r, id)
 	_, err = restore.Abandon(t.Context(), r.Target(), &ringtest.Steps{})
 	require.Equal(t, flow.Precondition, flow.CodeOf(err), "there is nothing left to give up")
-	removed, err := backup.Discard(t.Context(), r.Target(), id, &ringtest.Steps{})
+	removed, err := backup.Discard(t.Context(), r.Target(), backup.DiscardOptions{BackupID: id}, &ringtest.Steps{})
 	require.NoError(t, err)
 	require.Equal(t, []string{id}, removed.Backups)
 	require.Empty(t, r.Backups())
 	require.Empty(t, ownTags(r), "nor its snapshots, nor those that the restore caused")
-	_, err = backup.Discard(t.Context(), r.Target(), id, &ringtest.Steps{})
+	_, err = backup.Discard(t.Context(), r.Target(), backup.DiscardOptions{BackupID: id}, &ringtest.Steps{})
 	require.Equal(t, flow.Precondition, flow.CodeOf(err), "no volume has it")
 }
 
@@ -95,7 +95,7 @@ func TestSkip(t *testing.T) {
 	require.Contains(t, r.Content(), "shop.orders: n1 has monday")
 	require.Empty(t, r.Locks())
 	hooks(t, r, id)
-	_, err = backup.Discard(t.Context(), r.Target(), id, &ringtest.Steps{})
+	_, err = backup.Discard(t.Context(), r.Target(), backup.DiscardOptions{BackupID: id}, &ringtest.Steps{})
 	require.NoError(t, err)
 }
 
@@ -108,7 +108,7 @@ func TestDiscardOnRestoredVolumes(t *testing.T) {
 	_, err = restore.Abandon(t.Context(), r.Target(), &ringtest.Steps{})
 	require.Equal(t, flow.Precondition, flow.CodeOf(err), "no restore was begun")
 	before := r.Content()
-	_, err = backup.Discard(t.Context(), r.Target(), r.Backups()[0], &ringtest.Steps{})
+	_, err = backup.Discard(t.Context(), r.Target(), backup.DiscardOptions{BackupID: r.Backups()[0]}, &ringtest.Steps{})
 	require.NoError(t, err)
 	require.Equal(t, before, r.Content())
 	require.Contains(t, r.Tags(), foreign)
