@@ -289,3 +289,26 @@ func TestSnapshotsWithoutDocuments(t *testing.T) {
 	require.Zero(t, r)
 	require.FileExists(t, filepath.Join(document.SnapshotDir(v.data[0], "ks", "b", tableTwo, otherID), "nb-1-big-Data.db"))
 }
+
+// TestAnotherVolumeIsNamed: the data has a snapshot whose documents are where the volume was when the backup was made.
+func TestAnotherVolumeIsNamed(t *testing.T) {
+	t.Parallel()
+	v := newVolume(t, 1)
+	v.identity = "pvc"
+	v.table(0, "ks", "a", tableOne)
+	f := newFakeAPI(t, v)
+	_, err := ask[none](hold(t, v.node(f.URL)), wire.OpBegin, wire.BeginArgs{BackupID: testID})
+	require.NoError(t, err)
+	kept := filepath.Join(document.SnapshotDir(v.data[0], "ks", "a", tableOne, testID), "nb-1-big-Data.db")
+	v.write(kept, "x")
+	documents := document.BackupDir(v.root, testID)
+	v.root = t.TempDir()
+	c := hold(t, v.node(f.URL))
+	volume, err := ask[ledger.Volume](c, wire.OpInspect, none{})
+	require.NoError(t, err)
+	require.Equal(t, []ledger.Orphan{{Tag: testID, Directories: 1, Documents: documents}}, volume.Orphans)
+	r, err := ask[wire.ClearResult](c, wire.OpClear, wire.ClearArgs{Orphans: []string{testID}})
+	require.NoError(t, err)
+	require.Zero(t, r)
+	require.FileExists(t, kept)
+}

@@ -48,6 +48,9 @@ func (n *node) clearOrphan(ctx context.Context, tag string) (int, error) {
 	if _, err := n.Files().Lstat(document.BackupDir(n.Volume, tag)); !errors.Is(err, fs.ErrNotExist) {
 		return 0, err
 	}
+	if n.DocumentsElsewhere(tag) != "" {
+		return 0, nil
+	}
 	before, err := document.Tags(n.DataDirs)
 	if err != nil {
 		return 0, err

@@ -183,7 +183,9 @@ func removeOwn(ctx context.Context, c *ring.Cluster, what removal, args wire.Cle
 		args := args
 		args.BackupIDs = what.own[i]
 		for _, o := range what.volumes[i].Orphans {
-			args.Orphans = append(args.Orphans, o.Tag)
+			if o.Documents == "" {
+				args.Orphans = append(args.Orphans, o.Tag)
+			}
 		}
 		if len(args.BackupIDs)+len(args.Orphans) == 0 {
 			return r, nil

@@ -138,6 +138,9 @@ func (b *before) checkVolumes(ctx context.Context) error {
 	if err := ring.CheckSpace(b.Sessions, volumes, b.opts.MinFree); err != nil {
 		return err
 	}
+	if err := checkVolume(volumes); err != nil {
+		return err
+	}
 	own, err := removable(volumes, ledger.BeforeBackup, ledger.Selection{})
 	if err != nil {
 		return err
@@ -151,6 +154,21 @@ func (b *before) checkVolumes(ctx context.Context) error {
 		b.observer.Progress(fmt.Sprintf("removed %d snapshot directories that no backup knows", removed.Orphans))
 	}
 	return err
+}
+
+// checkVolume refuses a volume where the data has backups whose documents are in
+// another place: nobody could say whether they are the only good data.
+func checkVolume(volumes []ledger.Volume) error {
+	var refused []error
+	for _, v := range volumes {
+		for _, o := range v.Orphans {
+			if o.Documents != "" {
+				refused = append(refused, fmt.Errorf("node %s: the data directories have snapshots of backup %s, whose documents are in %s, which is not on the volume that you name; "+
+					"name the volume that the backup was made with, or remove the backup with casshook discard and that volume", v.Node, o.Tag, o.Documents))
+			}
+		}
+	}
+	return flow.Fail(flow.Precondition, errors.Join(refused...))
 }
 
 // clearing is what volumes remember of removals by this run.

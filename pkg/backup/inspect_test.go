@@ -142,3 +142,32 @@ func TestVerifyGoesOn(t *testing.T) {
 	require.Equal(t, []string{"n1", "n3"}, v.Nodes)
 	require.Contains(t, v.Problems[0], "node n2: ")
 }
+
+// elsewhere are nodes with another volume than they have.
+type elsewhere struct {
+	named
+	volume string
+}
+
+type named = ring.Nodes
+
+func (e elsewhere) Nodes(ctx context.Context) ([]ring.Node, error) {
+	nodes, err := e.named.Nodes(ctx)
+	for i := range nodes {
+		nodes[i].Volume = e.volume
+	}
+	return nodes, err
+}
+
+// TestAnotherVolume: before-backup does not take a backup for nobody's snapshots because the target names another volume now.
+func TestAnotherVolume(t *testing.T) {
+	t.Parallel()
+	target, id := backedUp(t, 1)
+	wrong := target
+	wrong.Nodes = elsewhere{target.Nodes, t.TempDir()}
+	_, err := Before(t.Context(), wrong, Options{}, silent{})
+	require.Equal(t, flow.Precondition, flow.CodeOf(err))
+	require.ErrorContains(t, err, "backup "+id+", whose documents are in ")
+	_, err = Verify(t.Context(), target, id, true, silent{})
+	require.NoError(t, err)
+}

@@ -63,7 +63,7 @@ func writeStatus(w io.Writer, nodes []backup.NodeStatus) {
 			t.Add(n.Name, "backup", b.ID, state)
 		}
 		for _, o := range n.Orphans {
-			t.Add(n.Name, "snapshot", o.Tag, fmt.Sprintf("in %d table directories, of no backup; the next hook removes it", o.Directories))
+			t.Add(n.Name, "snapshot", o.Tag, orphanState(o))
 		}
 		for _, r := range n.Restores {
 			t.Add(n.Name, "restore", r.ID, restoreOn(n, r))
@@ -73,6 +73,14 @@ func writeStatus(w io.Writer, nodes []backup.NodeStatus) {
 		}
 	}
 	t.Write(w)
+}
+
+func orphanState(o ledger.Orphan) string {
+	state := fmt.Sprintf("in %d table directories, ", o.Directories)
+	if o.Documents != "" {
+		return state + "of a backup of another volume: its documents are in " + o.Documents
+	}
+	return state + "of no backup; the next hook removes it"
 }
 
 // restoreOn says how far a restore came, of which volume and backup.

@@ -39,6 +39,9 @@ type Orphan struct {
 	Tag string `json:"tag"`
 	// Directories of tables that have it.
 	Directories int `json:"directories"`
+	// Documents is where its documents are, if that is another directory than the
+	// volume that was named: the snapshot is somebody's backup then.
+	Documents string `json:"documents,omitempty"`
 }
 
 // Backup is the directory of a backup on a volume.

@@ -92,9 +92,36 @@ func (v *Volumes) orphans(found ledger.Volume) ([]ledger.Orphan, error) {
 	}
 	var orphans []ledger.Orphan
 	for _, tag := range slices.Sorted(maps.Keys(tags)) {
-		orphans = append(orphans, ledger.Orphan{Tag: tag, Directories: tags[tag]})
+		orphans = append(orphans, ledger.Orphan{Tag: tag, Directories: tags[tag], Documents: v.DocumentsElsewhere(tag)})
 	}
 	return orphans, nil
+}
+
+// DocumentsElsewhere is where the documents of a backup are that are not on the volume,
+// but in a directory above a data directory: a target that names another volume than
+// the one that the backup was made with must not take its snapshots for nobody's.
+func (v *Volumes) DocumentsElsewhere(tag string) string {
+	volume, err := os.Stat(v.Volume)
+	if err != nil {
+		return ""
+	}
+	for _, dataDir := range v.DataDirs {
+		for dir := filepath.Clean(dataDir); dir != filepath.Dir(dir); dir = filepath.Dir(dir) {
+			info, err := os.Stat(dir)
+			if err != nil || os.SameFile(info, volume) {
+				continue
+			}
+			if found := document.BackupDir(dir, tag); isDir(found) {
+				return found
+			}
+		}
+	}
+	return ""
+}
+
+func isDir(path string) bool {
+	info, err := os.Lstat(path)
+	return err == nil && info.IsDir()
 }
 
 func (v *Volumes) backup(id string) ledger.Backup {
