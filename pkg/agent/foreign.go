@@ -227,7 +227,7 @@ func (n *node) listLive(ctx context.Context, args wire.ForeignArgs) error {
 // moveAway moves the files of an SSTable out of its live directory. The name of the
 // directory that they go to is new in every run, so nothing is overwritten.
 func (n *node) moveAway(s liveSet, tag string) error {
-	base, err := n.besideData(s.data)
+	base, err := n.BesideData(s.data)
 	if err != nil {
 		return err
 	}

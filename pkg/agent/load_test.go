@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
+	"syscall"
 	"testing"
 	"time"
 
@@ -134,34 +135,58 @@ func TestStageRefusals(t *testing.T) {
 	require.Equal(t, []string{"Index.db", "Data.db"}, componentNames(document.SSTable{Components: []document.Component{{Name: "Data.db"}, {Name: "SI_x.db"}, {Name: "Index.db"}}}, &refresher{}))
 }
 
-func TestStageBesideADataDirectoryOfAnotherFilesystem(t *testing.T) {
+// TestStageOnTheMountOfTheData: files can be linked within one mount only. The test mounts, in a namespace of its own.
+func TestStageOnTheMountOfTheData(t *testing.T) {
 	t.Parallel()
-	other, err := os.MkdirTemp("/dev/shm", "casshook-test")
-	if err != nil {
-		t.Skip("no second filesystem: ", err)
+	for name, layout := range map[string]struct {
+		// mount makes where the data directory is; staged is where its files are staged, below that.
+		mount  func(t testing.TB, volume, dir string) (data string)
+		staged string
+	}{
+		"another file system": {func(t testing.TB, _, dir string) string {
+			mount(t, "tmpfs", dir, "tmpfs", 0)
+			return filepath.Join(dir, "data")
+		}, "casshook"},
+		"a mount point": {func(t testing.TB, _, dir string) string {
+			mount(t, "tmpfs", dir, "tmpfs", 0)
+			return dir
+		}, ".casshook"},
+		"the volume's file system, mounted again": {func(t testing.TB, volume, dir string) string {
+			source := filepath.Join(volume, "really here")
+			require.NoError(t, os.Mkdir(source, 0o755))
+			mount(t, source, dir, "", syscall.MS_BIND)
+			return dir
+		}, ".casshook"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			inMountNamespace(t, func(t *testing.T) {
+				v := newVolume(t, 1)
+				dir := t.TempDir()
+				v.data[0] = layout.mount(t, v.root, dir)
+				require.NoError(t, os.MkdirAll(v.data[0], 0o755))
+				restoreStaged(t, v, filepath.Join(dir, layout.staged))
+			})
+		})
 	}
-	t.Cleanup(func() { require.NoError(t, os.RemoveAll(other)) })
-	v := newVolume(t, 1)
-	v.data[0] = filepath.Join(other, "data")
-	require.NoError(t, os.Mkdir(v.data[0], 0o755))
-	if same, err := sameFilesystem(v.root, other); err != nil || same {
-		t.Skip("no second filesystem")
-	}
+}
+
+func restoreStaged(t *testing.T, v *volume, base string) {
 	live := v.table(0, "ks", "a", tableOne)
 	v.sstable(live, "nb-1-big")
 	v.snapshot("ks", "a", tableOne, testID)
 	f := newFakeAPI(t, v)
 	c := hold(t, v.node(f.URL))
 	backup(c, testID, ref("ks", "a", tableOne))
-	_, err = ask[wire.StageResult](c, wire.OpStage, stageArgs("a"))
+	_, err := ask[wire.StageResult](c, wire.OpStage, stageArgs("a"))
 	require.NoError(t, err)
-	require.DirExists(t, filepath.Join(other, "casshook", "restore-"+restoreNo, "stage", "data0", "ks", "a-"+tableOne))
+	require.DirExists(t, filepath.Join(base, "restore-"+restoreNo, "stage", "data0", "ks", "a-"+tableOne))
 	v.empty(live)
 	_, err = ask[wire.LoadResult](c, wire.OpLoad, loadArgs(loadOf(1)))
 	require.NoError(t, err)
 	_, err = ask[wire.FinishResult](c, wire.OpFinish, wire.FinishArgs{RestoreID: restoreNo, BackupID: testID})
 	require.NoError(t, err)
-	require.NoDirExists(t, filepath.Join(other, "casshook"))
+	require.NoDirExists(t, base)
 }
 
 func TestLoadThroughARefresh(t *testing.T) {

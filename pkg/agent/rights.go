@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"github.com/casshook/casshook/pkg/agent/wire"
-	"github.com/casshook/casshook/pkg/document"
 	"github.com/casshook/casshook/pkg/sstable"
 )
 
@@ -74,36 +73,28 @@ func (n *node) dropRoot(become func(uid, gid int, keepRoot bool) error) error {
 	return nil
 }
 
-// prepareFor leaves the user nothing to do that needs root: casshook's directory, where
-// the one above it is somebody else's.
+// prepareFor leaves the user nothing to do that needs root: casshook's directories, where
+// the one above is somebody else's.
 func (n *node) prepareFor(uid int) error {
-	if err := n.Reown(); err != nil {
+	dirs, err := n.Dirs()
+	if err != nil {
 		return err
 	}
-	for _, above := range append([]string{n.Volume}, n.aboveData()...) {
-		info, err := os.Stat(above)
+	for _, dir := range dirs {
+		if err := n.Reown(dir); err != nil {
+			return err
+		}
+		info, err := os.Stat(filepath.Dir(dir))
 		if err != nil {
 			return err
 		}
 		if st, ok := info.Sys().(*syscall.Stat_t); ok && int(st.Uid) != uid {
-			if err := n.Files().MkdirAll(filepath.Join(above, document.Root)); err != nil {
+			if err := n.Files().MkdirAll(dir); err != nil {
 				return err
 			}
 		}
 	}
 	return nil
-}
-
-// aboveData are the directories above data directories on file systems of their own:
-// files are staged there (stageRoot).
-func (n *node) aboveData() []string {
-	var above []string
-	for _, dir := range n.DataDirs {
-		if same, err := sameFilesystem(n.Volume, dir); err == nil && !same {
-			above = append(above, filepath.Dir(dir))
-		}
-	}
-	return above
 }
 
 // checkImports makes sure that Cassandra, which imports from them as its own user, may

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"path/filepath"
-	"syscall"
 
 	"github.com/casshook/casshook/pkg/agent/wire"
 	"github.com/casshook/casshook/pkg/document"
@@ -19,30 +18,8 @@ func (n *node) stageRoot(restore string, dir int) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	base, err := n.besideData(dir)
+	base, err := n.BesideData(dir)
 	return filepath.Join(base, filepath.Base(own), stageDir, fmt.Sprintf("data%d", dir)), err
-}
-
-// besideData is casshook's directory for files of a data directory: the volume's, or
-// one beside the data directory where that is another file system, since neither a
-// hard link nor a rename can leave one.
-func (n *node) besideData(dir int) (string, error) {
-	same, err := sameFilesystem(n.Volume, n.DataDirs[dir])
-	if err != nil || same {
-		return n.Dir(), err
-	}
-	return filepath.Join(filepath.Dir(n.DataDirs[dir]), document.Root), nil
-}
-
-func sameFilesystem(a, b string) (bool, error) {
-	var sa, sb syscall.Stat_t
-	if err := syscall.Stat(a, &sa); err != nil {
-		return false, err
-	}
-	if err := syscall.Stat(b, &sb); err != nil {
-		return false, err
-	}
-	return sa.Dev == sb.Dev, nil
 }
 
 // stagedTable is where a restore stages the files of a table that are in a data

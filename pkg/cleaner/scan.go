@@ -24,7 +24,7 @@ func (p *cleanPlan) each(dir string, right func(name string) bool, f func(path s
 		switch {
 		case e.IsDir() && right(e.Name()):
 			err = errors.Join(err, f(path))
-		case e.IsDir() && (e.Name() == paxosDir || e.Name() == lostFound):
+		case e.IsDir() && slices.Contains([]string{paxosDir, lostFound, storage.InsideData}, e.Name()):
 		default:
 			p.foreign = append(p.foreign, path)
 		}

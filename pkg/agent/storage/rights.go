@@ -32,18 +32,18 @@ func (v *Volumes) Owner() (o Owner, ok bool) {
 	return o, len(v.DataDirs) > 0
 }
 
-// Reown gives casshook's directories and files on the volume the owner and mode of the
+// Reown gives one of casshook's directories, and what is in it, the owner and mode of the
 // data directory. A release that ran as root left them to root, and Cassandra, which
 // imports from below them, could not enter. Files with a second name are Cassandra's.
-func (v *Volumes) Reown() error {
+func (v *Volumes) Reown(dir string) error {
 	files := v.Files()
-	if !files.IsDir(v.Dir()) {
+	if !files.IsDir(dir) {
 		return nil
 	}
-	if err := files.Own(v.Dir()); err != nil {
+	if err := files.Own(dir); err != nil {
 		return err
 	}
-	d, err := files.Dir(v.Dir())
+	d, err := files.Dir(dir)
 	if err != nil {
 		return err
 	}

@@ -111,17 +111,12 @@ func (v *Volumes) DocumentsElsewhere(tag string) string {
 			if err != nil || os.SameFile(info, volume) {
 				continue
 			}
-			if found := document.BackupDir(dir, tag); isDir(found) {
+			if found := document.BackupDir(dir, tag); safefile.New(dir).IsDir(found) {
 				return found
 			}
 		}
 	}
 	return ""
-}
-
-func isDir(path string) bool {
-	info, err := os.Lstat(path)
-	return err == nil && info.IsDir()
 }
 
 func (v *Volumes) backup(id string) ledger.Backup {
