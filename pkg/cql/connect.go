@@ -44,7 +44,7 @@ func Connect(ctx context.Context, dialer ring.Dialer, node ring.Node, credential
 		return nil, flow.Fail(flow.Precondition, fmt.Errorf("connect to node %s (%s port %d) with CQL as user %q: %w",
 			node.Name, node.Address, node.CQLPort, credentials.Username, plain(err)))
 	}
-	return &Session{Node: node.Name, session: session, end: end}, nil
+	return &Session{Node: node.Name, user: credentials.Username, session: session, end: end}, nil
 }
 
 func config(dialer oneNode, credentials ring.Credentials) *gocql.ClusterConfig {
@@ -98,13 +98,19 @@ func refusesCredentials(err error) bool {
 func plain(err error) error {
 	var req gocql.RequestError
 	if errors.As(err, &req) {
-		return errors.New(req.Message())
+		return &requestError{req}
 	}
 	if errors.Is(err, gocql.ErrTimeoutNoResponse) {
 		return fmt.Errorf("no answer within %s", StatementTimeout)
 	}
 	return err
 }
+
+// requestError is what a node answered, in its own words alone.
+type requestError struct{ gocql.RequestError }
+
+// Error is the node's text.
+func (e *requestError) Error() string { return e.Message() }
 
 // oneNode is a gocql.HostDialer: whatever host the driver asks for, the
 // connection goes to our node. All connections end with life.

@@ -3,6 +3,7 @@ package cql
 import (
 	"context"
 	"fmt"
+	"slices"
 	"sort"
 	"strings"
 	"time"
@@ -90,26 +91,44 @@ func (s *Session) WaitAgreement(ctx context.Context, patience time.Duration) (st
 	return version, err
 }
 
-// Settings are the node's settings that a backup and a restore depend on.
-// Their names changed with 4.1; both are read, the newer name is returned.
-func (s *Session) Settings(ctx context.Context) (map[string]string, error) {
-	names := map[string]string{
-		"materialized_views_enabled": "materialized_views_enabled", "enable_materialized_views": "materialized_views_enabled",
-		"user_defined_functions_enabled": "user_defined_functions_enabled", "enable_user_defined_functions": "user_defined_functions_enabled",
-		"sasi_indexes_enabled": "sasi_indexes_enabled", "enable_sasi_indexes": "sasi_indexes_enabled",
-		"uuid_sstable_identifiers_enabled": "uuid_sstable_identifiers_enabled",
-		"storage_compatibility_mode":       "storage_compatibility_mode",
-		"default_secondary_index":          "default_secondary_index",
-		"auto_snapshot":                    "auto_snapshot",
-		"dynamic_data_masking_enabled":     "dynamic_data_masking_enabled",
-		"partitioner":                      "partitioner",
+// settings are the names of those that a backup and a restore depend on.
+func settings() []string {
+	return []string{
+		"materialized_views_enabled", "user_defined_functions_enabled", "scripted_user_defined_functions_enabled", "sasi_indexes_enabled",
+		"dynamic_data_masking_enabled", "transient_replication_enabled", "memtable.configurations",
+		"uuid_sstable_identifiers_enabled", "storage_compatibility_mode", "default_secondary_index", "auto_snapshot", "partitioner",
 	}
-	settings := map[string]string{}
+}
+
+// guardrails are the names of the settings that refuse statements of ordinary users
+// (org.apache.cassandra.db.guardrails.GuardrailsOptions of 4.1 and 5.0).
+func guardrails() []string {
+	return []string{
+		"drop_truncate_table_enabled", "drop_keyspace_enabled", "alter_table_enabled", "secondary_indexes_enabled", "compact_tables_enabled", "uncompressed_tables_enabled",
+		"simplestrategy_enabled", "zero_ttl_on_twcs_enabled", "vector_type_enabled", "table_properties_disallowed", "table_properties_ignored",
+		"keyspaces_fail_threshold", "tables_fail_threshold", "columns_per_table_fail_threshold", "fields_per_udt_fail_threshold", "vector_dimensions_fail_threshold",
+		"secondary_indexes_per_table_fail_threshold", "materialized_views_per_table_fail_threshold",
+		"minimum_replication_factor_fail_threshold", "maximum_replication_factor_fail_threshold",
+		"read_consistency_levels_disallowed", "allow_filtering_enabled",
+	}
+}
+
+// Settings are the node's settings that a backup and a restore depend on. Switches
+// were enable_x before 4.1 and are x_enabled since; the newer name is returned.
+func (s *Session) Settings(ctx context.Context) (map[string]string, error) {
+	wanted := map[string]string{}
+	for _, name := range slices.Concat(settings(), guardrails()) {
+		wanted[name] = name
+		if feature, found := strings.CutSuffix(name, "_enabled"); found {
+			wanted["enable_"+feature] = name
+		}
+	}
+	found := map[string]string{}
 	var name, value string
 	err := s.rows(ctx, "SELECT name, value FROM system_views.settings", []any{&name, &value}, func() {
-		if key, ok := names[name]; ok {
-			settings[key] = value
+		if key, ok := wanted[name]; ok {
+			found[key] = value
 		}
 	})
-	return settings, err
+	return found, err
 }

@@ -150,14 +150,14 @@ func TestSettings(t *testing.T) {
 		rows    [][]any
 		want    map[string]string
 	}{
-		{"4.0.19", [][]any{{"enable_materialized_views", "true"}, {"enable_user_defined_functions", "false"}, {"enable_sasi_indexes", "true"},
+		{"4.0.19", [][]any{{"enable_materialized_views", "true"}, {"enable_user_defined_functions", "false"}, {"enable_sasi_indexes", "true"}, {"enable_transient_replication", "false"},
 			{"auto_snapshot", "true"}, {"partitioner", "org.apache.cassandra.dht.Murmur3Partitioner"}, {"cluster_name", "shop"}},
 			map[string]string{"materialized_views_enabled": "true", "user_defined_functions_enabled": "false", "sasi_indexes_enabled": "true",
-				"auto_snapshot": "true", "partitioner": "org.apache.cassandra.dht.Murmur3Partitioner"}},
+				"transient_replication_enabled": "false", "auto_snapshot": "true", "partitioner": "org.apache.cassandra.dht.Murmur3Partitioner"}},
 		{"5.0.9", [][]any{{"materialized_views_enabled", "true"}, {"storage_compatibility_mode", "CASSANDRA_4"}, {"uuid_sstable_identifiers_enabled", "false"},
-			{"default_secondary_index", nil}, {"dynamic_data_masking_enabled", "true"}, {"trickle_fsync", "true"}},
+			{"default_secondary_index", nil}, {"dynamic_data_masking_enabled", "true"}, {"trickle_fsync", "true"}, {"tables_fail_threshold", "10"}, {"memtable.configurations", "{x=SkipListMemtable}"}},
 			map[string]string{"materialized_views_enabled": "true", "storage_compatibility_mode": "CASSANDRA_4",
-				"uuid_sstable_identifiers_enabled": "false", "default_secondary_index": "", "dynamic_data_masking_enabled": "true"}},
+				"uuid_sstable_identifiers_enabled": "false", "default_secondary_index": "", "tables_fail_threshold": "10", "memtable.configurations": "{x=SkipListMemtable}", "dynamic_data_masking_enabled": "true"}},
 	}
 	for _, tt := range tests {
 		t.Run(tt.release, func(t *testing.T) {

@@ -121,8 +121,8 @@ func TestExtras(t *testing.T) {
 func TestRolesAndGrants(t *testing.T) {
 	t.Parallel()
 	s := newStandIn("5.0.9")
-	s.add("system_auth.roles", "reader", false)
-	s.add("system_auth.roles", "admin", true)
+	s.add("system_auth.roles", "reader", false, false, nil)
+	s.add("system_auth.roles", "admin", true, true, nil)
 	s.add("system_auth.role_permissions", "reader", "data/shop", []string{"SELECT", "DESCRIBE"})
 	s.add("system_auth.role_permissions", "reader", "data", []string{"SELECT"})
 	s.add("system_auth.role_permissions", "admin", "roles", nil)
@@ -212,6 +212,7 @@ func TestReadsFail(t *testing.T) {
 		{"indexes", "system_schema.indexes", func(s *Session) error { _, err := s.Extras(t.Context()); return err }},
 		{"flags", "system_schema.tables", func(s *Session) error { _, err := s.Extras(t.Context()); return err }},
 		{"settings", "system_views.settings", func(s *Session) error { _, err := s.Settings(t.Context()); return err }},
+		{"user", "system_auth.roles", func(s *Session) error { _, err := s.User(t.Context()); return err }},
 		{"roles", "system_auth.roles", func(s *Session) error { _, err := s.Roles(t.Context()); return err }},
 		{"grants", "system_auth.role_permissions", func(s *Session) error { _, err := s.Grants(t.Context()); return err }},
 		{"views built", "system_distributed.view_build_status", func(s *Session) error { _, err := s.ViewBuilds(t.Context()); return err }},

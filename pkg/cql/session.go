@@ -24,6 +24,7 @@ const StatementTimeout = 5 * time.Minute
 type Session struct {
 	// Node is the name of the node.
 	Node       string
+	user       string
 	session    *gocql.Session
 	statements atomic.Int64
 	end        context.CancelFunc

@@ -18,7 +18,7 @@ const (
 	triggerColumns  = "keyspace_name text, table_name text, trigger_name text, options map<text,text>"
 	indexColumns    = "keyspace_name text, table_name text, index_name text, kind text, options map<text,text>"
 	settingColumns  = "name text, value text"
-	roleColumns     = "role text, can_login boolean"
+	roleColumns     = "role text, can_login boolean, is_superuser boolean, member_of set<text>"
 	grantColumns    = "role text, resource text, permissions set<text>"
 	buildColumns    = "keyspace_name text, view_name text, host_id uuid, status text"
 )

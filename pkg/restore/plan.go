@@ -12,7 +12,6 @@ import (
 	"github.com/casshook/casshook/pkg/ring"
 	"github.com/casshook/casshook/pkg/schema"
 	"github.com/casshook/casshook/pkg/sstable"
-	"github.com/casshook/casshook/pkg/startconfig"
 )
 
 // Plan is what a restore would do, and what it did, for people and machines.
@@ -59,8 +58,11 @@ type comparison struct {
 	diff         *schema.Diff
 	target       schema.Target
 	settings     map[string]string
-	roles        []string
-	grants       []schema.Grant
+	user         ring.User
+	// loaded is set when only views may still be created.
+	loaded bool
+	roles  []string
+	grants []schema.Grant
 }
 
 // compare reads the live schema and gives every object its verdict. What cannot
@@ -84,11 +86,16 @@ func compare(ctx context.Context, c ring.CQL, s *source, opts Options, release s
 	if cmp.settings, err = c.Settings(ctx); err != nil {
 		return nil, err
 	}
-	if cmp.roles, err = c.Roles(ctx); err != nil {
+	if cmp.user, err = c.User(ctx); err != nil {
 		return nil, err
 	}
-	cmp.grants, err = c.Grants(ctx)
-	return &cmp, err
+	if cmp.roles, err = c.Roles(ctx); err != nil {
+		return nil, cmp.notAllowed(err)
+	}
+	if cmp.grants, err = c.Grants(ctx); err != nil {
+		return nil, cmp.notAllowed(err)
+	}
+	return &cmp, cmp.readProperties(ctx, c)
 }
 
 func liveSchema(ctx context.Context, c ring.CQL) (*schema.Schema, error) {
@@ -116,11 +123,7 @@ func (cmp *comparison) checkTarget(s *source, view ring.View) error {
 	}
 	problems = append(problems, ring.CompareMembers(s.cluster.Members, view.Members))
 	problems = append(problems, cmp.checkVersions(s, view)...)
-	for _, need := range cmp.diff.Needs() {
-		if why := cmp.lacks(need.Feature); why != "" {
-			problems = append(problems, fmt.Errorf("%s needs %s: %s", need.Ref.Describe(), need.Feature, why))
-		}
-	}
+	problems = append(problems, cmp.checkStatements(view)...)
 	for _, c := range cmp.diff.Changes {
 		if c.PlacementDiffers && c.Verdict == schema.Keep {
 			problems = append(problems, fmt.Errorf("the replication of %s differs from the backup, so its nodes hold other rows: restore the whole keyspace", c.Ref.Describe()))
@@ -152,32 +155,6 @@ func (cmp *comparison) checkVersions(s *source, view ring.View) []error {
 		}
 	}
 	return problems
-}
-
-// runsWithoutAutoRepair tells nodes that do not know the option of automatic repair:
-// those that do print it for every table.
-func (cmp *comparison) runsWithoutAutoRepair() bool {
-	on, known := cmp.live.AutoRepair()
-	return known && !on
-}
-
-// lacks says why the target does not have a feature; "" when it has, or when
-// only the statement itself can tell.
-func (cmp *comparison) lacks(f schema.Feature) string {
-	newIn50 := map[schema.Feature]bool{schema.FeatureSAI: true, schema.FeatureVector: true, schema.FeatureUCS: true, schema.FeatureMasking: true}
-	setting := map[schema.Feature]string{
-		schema.FeatureViews: "materialized_views_enabled", schema.FeatureFunctions: "user_defined_functions_enabled", schema.FeatureSASI: "sasi_indexes_enabled",
-		schema.FeatureMasking: "dynamic_data_masking_enabled",
-	}[f]
-	switch {
-	case f == schema.FeatureAutoRepair && cmp.runsWithoutAutoRepair():
-		return "start all nodes with " + startconfig.AutoRepairProperty + ", or restore where the tables exist without the option"
-	case newIn50[f] && cmp.target.Major < 5:
-		return "only available in Cassandra 5.0"
-	case setting != "" && cmp.settings[setting] != "true":
-		return setting + " is off on the nodes: set it in cassandra.yaml and restart them"
-	}
-	return ""
 }
 
 // missingRoles are roles with permissions in the backup that the ring lacks; an

@@ -158,9 +158,42 @@ func TestCheckVersions(t *testing.T) {
 	}
 }
 
+// A memtable configuration that no node has creates nothing.
+func TestLacksMemtable(t *testing.T) {
+	t.Parallel()
+	need := func(name string) schema.Need { return schema.Need{Feature: schema.FeatureMemtable, Detail: name} }
+	cmp := &comparison{settings: map[string]string{"memtable.configurations": "{special=SkipListMemtable}"}}
+	require.Empty(t, cmp.lacks(need("special")))
+	require.Empty(t, cmp.lacks(need("default")))
+	require.Contains(t, cmp.lacks(need("trie")), `"trie" is not in memtable.configurations`)
+	require.Empty(t, (&comparison{}).lacks(need("trie")), "4.0 has none")
+}
+
+// A superuser is needed where users need permissions.
+func TestCheckUser(t *testing.T) {
+	t.Parallel()
+	rows := []schema.Row{keyspaceRow(), row("table", "t", tableT)}
+	for user, want := range map[ring.User]string{
+		{Name: "root", Superuser: true, Limited: true}: "",
+		{Name: "app", Limited: true}:                   `CQL user "app" is no superuser`,
+		{Name: "app"}:                                  "",
+	} {
+		cmp := compared(t, "4.1.10", rows, rows, schema.CompareOptions{})
+		cmp.user = user
+		s, view := sameRing("4.1.10")
+		err := cmp.checkTarget(s, view)
+		require.Equal(t, want == "", err == nil)
+		if err != nil {
+			require.Equal(t, flow.Precondition, flow.CodeOf(err))
+			require.ErrorContains(t, err, want)
+		}
+	}
+}
+
 func TestLacks(t *testing.T) {
 	t.Parallel()
-	on := map[string]string{"materialized_views_enabled": "true", "user_defined_functions_enabled": "true", "sasi_indexes_enabled": "true", "dynamic_data_masking_enabled": "true"}
+	on := map[string]string{"materialized_views_enabled": "true", "user_defined_functions_enabled": "true", "sasi_indexes_enabled": "true", "dynamic_data_masking_enabled": "true",
+		"transient_replication_enabled": "true", "scripted_user_defined_functions_enabled": "true", schema.ViewFilterProperty: "true"}
 	off := map[string]string{"materialized_views_enabled": "false", "sasi_indexes_enabled": ""}
 	for _, c := range []struct {
 		feature      schema.Feature
@@ -173,6 +206,9 @@ func TestLacks(t *testing.T) {
 		{schema.FeatureVector, "only available in Cassandra 5.0", ""},
 		{schema.FeatureUCS, "only available in Cassandra 5.0", ""},
 		{schema.FeatureMasking, "only available in Cassandra 5.0", ""},
+		{schema.FeatureTransient, "transient_replication_enabled is off", ""},
+		{schema.FeatureScripts, "scripted_user_defined_functions_enabled is off", "only run functions in Java"},
+		{schema.FeatureViewFilter, "-Dcassandra.mv.allow_filtering_nonkey_columns_unsafe=true", ""},
 		{schema.FeatureCustomIndex, "", ""},
 		{schema.FeatureTrigger, "", ""},
 	} {
@@ -181,10 +217,11 @@ func TestLacks(t *testing.T) {
 			four := &comparison{target: schema.Target{Major: 4, Minor: 1}, settings: off}
 			five := &comparison{target: schema.Target{Major: 5}, settings: on}
 			if c.inFour == "" {
-				require.Empty(t, four.lacks(c.feature))
+				require.Empty(t, four.lacks(schema.Need{Feature: c.feature}))
 			}
-			require.Contains(t, four.lacks(c.feature), c.inFour)
-			require.Empty(t, five.lacks(c.feature))
+			require.Contains(t, four.lacks(schema.Need{Feature: c.feature}), c.inFour)
+			require.Equal(t, c.inOn == "", five.lacks(schema.Need{Feature: c.feature}) == "")
+			require.Contains(t, five.lacks(schema.Need{Feature: c.feature}), c.inOn)
 		})
 	}
 }
@@ -200,7 +237,7 @@ func TestLacksAutomaticRepair(t *testing.T) {
 	with := row("table", "t", tableT)
 	with.Statement = strings.TrimSuffix(with.Statement, ";") + " AND auto_repair = {'full_enabled': 'true'};"
 	lacks := func(live *schema.Schema) string {
-		return (&comparison{target: schema.Target{Major: 5}, live: live}).lacks(schema.FeatureAutoRepair)
+		return (&comparison{target: schema.Target{Major: 5}, live: live}).lacks(schema.Need{Feature: schema.FeatureAutoRepair})
 	}
 	require.Contains(t, lacks(parse(row("table", "t", tableT))), "-Dcassandra.autorepair.enable=true")
 	require.Empty(t, lacks(parse(with)))

@@ -118,6 +118,7 @@ func (r *run) makePlan(ctx context.Context) error {
 	if r.cmp, err = compare(ctx, r.CQL, r.source, r.opts, r.View.Facts[0].Release); err != nil {
 		return err
 	}
+	r.cmp.loaded = r.isLoaded()
 	if err := r.cmp.checkTarget(r.source, r.View); err != nil {
 		return err
 	}

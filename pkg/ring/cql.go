@@ -28,6 +28,8 @@ type CQL interface {
 	// Settings are those of the node that backups and restores depend on, by the
 	// names of the newest Cassandra.
 	Settings(ctx context.Context) (map[string]string, error)
+	// User is who the session belongs to.
+	User(ctx context.Context) (User, error)
 	Roles(ctx context.Context) ([]string, error)
 	Grants(ctx context.Context) ([]schema.Grant, error)
 
@@ -41,6 +43,16 @@ type CQL interface {
 	// Statements is how many were sent.
 	Statements() int64
 	Close()
+}
+
+// User is the user of a session.
+type User struct {
+	Name string
+	// Superuser is set for superusers, and for everybody where nobody has to log in:
+	// guardrails do not hold for them. It is set where nothing is known of the user, too.
+	Superuser bool
+	// Limited is set where an ordinary user needs permissions.
+	Limited bool
 }
 
 // Login connects to a node with CQL.

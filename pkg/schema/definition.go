@@ -104,6 +104,7 @@ func parseType(o *Object, text string) error {
 		if len(field) < 2 {
 			return fmt.Errorf("field %q has no type", c.raw(field))
 		}
+		o.fields++
 		o.types = append(o.types, field[1:]...)
 	}
 	if err := o.keep(c); err != nil {
@@ -154,7 +155,8 @@ func parseFunction(o *Object, text string) error {
 		o.types = append(o.types, arg[1:]...)
 	}
 	o.Ref.Args = strings.Join(kinds, ", ")
-	o.types = append(o.types, c.rest()...)
+	rest := c.rest()
+	o.types, o.language = append(o.types, rest...), languageOf(rest)
 	quoted := "$$" + body + "$$"
 	if strings.Contains(body+"$", "$$") {
 		quoted = literal(body)
@@ -162,6 +164,16 @@ func parseFunction(o *Object, text string) error {
 	o.plain = strings.TrimSpace(header) + " " + quoted
 	o.canonical = canonicalOf(c.tokens) + " " + literal(body)
 	return nil
+}
+
+// languageOf finds the language between the types of a function and its body.
+func languageOf(tokens []token) string {
+	for i, t := range tokens[:max(0, len(tokens)-1)] {
+		if t.is("language") {
+			return strings.ToLower(tokens[i+1].name())
+		}
+	}
+	return ""
 }
 
 // cutBody cuts a function's statement after its AS.
@@ -196,7 +208,7 @@ func cutBody(text string) (header, body string, err error) {
 
 // parseAggregate parses CREATE AGGREGATE.
 func parseAggregate(o *Object, text string) error {
-	c, err := single(text)
+	c, err := single(quoteInitial(text))
 	if err != nil {
 		return err
 	}

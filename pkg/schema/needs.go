@@ -35,11 +35,24 @@ const (
 	// FeatureAutoRepair is nodes started with -Dcassandra.autorepair.enable=true
 	// (5.0.8 and later).
 	FeatureAutoRepair Feature = "automatic repair"
-	// FeatureTransient is transient_replication_enabled.
+	// FeatureTransient is transient_replication_enabled (4.0
+	// enable_transient_replication).
 	FeatureTransient Feature = "transient replication"
+	// FeatureScripts is scripted_user_defined_functions_enabled (4.0
+	// enable_scripted_user_defined_functions): functions in a language other than Java,
+	// which 5.0 does not have.
+	FeatureScripts Feature = "functions in JavaScript and other languages"
+	// FeatureViewFilter is the property ViewFilterProperty: views that filter on columns
+	// that are not in their key.
+	FeatureViewFilter Feature = "views that filter on columns outside the primary key of their table"
 	// FeatureTrigger is a class in the nodes' triggers directory; Detail names it.
 	FeatureTrigger Feature = "trigger class"
 )
+
+// ViewFilterProperty is what a node must be started with to create views that filter on
+// columns which are not in the primary key of their table
+// (org.apache.cassandra.cql3.statements.schema.CreateViewStatement).
+const ViewFilterProperty = "cassandra.mv.allow_filtering_nonkey_columns_unsafe"
 
 // Need is a feature that creating or altering one object needs.
 type Need struct {
@@ -73,11 +86,18 @@ func (o *Object) Needs() []Need {
 	case KindTable:
 		return append(o.tableNeeds(), o.optionNeeds(o.Relation.Options)...)
 	case KindView:
-		return append(need(FeatureViews, ""), o.optionNeeds(o.Relation.Options)...)
+		out := append(need(FeatureViews, ""), o.optionNeeds(o.Relation.Options)...)
+		if o.filters {
+			out = append(out, need(FeatureViewFilter, "")...)
+		}
+		return out
 	case KindType, KindFunction, KindAggregate:
 		var out []Need
 		if o.Ref.Kind != KindType {
 			out = need(FeatureFunctions, "")
+		}
+		if o.language != "" && o.language != "java" {
+			out = append(out, need(FeatureScripts, o.language)...)
 		}
 		if hasVector(o.canonical) {
 			out = append(out, need(FeatureVector, "")...)

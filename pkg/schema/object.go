@@ -125,6 +125,13 @@ type Object struct {
 	// plainEmpty is plain of a type with fields of the type "empty".
 	plainEmpty string
 
+	// fields is how many a type has, language what a function is written in.
+	fields   int
+	language string
+	// filters is set for a view whose WHERE has more than IS NOT NULL for a column
+	// outside the primary key of its table.
+	filters bool
+
 	// names of types and functions that Uses is made from.
 	types, functions []token
 }

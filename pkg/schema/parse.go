@@ -290,6 +290,9 @@ func (s *Schema) link() {
 			o.uses(functions[key{o.Ref.Keyspace, t.name()}])
 		}
 		o.types, o.functions = nil, nil
+		if o.Ref.Kind == KindView {
+			o.filters = filtersOthers(o, s.Lookup(o.Base))
+		}
 	}
 }
 

@@ -2,6 +2,7 @@ package schema
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 )
 
@@ -20,10 +21,7 @@ func ExpectedViewRows(view, base *Object) (string, error) {
 	if err != nil {
 		return "", fmt.Errorf("count the rows of %s: %w", view.Ref, err)
 	}
-	baseKey := map[string]bool{}
-	for _, c := range append(append([]string{}, base.Relation.PartitionKey...), base.Relation.ClusteringKey...) {
-		baseKey[c] = true
-	}
+	baseKey := base.Relation.key()
 	counted := "*"
 	if clustering := base.Relation.ClusteringKey; len(clustering) > 0 {
 		counted = Quote(clustering[0]) // a partition of which only static columns are set is a row, too
@@ -38,6 +36,38 @@ func ExpectedViewRows(view, base *Object) (string, error) {
 		query += " WHERE " + strings.Join(filters, " AND ") + " ALLOW FILTERING"
 	}
 	return query, nil
+}
+
+// key holds the columns of the primary key.
+func (r *RelationParts) key() map[string]bool {
+	key := map[string]bool{}
+	for _, c := range slices.Concat(r.PartitionKey, r.ClusteringKey) {
+		key[c] = true
+	}
+	return key
+}
+
+// filtersOthers tells whether a view filters on a column outside the primary key of
+// its table; a term that begins with no column name is one on the key.
+func filtersOthers(view, base *Object) bool {
+	filters, err := viewFilters(view.Relation.Query)
+	if err != nil || base == nil || base.Relation == nil {
+		return false
+	}
+	columns := map[string]bool{}
+	for _, c := range base.Relation.Columns {
+		columns[c.Name] = true
+	}
+	for _, filter := range filters {
+		c, err := newCursor(filter)
+		if err != nil || c.done() || !c.tokens[0].isName() {
+			continue
+		}
+		if name := c.tokens[0].name(); columns[name] && !base.Relation.key()[name] {
+			return true
+		}
+	}
+	return false
 }
 
 // viewFilters gives the terms of a view's WHERE but for column IS NOT NULL.

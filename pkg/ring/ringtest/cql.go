@@ -100,11 +100,25 @@ func (c coordinator) Keyspaces(context.Context) ([]document.Keyspace, error) {
 // Settings implements ring.CQL.
 func (c coordinator) Settings(context.Context) (map[string]string, error) {
 	return ask(c, "settings", func() map[string]string {
-		return map[string]string{
+		settings := map[string]string{
 			"materialized_views_enabled": "true", "user_defined_functions_enabled": "true", "partitioner": "org.apache.cassandra.dht.Murmur3Partitioner",
 			"storage_compatibility_mode": "NONE", "auto_snapshot": "true",
 		}
+		maps.Copy(settings, c.ring.settings)
+		return settings
 	})
+}
+
+// Guarded has the session be of an ordinary user, for whom settings hold.
+func (r *Ring) Guarded(settings map[string]string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.ordinary, r.settings = true, settings
+}
+
+// User implements ring.CQL.
+func (c coordinator) User(context.Context) (ring.User, error) {
+	return ask(c, "user", func() ring.User { return ring.User{Name: "keeper", Superuser: !c.ring.ordinary} })
 }
 
 // Roles implements ring.CQL.

@@ -50,6 +50,8 @@ type Ring struct {
 	executed      []string
 	refused       string
 	counts        map[string]int64
+	settings      map[string]string
+	ordinary      bool
 	// lease is the lock beside those on the volumes, as in Kubernetes.
 	lease *lease
 	// images are volume snapshots that were taken as an undo.
