@@ -109,9 +109,13 @@ func (c *client) send(op string, args any) int {
 
 func (c *client) receive() wire.Response {
 	c.t.Helper()
-	var r wire.Response
-	require.NoError(c.t, c.out.Decode(&r))
-	return r
+	for {
+		var r wire.Response
+		require.NoError(c.t, c.out.Decode(&r))
+		if r.Event == nil || r.Event.Kind != wire.EventBeat {
+			return r
+		}
+	}
 }
 
 // event waits for an event of a kind.

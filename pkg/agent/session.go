@@ -49,10 +49,10 @@ func serve(ctx context.Context, in io.Reader, out io.Writer, how serving) error 
 	endAfter(ctx, lastGrace, how.process.end)
 	defer s.close()
 	requests := newQueue()
-	alive := make(chan struct{}, 1)
 	readEnded := make(chan error, 1)
-	go func() { readEnded <- s.read(in, requests, alive) }()
-	go watch(ctx, how.silence, alive, cancel)
+	heard := wire.Listen(in, how.silence, func() { cancel(fmt.Errorf("no message from the executor for %s", how.silence)) })
+	go func() { readEnded <- s.read(heard, requests) }()
+	go s.beat()
 	for {
 		select {
 		case <-requests.arrived:
@@ -100,22 +100,6 @@ func ignoreEOF(err error) error {
 	return err
 }
 
-func watch(ctx context.Context, silence time.Duration, alive <-chan struct{}, cancel context.CancelCauseFunc) {
-	timer := time.NewTimer(silence)
-	defer timer.Stop()
-	for {
-		select {
-		case <-alive:
-			timer.Reset(silence)
-		case <-timer.C:
-			cancel(fmt.Errorf("no message from the executor for %s", silence))
-			return
-		case <-ctx.Done():
-			return
-		}
-	}
-}
-
 type server struct {
 	mu      sync.Mutex
 	out     *json.Encoder
@@ -132,15 +116,25 @@ func (s *server) close() {
 	}
 }
 
+// beat tells the executor that the agent is alive, whatever it is doing.
+func (s *server) beat() {
+	ticker := time.NewTicker(wire.Heartbeat)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-ticker.C:
+			s.send(wire.Response{Event: &wire.Event{Kind: wire.EventBeat}})
+		case <-s.gone:
+			return
+		}
+	}
+}
+
 // read decodes lines; pings and releases are handled at once, requests queue.
-func (s *server) read(in io.Reader, requests *queue, alive chan<- struct{}) error {
+func (s *server) read(in io.Reader, requests *queue) error {
 	lines := bufio.NewScanner(in)
 	lines.Buffer(make([]byte, 64<<10), wire.MaxLine)
 	for lines.Scan() {
-		select {
-		case alive <- struct{}{}:
-		default:
-		}
 		var req wire.Request
 		if err := json.Unmarshal(lines.Bytes(), &req); err != nil {
 			return fmt.Errorf("read request: %w", err)

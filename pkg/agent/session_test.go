@@ -2,11 +2,13 @@ package agent
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"io"
 	"net/http"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/casshook/casshook/pkg/ledger"
@@ -28,7 +30,7 @@ func TestHelloRefusals(t *testing.T) {
 		change   func(*wire.Node)
 		want     string
 	}{
-		{"another protocol", wire.Protocol + 1, func(*wire.Node) {}, "protocol mismatch: executor 3, agent 2"},
+		{"another protocol", wire.Protocol + 1, func(*wire.Node) {}, "protocol mismatch: executor 4, agent 3"},
 		{"no data directories", wire.Protocol, func(n *wire.Node) { n.DataDirs = nil }, "no data directories"},
 		{"relative path", wire.Protocol, func(n *wire.Node) { n.Volume = "data" }, `"data" is not an absolute path`},
 		{"missing directory", wire.Protocol, func(n *wire.Node) { n.DataDirs = []string{v.root + "/gone"} }, "no such file"},
@@ -142,6 +144,41 @@ func TestPingsKeepTheAgentAndSilenceEndsIt(t *testing.T) {
 	_, err := ask[none](c, wire.OpInspect, none{})
 	require.ErrorContains(t, err, "before")
 	require.ErrorContains(t, c.end(), "no message from the executor for 600ms")
+}
+
+// TestALineMayTakeLong: it has the documents of a whole ring, and the way may be slow.
+func TestALineMayTakeLong(t *testing.T) {
+	t.Parallel()
+	c := start(t, 600*time.Millisecond)
+	for range 8 {
+		time.Sleep(150 * time.Millisecond)
+		_, err := io.WriteString(c.in, " ")
+		require.NoError(t, err)
+	}
+	_, err := ask[none](c, wire.OpInspect, none{})
+	require.ErrorContains(t, err, "before")
+}
+
+func TestHeartbeats(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		stdin, in := io.Pipe()
+		out, stdout := io.Pipe()
+		ended := make(chan error, 1)
+		go func() { ended <- Serve(t.Context(), stdin, stdout) }()
+		began, answers := time.Now(), json.NewDecoder(out)
+		for i := range 6 {
+			var r wire.Response
+			require.NoError(t, answers.Decode(&r))
+			require.Equal(t, wire.Response{Event: &wire.Event{Kind: wire.EventBeat}}, r)
+			require.Equal(t, time.Duration(i+1)*wire.Heartbeat, time.Since(began))
+		}
+		// nobody reads any more: the agent ends with the executor's silence
+		require.EqualError(t, <-ended, "no message from the executor for 45s")
+		require.Equal(t, wire.Silence, time.Since(began))
+		in.Close()
+		out.Close()
+	})
 }
 
 func TestGarbageEndsTheAgent(t *testing.T) {

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"io"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -69,7 +70,8 @@ func node(t *testing.T, name string) Node {
 // script is an agent that answers hello and then does as it is told.
 func script(then func(ctx context.Context, s *scripted) error) func(context.Context, Command) error {
 	return func(ctx context.Context, c Command) error {
-		s := &scripted{lines: bufio.NewScanner(c.Stdin), out: json.NewEncoder(c.Stdout), raw: c.Stdout}
+		raw := inTurn{c.Stdout, make(chan struct{}, 1)}
+		s := &scripted{lines: bufio.NewScanner(c.Stdin), out: json.NewEncoder(raw), raw: raw}
 		r, err := s.request()
 		if err != nil {
 			return err
@@ -77,14 +79,47 @@ func script(then func(ctx context.Context, s *scripted) error) func(context.Cont
 		if err := s.out.Encode(wire.Response{ID: r.ID, Result: json.RawMessage(`{"protocol":1}`)}); err != nil {
 			return err
 		}
+		ctx, cancel := context.WithCancel(ctx)
+		defer cancel()
+		go s.beat(ctx)
 		return then(ctx, s)
 	}
+}
+
+// beat sends heartbeats until the agent is mute.
+func (s *scripted) beat(ctx context.Context) {
+	out := json.NewEncoder(s.raw)
+	for {
+		select {
+		case <-time.After(wire.Heartbeat):
+			if s.mute.Load() {
+				return
+			}
+			_ = out.Encode(wire.Response{Event: &wire.Event{Kind: wire.EventBeat}})
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+// inTurn lets one write at a time; a bubble of synctest knows nothing of mutexes.
+type inTurn struct {
+	io.Writer
+	turn chan struct{}
+}
+
+func (w inTurn) Write(p []byte) (int, error) {
+	w.turn <- struct{}{}
+	defer func() { <-w.turn }()
+	return w.Writer.Write(p)
 }
 
 type scripted struct {
 	lines *bufio.Scanner
 	out   *json.Encoder
 	raw   io.Writer
+	// mute is an agent without heartbeats, such as a stopped one.
+	mute atomic.Bool
 }
 
 // request reads the next request; pings are passed over.

@@ -14,8 +14,8 @@ const openAtOnce = 8
 // told otherwise.
 const cassandraCall = time.Minute
 
-// callLimit is how long an agent may give no sign of life while it is at a request: an
-// answer or an event. What needs long by nature is bounded by what the request says.
+// callLimit is how long an agent that is alive may give neither an answer nor an event of
+// a request. What needs long by nature is bounded by what the request says.
 func callLimit(op string, args any) time.Duration {
 	switch a := args.(type) {
 	case wire.FlushArgs: // one keyspace after the other

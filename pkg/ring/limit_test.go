@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"io"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -77,9 +78,10 @@ func answer(every time.Duration, events int) func(context.Context, Command) erro
 	})
 }
 
-func TestSilentAgentIsGivenUp(t *testing.T) {
+func TestRequestThatMakesNoProgressIsGivenUp(t *testing.T) {
 	t.Parallel()
 	limit := callLimit(wire.OpInspect, struct{}{})
+	stuck := "node n1: inspect: no progress for " + limit.String() + ", although the agent is alive: storage or Cassandra may hang"
 	for _, tt := range []struct {
 		name   string
 		every  time.Duration
@@ -88,8 +90,8 @@ func TestSilentAgentIsGivenUp(t *testing.T) {
 	}{
 		{"answers in time", limit - time.Second, 0, ""},
 		{"gives a sign of life in time, each time", limit - time.Second, 5, ""},
-		{"is silent", limit + time.Second, 0, "node n1: inspect: no response from the agent for " + limit.String()},
-		{"is silent after a sign of life", limit + time.Second, 1, "node n1: inspect: no response from the agent for " + limit.String()},
+		{"is silent", limit + time.Second, 0, stuck},
+		{"is silent after a sign of life", limit + time.Second, 1, stuck},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
@@ -111,6 +113,59 @@ func TestSilentAgentIsGivenUp(t *testing.T) {
 	}
 }
 
+// TestSilentAgentIsGivenUp: agents that send nothing any more, whatever they are asked.
+func TestSilentAgentIsGivenUp(t *testing.T) {
+	t.Parallel()
+	const silent = "no heartbeat from the agent for 45s: its node hangs, the agent is stopped, or the connection is lost"
+	request := func(s *scripted) { _, _ = s.request() }
+	for name, agent := range map[string]func(*scripted){
+		"at once":                   func(*scripted) {},
+		"amid a request":            request,
+		"after it took no requests": func(*scripted) { time.Sleep(wire.Heartbeat * 3 / 2) },
+		"after an event": func(s *scripted) {
+			request(s)
+			_ = s.out.Encode(wire.Response{ID: 2, Event: &wire.Event{Kind: wire.EventProgress}})
+		},
+		"amid a line": func(s *scripted) { request(s); _, _ = io.WriteString(s.raw, `{"id":2,"res`) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				f := newFakeExec()
+				f.nodes["n1"] = script(func(ctx context.Context, s *scripted) error {
+					agent(s)
+					s.mute.Store(true)
+					return hang(ctx, s)
+				})
+				s, err := OpenSession(t.Context(), f, node(t, "n1"))
+				require.NoError(t, err)
+				began := time.Now()
+				require.EqualError(t, s.Call(t.Context(), wire.OpLoad, wire.LoadArgs{Wait: time.Hour}, nil), "node n1: load: "+silent)
+				require.Less(t, time.Since(began), wire.Silence+2*wire.Heartbeat+1)
+				require.EqualError(t, s.Call(t.Context(), wire.OpLock, wire.LockArgs{}, nil), "node n1: lock: "+silent, "at once")
+				require.EqualError(t, s.Go(), silent)
+				require.Less(t, time.Since(began), wire.Silence+2*wire.Heartbeat+1)
+				s.Close()
+				require.Equal(t, []string{"start n1", "end n1"}, f.noted(), "it is not waited for")
+			})
+		})
+	}
+}
+
+// TestSlowListenerIsNoSilence: whoever is told of events may take its time.
+func TestSlowListenerIsNoSilence(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		f := newFakeExec()
+		f.nodes["n1"] = answer(time.Second, 2)
+		s, err := OpenSession(t.Context(), f, node(t, "n1"))
+		require.NoError(t, err)
+		require.NoError(t, s.CallEvents(t.Context(), wire.OpLoad, wire.LoadArgs{Wait: time.Hour}, nil, func(wire.Event) { time.Sleep(2 * wire.Silence) }))
+		s.cancel()
+		s.Close()
+	})
+}
+
 // TestSilentHello: an agent that starts and says nothing.
 func TestSilentHello(t *testing.T) {
 	t.Parallel()
@@ -118,7 +173,7 @@ func TestSilentHello(t *testing.T) {
 		f := newFakeExec()
 		f.nodes["n1"] = func(ctx context.Context, _ Command) error { <-ctx.Done(); return ctx.Err() }
 		_, err := OpenSession(t.Context(), f, node(t, "n1"))
-		require.ErrorContains(t, err, "node n1: hello: no response from the agent for "+callLimit(wire.OpHello, nil).String())
+		require.ErrorContains(t, err, "node n1: hello: no progress for "+callLimit(wire.OpHello, nil).String())
 	})
 }
 

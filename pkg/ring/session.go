@@ -66,7 +66,10 @@ func OpenSession(ctx context.Context, target Exec, node Node) (*Session, error) 
 		stdout.CloseWithError(io.EOF)
 		close(s.ended)
 	}()
-	go s.read(replies)
+	go s.read(replies, func() {
+		stdout.CloseWithError(errSilent)
+		cancel()
+	})
 	go s.send(run)
 	go s.beat(run)
 	var result wire.HelloResult
@@ -78,9 +81,13 @@ func OpenSession(ctx context.Context, target Exec, node Node) (*Session, error) 
 }
 
 // read hands replies to the call that waits for them. It never stops reading,
-// since an agent that cannot write does not end.
-func (s *Session) read(from io.Reader) {
-	lines := bufio.NewScanner(from)
+// since an agent that cannot write does not end. The agent is copied to its node first:
+// it can only be silent after its first byte. Should it live after all, it ends by itself:
+// its stdin closes, or is silent.
+func (s *Session) read(from io.Reader, silent func()) {
+	first := make([]byte, 1)
+	n, _ := from.Read(first)
+	lines := bufio.NewScanner(io.MultiReader(bytes.NewReader(first[:n]), wire.Listen(from, wire.Silence, silent)))
 	lines.Buffer(make([]byte, 64<<10), wire.MaxLine)
 	lines.Split(wholeLines)
 	var err error
@@ -93,9 +100,15 @@ func (s *Session) read(from io.Reader) {
 	if err = errors.Join(err, lines.Err()); err != nil {
 		s.readErr = fmt.Errorf("cannot read the agent's response: %w", err)
 	}
+	if errors.Is(err, errSilent) {
+		s.readErr = errSilent
+	}
 	close(s.closed)
 	_, _ = io.Copy(io.Discard, from)
 }
+
+// errSilent is an agent that misses its heartbeats.
+var errSilent = fmt.Errorf("no heartbeat from the agent for %s: its node hangs, the agent is stopped, or the connection is lost", wire.Silence)
 
 // wholeLines is bufio.ScanLines without a last line that has no end: the agent died.
 func wholeLines(data []byte, atEOF bool) (advance int, token []byte, err error) {
@@ -170,7 +183,10 @@ func (s *Session) write(giveUp <-chan struct{}, r wire.Request) error {
 // whyClosed says why no reply will come any more. An agent that prints what is no
 // answer often says more with its end.
 func (s *Session) whyClosed() error {
-	if s.readErr != nil {
+	switch {
+	case errors.Is(s.readErr, errSilent):
+		return s.readErr
+	case s.readErr != nil:
 		select {
 		case <-s.ended:
 			return errors.Join(s.readErr, s.endErr)
@@ -190,8 +206,9 @@ func (s *Session) Call(ctx context.Context, op string, args, result any) error {
 	return s.CallEvents(ctx, op, args, result, nil)
 }
 
-// CallEvents is Call with a function that is told of every event. An agent that gives
-// neither an event nor an answer for as long as callLimit says is given up.
+// CallEvents is Call with a function that is told of every event. A request of which an
+// agent, though alive, gives neither an event nor an answer for as long as callLimit says
+// is given up.
 func (s *Session) CallEvents(ctx context.Context, op string, args, result any, onEvent func(wire.Event)) error {
 	s.callMu.Lock()
 	defer s.callMu.Unlock()
@@ -202,7 +219,9 @@ func (s *Session) CallEvents(ctx context.Context, op string, args, result any, o
 	limit := callLimit(op, args)
 	ctx, giveUp := context.WithCancelCause(ctx)
 	defer giveUp(nil)
-	silence := time.AfterFunc(limit, func() { giveUp(fmt.Errorf("no response from the agent for %s", limit)) })
+	silence := time.AfterFunc(limit, func() {
+		giveUp(fmt.Errorf("no progress for %s, although the agent is alive: storage or Cassandra may hang", limit))
+	})
 	defer silence.Stop()
 	id := int(s.calls.Add(1))
 	w := &waiter{id: id, replies: make(chan wire.Response), gone: make(chan struct{})}

@@ -1,8 +1,9 @@
 // Package wire is what the executor and the agent say to each other: JSON lines
 // on the agent's stdin and stdout. One agent process serves a whole hook: the
 // executor sends requests one after the other, the agent answers each with any
-// number of events and then one result or error. Pings keep the agent alive; it
-// stops when its stdin closes or falls silent. Standard library only.
+// number of events and then one result or error. Both sides send heartbeats: the agent
+// stops when its stdin closes or falls silent, and the executor gives up an agent that
+// is silent. Standard library only.
 package wire
 
 import (
@@ -11,10 +12,10 @@ import (
 )
 
 // Protocol is the version of this package; both sides must have the same.
-const Protocol = 2
+const Protocol = 3
 
-// Silence is how long the agent waits for a line before it takes the executor
-// for dead; Heartbeat is how often the executor sends one.
+// Silence is how long either side waits for a byte before it takes the other for dead;
+// Heartbeat is how often both send a line: OpPing and EventBeat.
 const (
 	Silence   = 45 * time.Second
 	Heartbeat = 5 * time.Second
@@ -74,9 +75,11 @@ const (
 	EventStarted  = "started"
 	EventFinished = "finished"
 	EventProgress = "progress"
+	// EventBeat says that the agent is alive. It belongs to no request: its id is 0.
+	EventBeat = "beat"
 )
 
-// Event is progress of the request that runs.
+// Event is progress of the request that runs, or a heartbeat.
 type Event struct {
 	Kind    string `json:"kind"`
 	Message string `json:"message,omitempty"`
