@@ -207,7 +207,7 @@ func (n *node) writeBack(path string, content []byte) error {
 	if err := document.WriteFile(files, path, content); err != nil {
 		return err
 	}
-	got, err := document.ReadFile(files, path)
+	got, err := files.Read(path, int64(len(content)))
 	if err != nil {
 		return err
 	}
@@ -229,7 +229,7 @@ func (n *node) complete(_ context.Context, _ call, args wire.CompleteArgs) (none
 	if err := document.WriteFile(n.Files(), path, args.Content); err != nil {
 		return none{}, err
 	}
-	if _, err := document.Open(n.Volume, args.BackupID); err != nil {
+	if _, err := document.Open(n.Volume, args.BackupID, n.DataDirs); err != nil {
 		return none{}, errors.Join(err, n.Files().Remove(path))
 	}
 	return none{}, storage.Syncfs(n.Volume)

@@ -65,7 +65,7 @@ func TestBackup(t *testing.T) {
 	require.Equal(t, 2, opened.Tables[0].SSTables, "a legacy index has none of its own")
 	require.Equal(t, 18, opened.Tables[0].Files)
 	require.Equal(t, wire.TableSummary{TableName: document.TableName{Keyspace: "ks", Name: "b"}, ID: tableTwo}, opened.Tables[1])
-	b, err := document.Open(v.root, testID)
+	b, err := document.Open(v.root, testID, nil)
 	require.NoError(t, err)
 	require.Equal(t, v.data, b.Node.DataDirectories)
 	require.Equal(t, inspected.Identity, b.Node.Volume)

@@ -108,9 +108,8 @@ func (n *node) removeRestore(r ledger.Restore) error {
 // before an earlier finish was killed: those of tables that the restore created
 // under new ids are dead.
 func (n *node) touchedDirs(id string) []string {
-	var doc document.Node
 	// Without its documents there is no backup, and nothing was left to do.
-	_ = document.Read(n.Files(), filepath.Join(document.BackupDir(n.Volume, id), document.NodeFile), &doc)
+	doc, _ := document.ReadNode(n.Volume, id, n.DataDirs)
 	var dirs []string
 	for _, dataDir := range n.DataDirs {
 		for _, t := range doc.Tables {

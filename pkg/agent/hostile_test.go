@@ -51,7 +51,7 @@ func TestFinishRemovesAnyPath(t *testing.T) {
 func TestStageLeavesTheVolume(t *testing.T) {
 	t.Parallel()
 	v, _, c := indexed(t, nil)
-	b, err := document.Open(v.root, testID)
+	b, err := document.Open(v.root, testID, nil)
 	require.NoError(t, err)
 	// The hostile table: its "snapshot" is outside of the data directory
 	outside := filepath.Join(v.root, "loot")
@@ -90,7 +90,7 @@ func rewrite(t *testing.T, v *volume, b *document.Backup) {
 func TestVerifyFullPanics(t *testing.T) {
 	t.Parallel()
 	v, _, _ := indexed(t, nil)
-	b, err := document.Open(v.root, testID)
+	b, err := document.Open(v.root, testID, nil)
 	require.NoError(t, err)
 	b.Node.Tables[0].SSTables[0].Dir = 99
 	rewrite(t, v, b)
@@ -289,7 +289,7 @@ func TestStageWritesAnyFile(t *testing.T) {
 	}
 	v.write(filepath.Join(snap, "manifest.json"), `{"files":["nb-1-big-Data.db"]}`)
 	require.NoError(t, os.Symlink(victim, filepath.Join(at, "nb-1-big-TOC.txt")))
-	b, err := document.Open(v.root, testID)
+	b, err := document.Open(v.root, testID, nil)
 	require.NoError(t, err)
 	b.Node.Tables = append(b.Node.Tables, document.Table{TableName: document.TableName{Keyspace: evil, Name: "t"}, ID: tableOne, SSTables: []document.SSTable{{Base: "nb-1-big", Digest: "1", Components: comps}}})
 	rewrite(t, v, b)

@@ -115,9 +115,8 @@ func (n *node) sweep(args wire.LeftoverArgs) (wire.LeftoverResult, error) {
 // that the table had then.
 func (n *node) snapshotsOf(backup string, t ledger.Load) []string {
 	id := t.BackupID
-	var doc document.Node
 	// Without its documents the backup is gone, and so is its snapshot.
-	_ = document.Read(n.Files(), filepath.Join(document.BackupDir(n.Volume, backup), document.NodeFile), &doc)
+	doc, _ := document.ReadNode(n.Volume, backup, n.DataDirs)
 	for _, had := range doc.Tables {
 		if had.TableName == t.TableName {
 			id = had.ID

@@ -34,7 +34,7 @@ func (n *node) stagedTable(restore string, dir int, keyspace, table string) (str
 // Cassandra builds those itself from what is loaded.
 func (n *node) stage(ctx context.Context, c call, args wire.StageArgs) (wire.StageResult, error) {
 	var r wire.StageResult
-	b, err := document.Open(n.Volume, args.BackupID)
+	b, err := document.Open(n.Volume, args.BackupID, n.DataDirs)
 	if err != nil {
 		return r, corrupt(err)
 	}

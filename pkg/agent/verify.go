@@ -21,7 +21,7 @@ func corrupt(err error) error {
 
 // open reads a backup's documents, checked against each other.
 func (n *node) open(_ context.Context, _ call, args wire.OpenArgs) (wire.OpenResult, error) {
-	b, err := document.Open(n.Volume, args.BackupID)
+	b, err := document.Open(n.Volume, args.BackupID, n.DataDirs)
 	if err != nil {
 		return wire.OpenResult{}, corrupt(err)
 	}
@@ -58,7 +58,7 @@ func summarize(t document.Table) wire.TableSummary {
 
 // verify compares the files of the snapshot with node.json.
 func (n *node) verify(_ context.Context, c call, args wire.VerifyArgs) (wire.VerifyResult, error) {
-	b, err := document.Open(n.Volume, args.BackupID)
+	b, err := document.Open(n.Volume, args.BackupID, n.DataDirs)
 	if err != nil {
 		return wire.VerifyResult{}, corrupt(err)
 	}

@@ -45,7 +45,7 @@ func TestBeforeBackupReports(t *testing.T) {
 		require.Positive(t, n.Bytes)
 		require.Equal(t, "management API", n.Via)
 	}
-	b, err := document.Open(r.Root("n2"), result.BackupID)
+	b, err := document.Open(r.Root("n2"), result.BackupID, nil)
 	require.NoError(t, err)
 	var c document.Cluster
 	content, err := os.ReadFile(filepath.Join(document.BackupDir(r.Root("n1"), result.BackupID), document.ClusterFile))

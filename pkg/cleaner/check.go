@@ -149,7 +149,7 @@ func (c *cleaner) open(context.Context) error {
 		return err
 	}
 	var newer *document.NewerError
-	if c.backup, err = document.Open(c.Volume, id); errors.As(err, &newer) {
+	if c.backup, err = document.Open(c.Volume, id, c.Data); errors.As(err, &newer) {
 		return flow.Fail(flow.Precondition, err)
 	} else if err != nil {
 		return flow.Fail(flow.Corrupt, err)

@@ -212,7 +212,7 @@ func TestCleanDescribesTheBackup(t *testing.T) {
 	require.NoError(t, err)
 	complete, err := os.ReadFile(w.path("casshook", testID, document.CompleteFile))
 	require.NoError(t, err)
-	doc, err := document.Open(w.root, testID)
+	doc, err := document.Open(w.root, testID, nil)
 	require.NoError(t, err)
 	require.Equal(t, &wire.CleanBackup{
 		Created: doc.Cluster.Created, CompleteDigest: document.SHA256(complete), Namespace: doc.Cluster.Namespace, ClusterHash: doc.Cluster.ClusterHash, ClusterName: doc.Cluster.ClusterName,

@@ -79,7 +79,7 @@ func TestIDs(t *testing.T) {
 func TestRoundTrip(t *testing.T) {
 	root, dataDirs := volume(t)
 	node := backup(t, root, dataDirs)
-	b, err := Open(root, testID)
+	b, err := Open(root, testID, nil)
 	require.NoError(t, err)
 	require.Equal(t, node, b.Node)
 	require.Len(t, b.Node.Tables, 2)
@@ -121,7 +121,7 @@ func TestOpenRefusals(t *testing.T) {
 			root, dataDirs := volume(t)
 			backup(t, root, dataDirs)
 			tt.damage(t, filepath.Join(BackupDir(root, testID), tt.file))
-			_, err := Open(root, testID)
+			_, err := Open(root, testID, nil)
 			require.ErrorContains(t, err, tt.want)
 		})
 	}

@@ -76,34 +76,6 @@ func DecodeLines[T any](content []byte) ([]T, error) {
 	}
 }
 
-// Largest documents in bytes. They are read in the memory of Cassandra's container, and
-// those that are the same everywhere travel in one line (wire.MaxLine).
-const (
-	maxNode   = 256 << 20
-	maxShared = 16 << 20
-)
-
-// limitOf is how large a file may be.
-func limitOf(path string) int64 {
-	if filepath.Base(path) == NodeFile {
-		return maxNode
-	}
-	return maxShared
-}
-
-// ReadFile reads a file of casshook's, which must be a regular one of a size that
-// casshook writes.
-func ReadFile(files safefile.FS, path string) ([]byte, error) { return files.Read(path, limitOf(path)) }
-
-// WriteFile writes a file that is either all there or not at all. One that could not be
-// read again is not written.
-func WriteFile(files safefile.FS, path string, content []byte) error {
-	if limit := limitOf(path); int64(len(content)) > limit {
-		return &safefile.SizeError{Path: path, Limit: limit}
-	}
-	return files.Write(path, content)
-}
-
 // List names the backups on a volume, oldest first, complete or not.
 func List(volume string) ([]string, error) {
 	entries, err := safefile.New(volume).ReadDir(filepath.Join(volume, Root))

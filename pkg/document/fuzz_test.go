@@ -92,7 +92,7 @@ func FuzzOpen(f *testing.F) {
 	root, dataDirs := volume(f)
 	backup(f, root, dataDirs)
 	names := []string{ClusterFile, NodeFile, CompleteFile, SchemaFile, GrantsFile}
-	whole, err := Open(root, testID)
+	whole, err := Open(root, testID, nil)
 	if err != nil {
 		f.Fatal(err)
 	}
@@ -116,7 +116,7 @@ func FuzzOpen(f *testing.F) {
 		for n, c := range contents {
 			write(t, filepath.Join(dir, n), string(c))
 		}
-		b, err := Open(root, testID)
+		b, err := Open(root, testID, nil)
 		if err != nil {
 			if errors.Is(err, ErrIncomplete) {
 				t.Fatal("COMPLETE is there")

@@ -38,7 +38,7 @@ func TestTreesAreRestored(t *testing.T) {
 			ids, err := document.List(root)
 			require.NoError(t, err)
 			require.Len(t, ids, 1)
-			b, err := document.Open(root, ids[0])
+			b, err := document.Open(root, ids[0], nil)
 			require.NoError(t, err)
 			require.Empty(t, document.VerifyFiles(&b.Node, data, document.VerifyOptions{Full: true}))
 			t.Run("schema", func(t *testing.T) { readSchema(t, b) })

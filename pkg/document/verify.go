@@ -23,8 +23,9 @@ type Backup struct {
 }
 
 // Open reads a backup's documents from a volume and checks them against each
-// other: versions, fields, one backup id, and the digests in COMPLETE.
-func Open(volume, id string) (*Backup, error) {
+// other: versions, fields, one backup id, and the digests in COMPLETE. The data directories
+// are those of the node now.
+func Open(volume, id string, dataDirs []string) (*Backup, error) {
 	dir := BackupDir(volume, id)
 	var b Backup
 	if err := checkID(id); err != nil {
@@ -39,17 +40,32 @@ func Open(volume, id string) (*Backup, error) {
 		return nil, err
 	}
 	contents := map[string][]byte{}
-	for _, name := range append(Shared(), NodeFile) {
-		content, err := ReadFile(files, filepath.Join(dir, name))
-		if err != nil {
+	for _, name := range Shared() {
+		if contents[name], err = ReadFile(files, filepath.Join(dir, name)); err != nil {
 			return nil, err
 		}
-		contents[name] = content
+	}
+	if contents[NodeFile], err = readNode(files, filepath.Join(dir, NodeFile), dataDirs); err != nil {
+		return nil, err
 	}
 	if err := decodeAll(dir, contents, &b); err != nil {
 		return nil, err
 	}
 	return &b, b.check(dir, contents)
+}
+
+// ReadNode reads the node.json of a backup by itself.
+func ReadNode(volume, id string, dataDirs []string) (Node, error) {
+	var n Node
+	path := filepath.Join(BackupDir(volume, id), NodeFile)
+	content, err := readNode(safefile.New(volume), path, dataDirs)
+	if err != nil {
+		return n, err
+	}
+	if err := Decode(content, &n); err != nil {
+		return n, fmt.Errorf("read %s: %w", path, err)
+	}
+	return n, nil
 }
 
 func decodeAll(dir string, contents map[string][]byte, b *Backup) error {

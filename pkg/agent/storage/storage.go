@@ -126,7 +126,7 @@ func (v *Volumes) backup(id string) ledger.Backup {
 		b.Problem = err.Error()
 	}
 	b.Volume, b.Started, b.Owner = intent.Volume, intent.Started, intent.Owner
-	doc, err := document.Open(v.Volume, id)
+	doc, err := document.Open(v.Volume, id, v.DataDirs)
 	switch {
 	case errors.Is(err, document.ErrIncomplete):
 	case err != nil:
