@@ -16,6 +16,8 @@ func checkNames(args any) error {
 	switch a := args.(type) {
 	case wire.BeginArgs:
 		return checkIDs(a.BackupID)
+	case wire.StorageArgs:
+		return checkRefs(a.Tables)
 	case wire.SnapshotArgs:
 		return errors.Join(checkIDs(a.Tag), checkRefs(a.Tables))
 	case wire.WriteArgs:

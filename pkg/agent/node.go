@@ -58,6 +58,7 @@ func (n *node) operations(ctx context.Context, c call) map[string]handler {
 	return map[string]handler{
 		wire.OpFacts:      bind(ctx, c, n.facts),
 		wire.OpInspect:    bind(ctx, c, n.inspect),
+		wire.OpStorage:    bind(ctx, c, n.storage),
 		wire.OpSchema:     bind(ctx, c, n.schemaVersions),
 		wire.OpLock:       bind(ctx, c, n.lock),
 		wire.OpBegin:      n.exclusive(bind(ctx, c, n.begin)),

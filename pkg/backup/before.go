@@ -81,6 +81,7 @@ type before struct {
 	results   []wire.SnapshotResult
 	written   []wire.WriteResult
 	cluster   document.Cluster
+	warnings  []string
 }
 
 // Before makes a backup of the ring: after it, and until After, a volume snapshot
@@ -98,6 +99,7 @@ func Before(ctx context.Context, target ring.Target, opts Options, observer flow
 	defer b.Close()
 	steps := []flow.Step{
 		{Name: "checking the ring", Do: b.ReadRing},
+		{Name: "checking the storage", Do: b.checkStorage},
 		{Name: "taking the lock", Do: b.takeLock, Undo: b.Unlock},
 	}
 	err = flow.Run(ctx, append(steps, b.UnderLock(
@@ -280,7 +282,7 @@ func (b *before) complete(ctx context.Context) error {
 }
 
 func (b *before) result() *Result {
-	r := &Result{BackupID: b.id, Skew: b.cluster.Skew, Tables: len(b.described.tables), Statements: b.CQL.Statements(), Warnings: b.described.warnings()}
+	r := &Result{BackupID: b.id, Skew: b.cluster.Skew, Tables: len(b.described.tables), Statements: b.CQL.Statements(), Warnings: append(b.described.warnings(), b.warnings...)}
 	for i, w := range b.written {
 		r.Nodes = append(r.Nodes, NodeResult{Name: b.View.Names[i], HostID: b.View.Facts[i].HostID, SSTables: w.SSTables, Bytes: w.Bytes, Via: b.View.Facts[i].Via})
 	}

@@ -3,6 +3,8 @@ package backup_test
 import (
 	"context"
 	"fmt"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -128,28 +130,16 @@ func TestAfterBackupFailsAnywhere(t *testing.T) {
 
 type inventory = ring.Nodes
 
-// otherDirs has a node of the inventory name data directories that are not Cassandra's.
-type otherDirs struct {
-	inventory
-	dirs []string
-}
-
-func (o otherDirs) Nodes(ctx context.Context) ([]ring.Node, error) {
-	nodes, err := o.inventory.Nodes(ctx)
-	if err == nil {
-		nodes[1].DataDirs = o.dirs
-	}
-	return nodes, err
-}
-
 // TestATableWithoutASnapshotIsNoChangeOfTheSchema: the error says which node lacks what,
 // and where it was looked for.
 func TestATableWithoutASnapshotIsNoChangeOfTheSchema(t *testing.T) {
 	t.Parallel()
 	r := plainRing(t)
 	target := r.Target()
-	dir := t.TempDir()
-	target.Nodes = otherDirs{target.Nodes, []string{dir}}
+	dir := filepath.Join(r.Root("n2"), "other")
+	require.NoError(t, os.Mkdir(dir, 0o755))
+	r.Set("n2", func(s *ring.NodeSettings) { s.DataDirs = []string{dir} })
+	target.Nodes = edited{target.Nodes, func(n *wire.Node) { n.DataDirs = []string{dir} }}
 	var steps ringtest.Steps
 	_, err := backup.Before(t.Context(), target, backup.Options{Wait: time.Minute}, &steps)
 	require.ErrorContains(t, err, "node n2: snapshot casshook-")

@@ -284,7 +284,8 @@ func TestVerify(t *testing.T) {
 	})
 }
 
-// TestHooksCost: a hook costs a process and a login, however large the ring.
+// TestHooksCost: a hook costs a process a node and a login, and before-backup one more
+// login at each further node, to ask for its settings.
 func TestHooksCost(t *testing.T) {
 	t.Parallel()
 	r := plainRing(t)
@@ -295,6 +296,7 @@ func TestHooksCost(t *testing.T) {
 	require.NoError(t, before(t.Context(), r, &ringtest.Steps{}))
 	require.Equal(t, 2, count(ringtest.Exec, "run"), "one agent a node")
 	require.Equal(t, 1, count(ringtest.CQL, "login"))
+	require.Equal(t, 1, count(ringtest.CQL, "node by node: login"))
 	r.OnCall(nil)
 	require.NoError(t, after("after-backup")(t.Context(), r, &ringtest.Steps{}))
 	require.Equal(t, 2, count(ringtest.Exec, "run"))

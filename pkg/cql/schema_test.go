@@ -213,6 +213,7 @@ func TestReadsFail(t *testing.T) {
 		{"flags", "system_schema.tables", func(s *Session) error { _, err := s.Extras(t.Context()); return err }},
 		{"settings", "system_views.settings", func(s *Session) error { _, err := s.Settings(t.Context()); return err }},
 		{"user", "system_auth.roles", func(s *Session) error { _, err := s.User(t.Context()); return err }},
+		{"settings of the node", "system_views.settings", func(s *Session) error { _, err := s.NodeSettings(t.Context()); return err }},
 		{"roles", "system_auth.roles", func(s *Session) error { _, err := s.Roles(t.Context()); return err }},
 		{"grants", "system_auth.role_permissions", func(s *Session) error { _, err := s.Grants(t.Context()); return err }},
 		{"views built", "system_distributed.view_build_status", func(s *Session) error { _, err := s.ViewBuilds(t.Context()); return err }},

@@ -26,6 +26,8 @@ type run struct {
 	earlier earlier
 	cmp     *comparison
 	plan    *Plan
+	// warnings are what could not be compared.
+	warnings []string
 }
 
 // MakePlan says what a restore would do, without changing anything. Where the ring is
@@ -67,6 +69,7 @@ func MakePlan(ctx context.Context, target ring.Target, opts Options, observer fl
 func (r *run) prepare() []flow.Step {
 	return []flow.Step{
 		{Name: "reading the documents", Do: r.readDocuments},
+		{Name: "checking the storage", Skip: r.isLoaded, Do: r.resumed(r.checkStorage)},
 		{Name: "comparing the schemas", Skip: r.isDone, Do: r.resumed(r.makePlan)},
 		{Name: "verifying the files", Skip: r.isLoaded, Do: r.resumed(r.verifyFiles)},
 	}
@@ -129,6 +132,7 @@ func (r *run) makePlan(ctx context.Context) error {
 		r.cmp.rebuildViews()
 	}
 	p := &Plan{
+		Warnings:  r.warnings,
 		RestoreID: r.earlier.ID, BackupID: r.source.id, Created: r.source.cluster.Created, Resumes: r.isLoaded() && !r.earlier.Cleaned, Cleaned: r.earlier.Cleaned,
 		Objects: r.cmp.objects(), Nodes: r.names(), Tables: r.cmp.loads(r.source, r.names()),
 	}

@@ -23,6 +23,8 @@ type Cluster struct {
 	CQL      CQL
 	View     View
 	lock     Held
+	// credentials are kept for connections to further nodes.
+	credentials Credentials
 }
 
 // Connect starts the agents at all nodes.
@@ -48,6 +50,7 @@ func (c *Cluster) ReadRing(ctx context.Context) error {
 	if err != nil { // no time heals that
 		return flow.Fail(flow.Precondition, err)
 	}
+	c.credentials = credentials
 	var last error
 	w := flow.Waiting{For: "the nodes to see each other", Limit: c.Target.SettleTimeout, Every: settlePoll}
 	err = flow.Wait(ctx, w, func(ctx context.Context) (string, error) {

@@ -30,6 +30,8 @@ type CQL interface {
 	Settings(ctx context.Context) (map[string]string, error)
 	// User is who the session belongs to.
 	User(ctx context.Context) (User, error)
+	// NodeSettings are those of the node alone.
+	NodeSettings(ctx context.Context) (NodeSettings, error)
 	Roles(ctx context.Context) ([]string, error)
 	Grants(ctx context.Context) ([]schema.Grant, error)
 

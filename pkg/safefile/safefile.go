@@ -191,6 +191,18 @@ func (f FS) Lstat(path string) (info fs.FileInfo, err error) {
 	return info, err
 }
 
+// Readlink tells where a symbolic link leads, which nothing here follows.
+func (f FS) Readlink(path string) (to string, err error) {
+	err = f.in(path, func(d *Dir, name string) error {
+		if err := d.entry("readlink", name); err != nil {
+			return err
+		}
+		to, err = d.root.Readlink(name)
+		return d.at("readlink", name, err)
+	})
+	return to, err
+}
+
 // Stat describes a directory, which may be one of the trusted.
 func (f FS) Stat(path string) (fs.FileInfo, error) {
 	d, err := f.Dir(path)

@@ -32,6 +32,7 @@ const (
 	OpGo         = "go"
 	OpFacts      = "facts"
 	OpInspect    = "inspect"
+	OpStorage    = "storage"
 	OpSchema     = "schema-versions"
 	OpLock       = "lock"
 	OpBegin      = "begin"

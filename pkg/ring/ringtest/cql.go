@@ -14,13 +14,23 @@ import (
 )
 
 // coordinator is CQL at one node.
-type coordinator struct{ ring *Ring }
+type coordinator struct {
+	ring *Ring
+	node string
+}
 
 var _ ring.CQL = coordinator{}
 
-func (s seams) login(_ context.Context, _ ring.Dialer, _ ring.Node, credentials ring.Credentials) (ring.CQL, error) {
-	return coordinator{s.Ring}, s.do(CQL, "", "login as "+credentials.Username, s.runs)
+func (s seams) login(_ context.Context, _ ring.Dialer, n ring.Node, credentials ring.Credentials) (ring.CQL, error) {
+	what := "login as " + credentials.Username
+	if n.Name != s.nodes[0].Name {
+		what = further + what
+	}
+	return coordinator{s.Ring, n.Name}, s.do(CQL, "", what, s.runs)
 }
+
+// further begins what nodes are asked one by one, which flows can do without.
+const further = "node by node: "
 
 // ask is one question to the coordinator.
 func ask[R any](c coordinator, what string, answer func() R) (R, error) {
@@ -95,6 +105,11 @@ func (c coordinator) Keyspaces(context.Context) ([]document.Keyspace, error) {
 		}
 		return found
 	})
+}
+
+// NodeSettings implements ring.CQL.
+func (c coordinator) NodeSettings(context.Context) (ring.NodeSettings, error) {
+	return ask(c, further+"settings of "+c.node, func() ring.NodeSettings { return c.ring.called(c.node).settings })
 }
 
 // Settings implements ring.CQL.

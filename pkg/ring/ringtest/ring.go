@@ -77,6 +77,8 @@ type node struct {
 	hostID string
 	token  string
 	api    *apitest.API
+	// settings are what Cassandra says of itself.
+	settings ring.NodeSettings
 }
 
 func (n *node) data() string { return n.DataDirs[0] }
@@ -98,6 +100,7 @@ func New(t testing.TB, nodes int) *Ring {
 		}
 		n.api = apitest.New(t, n.DataDirs, cassandra{r, n}.serve)
 		n.API = n.api.URL
+		n.settings = ring.NodeSettings{DataDirs: slices.Clone(n.DataDirs), CommitLog: filepath.Join(root, "commitlog"), DiskFailurePolicy: "stop"}
 		r.nodes = append(r.nodes, n)
 	}
 	r.schema = state{Roles: []string{"app", "cassandra"}, Grants: map[string]schema.Grant{}}
@@ -115,6 +118,13 @@ func New(t testing.TB, nodes int) *Ring {
 	}
 	r.Write("system_auth", "roles", "cassandra")
 	return r
+}
+
+// Set changes what a node says of its settings.
+func (r *Ring) Set(node string, edit func(*ring.NodeSettings)) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	edit(&r.called(node).settings)
 }
 
 // Target describes the ring to flows.
