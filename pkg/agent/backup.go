@@ -75,7 +75,7 @@ func (n *node) snapshot(ctx context.Context, c call, args wire.SnapshotArgs) (wi
 	}
 	c.event(wire.Event{Kind: wire.EventFinished})
 	if err != nil {
-		return r, err
+		return r, n.flushFailed(err)
 	}
 	if missing := n.lacking(args); len(missing) > 0 {
 		return r, &wire.Error{Kind: wire.KindMissing, Message: fmt.Sprintf("snapshot %s: %s", args.Tag, lacks(args, missing))}
@@ -137,8 +137,12 @@ func (n *node) whyMissing(t document.TableRef, tag string) string {
 
 // write scans the snapshot, compares it with the tables that the schema has, and
 // writes the documents but for COMPLETE, reading each back.
-func (n *node) write(_ context.Context, _ call, args wire.WriteArgs) (wire.WriteResult, error) {
+func (n *node) write(ctx context.Context, _ call, args wire.WriteArgs) (wire.WriteResult, error) {
 	var r wire.WriteResult
+	var err error
+	if r.Warnings, err = n.checkFlushed(ctx); err != nil {
+		return r, err
+	}
 	identity, err := n.Identity()
 	if err != nil {
 		return r, err

@@ -16,6 +16,8 @@ import (
 type node struct {
 	storage.Volumes
 	cassandra cassandra
+	// flushing is nil until a flush was asked for.
+	flushing *flushing
 }
 
 func newNode(h wire.Hello) (*node, error) {
@@ -91,10 +93,6 @@ func (n *node) facts(ctx context.Context, _ call, _ none) (wire.Facts, error) {
 
 func (n *node) schemaVersions(ctx context.Context, _ call, _ none) (wire.SchemaVersions, error) {
 	return n.cassandra.schemaVersions(ctx)
-}
-
-func (n *node) flush(ctx context.Context, _ call, args wire.FlushArgs) (none, error) {
-	return none{}, n.cassandra.flush(ctx, args.Keyspaces)
 }
 
 func (n *node) inspect(ctx context.Context, _ call, _ none) (ledger.Volume, error) {

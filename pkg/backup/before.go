@@ -15,7 +15,6 @@ import (
 	"github.com/casshook/casshook/pkg/flow"
 	"github.com/casshook/casshook/pkg/ledger"
 	"github.com/casshook/casshook/pkg/ring"
-	"github.com/casshook/casshook/pkg/schema"
 )
 
 // Options of before-backup.
@@ -81,7 +80,9 @@ type before struct {
 	results   []wire.SnapshotResult
 	written   []wire.WriteResult
 	cluster   document.Cluster
-	warnings  []string
+	// asked are the settings of each node.
+	asked    []ring.AskedNode
+	warnings []string
 }
 
 // Before makes a backup of the ring: after it, and until After, a volume snapshot
@@ -142,6 +143,10 @@ func owner(name string) string {
 	return name
 }
 
+// commitLogSettles is how long Cassandra may take to delete what it flushed from the commit
+// log.
+const commitLogSettles = 5 * time.Second
+
 func (b *before) flush(ctx context.Context) error {
 	keyspaces, err := b.CQL.Keyspaces(ctx)
 	if err != nil {
@@ -151,7 +156,10 @@ func (b *before) flush(ctx context.Context) error {
 	for _, k := range keyspaces {
 		names = append(names, k.Name)
 	}
-	_, err = ring.CallAll[struct{}](ctx, b.Sessions, wire.OpFlush, wire.FlushArgs{Keyspaces: names})
+	_, err = ring.Each(b.Sessions, func(i int, s *ring.Session) (struct{}, error) {
+		args := wire.FlushArgs{Keyspaces: names, CommitLog: b.asked[i].CommitLog, Settle: commitLogSettles, Forgets: b.asked[i].Forgets()}
+		return struct{}{}, s.Call(ctx, wire.OpFlush, args, nil)
+	})
 	return err
 }
 
@@ -234,66 +242,4 @@ func (b *before) clearSnapshots(ctx context.Context) error {
 func (b *before) remove(ctx context.Context) error {
 	_, err := ring.CallAll[wire.ClearResult](ctx, b.Sessions, wire.OpClear, b.clearing(b.id))
 	return err
-}
-
-// write sends the shared documents to every node, which adds its own.
-func (b *before) write(ctx context.Context) error {
-	members := b.View.Named()
-	b.cluster = b.described.cluster(b, members)
-	shared, err := b.described.shared(b.cluster)
-	if err != nil {
-		return err
-	}
-	byHost := map[string]document.Member{}
-	for _, m := range members {
-		byHost[m.HostID] = m
-	}
-	b.written, err = ring.Each(b.Sessions, func(i int, s *ring.Session) (wire.WriteResult, error) {
-		var r wire.WriteResult
-		err := s.Call(ctx, wire.OpWrite, wire.WriteArgs{
-			BackupID: b.id, Member: byHost[b.View.Facts[i].HostID], Start: b.results[i].Start, End: b.results[i].End,
-			Tables: b.described.tables, Shared: shared,
-		}, &r)
-		return r, err
-	})
-	return err
-}
-
-// complete writes COMPLETE on all nodes, only now that all of them wrote and
-// verified their documents.
-func (b *before) complete(ctx context.Context) error {
-	shared, err := b.described.shared(b.cluster)
-	if err != nil {
-		return err
-	}
-	c := document.Complete{Version: document.Version, BackupID: b.id, Completed: time.Now().UTC(), Shared: map[string]string{}, Nodes: map[string]string{}}
-	for name, content := range shared {
-		c.Shared[name] = document.SHA256(content)
-	}
-	for i, w := range b.written {
-		c.Nodes[b.View.Facts[i].HostID] = w.Digest
-	}
-	content, err := document.Encode(c)
-	if err != nil {
-		return err
-	}
-	_, err = ring.CallAll[struct{}](ctx, b.Sessions, wire.OpComplete, wire.CompleteArgs{BackupID: b.id, Content: content})
-	return err
-}
-
-func (b *before) result() *Result {
-	r := &Result{BackupID: b.id, Skew: b.cluster.Skew, Tables: len(b.described.tables), Statements: b.CQL.Statements(), Warnings: append(b.described.warnings(), b.warnings...)}
-	for i, w := range b.written {
-		r.Nodes = append(r.Nodes, NodeResult{Name: b.View.Names[i], HostID: b.View.Facts[i].HostID, SSTables: w.SSTables, Bytes: w.Bytes, Via: b.View.Facts[i].Via})
-	}
-	return r
-}
-
-// parse makes sure that what is written can be read by the restore.
-func parse(rows []schema.Row, extras schema.Extras) (*schema.Schema, error) {
-	s, err := schema.Parse(rows, extras)
-	if err != nil {
-		return nil, errors.Join(errors.New("the schema contains statements that a restore could not handle"), err)
-	}
-	return s, nil
 }

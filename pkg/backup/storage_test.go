@@ -124,8 +124,40 @@ func TestBeforeBackupSaysWhatItCouldNotCompare(t *testing.T) {
 	target.Nodes = plain
 	result, err := backup.Before(t.Context(), target, backup.Options{}, &ringtest.Steps{})
 	require.NoError(t, err)
-	require.Len(t, result.Warnings, 1)
+	require.Len(t, result.Warnings, 2)
+	require.Contains(t, result.Warnings[1], "node n2: the commit log was not looked at for flushes that failed")
 	require.Contains(t, result.Warnings[0], "node n2: the data directories were not compared with Cassandra's: ")
+}
+
+// TestBeforeBackupLooksForFlushesThatFailed: where disk failures do not stop Cassandra, it says
+// so, and refuses what the commit log shows.
+func TestBeforeBackupLooksForFlushesThatFailed(t *testing.T) {
+	t.Parallel()
+	r := plainRing(t)
+	for _, node := range []string{"n1", "n2"} {
+		r.Set(node, func(s *ring.NodeSettings) { s.DiskFailurePolicy = "ignore" })
+	}
+	result, err := backup.Before(t.Context(), r.Target(), backup.Options{}, &ringtest.Steps{})
+	require.NoError(t, err)
+	require.Len(t, result.Warnings, 1)
+	require.Contains(t, result.Warnings[0], "disk_failure_policy is ignore on n1, n2: Cassandra goes on after a flush that failed")
+	require.NoError(t, after("after-backup")(t.Context(), r, &ringtest.Steps{}))
+
+	for _, id := range []string{"1", "2", "3"} {
+		require.NoError(t, os.WriteFile(filepath.Join(r.Root("n2"), "commitlog", "CommitLog-7-"+id+".log"), nil, 0o600))
+	}
+	_, err = backup.Before(t.Context(), r.Target(), backup.Options{}, &ringtest.Steps{})
+	require.ErrorContains(t, err, "node n2: the commit log in "+filepath.Join(r.Root("n2"), "commitlog")+" still has 1 segments from before the flush")
+	require.Equal(t, flow.Precondition, flow.CodeOf(err))
+	require.Empty(t, r.Backups())
+	require.Equal(t, []string{foreign}, r.Tags())
+
+	r.Set("n2", func(s *ring.NodeSettings) { s.DiskFailurePolicy = "stop" })
+	result, err = backup.Before(t.Context(), r.Target(), backup.Options{}, &ringtest.Steps{})
+	require.NoError(t, err)
+	require.Len(t, result.Warnings, 2)
+	require.Contains(t, result.Warnings[0], "disk_failure_policy is ignore on n1:")
+	require.Contains(t, result.Warnings[1], "node n2: the commit log in ")
 }
 
 // places puts in the directories of node n2.

@@ -233,6 +233,21 @@ func (e *exam) features() {
 	}
 }
 
+// diskFailure is silent where nothing is configured: cassandra.yaml as it is shipped says
+// stop.
+func (e *exam) diskFailure() {
+	for _, d := range e.chosen {
+		if d.Unreadable != "" || len(d.YAML.Items) == 0 {
+			continue
+		}
+		policy := fmt.Sprint(d.YAML.Items[0]["disk_failure_policy"])
+		if policy == "ignore" || policy == "best_effort" {
+			e.warn(d.about(), "its disk_failure_policy is "+policy+": Cassandra goes on after a flush that failed, and backups then lack rows that reads show",
+				"set disk_failure_policy to stop in cassandra-yaml")
+		}
+	}
+}
+
 func on(yaml map[string]any, setting string) bool {
 	return setting != "" && strings.EqualFold(fmt.Sprint(yaml[setting]), "true")
 }

@@ -86,6 +86,7 @@ func checks() []check {
 		{"elsewhere", "no other namespace has datacenters of these clusters", []source{datacenters, everywhere}, (*exam).elsewhere},
 		{"superuser", "superuser secrets have both keys", []source{datacenters}, (*exam).superuser},
 		{"features", "the configuration enables every feature that a schema may need", []source{datacenters}, (*exam).features},
+		{"disk-failure", "Cassandra does not go on after a disk failed, as far as it is configured", []source{datacenters}, (*exam).diskFailure},
 		{"claims", "all volume claims are bound", []source{datacenters, claims}, (*exam).claims},
 		{"volumes", "all data is on the server-data volumes", []source{datacenters, nodes}, (*exam).volumes},
 		{"snapshots", "all volumes can be snapshotted", []source{datacenters, claims, storageClasses}, (*exam).snapshots},

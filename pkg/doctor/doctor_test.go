@@ -98,6 +98,11 @@ func TestCassandra(t *testing.T) {
 		{"configuration not readable", func(_ *testing.T, f *Facts) {
 			dc(f).YAML = Answer[map[string]any]{Unread: "may not get secrets c in namespace cassandra"}
 		}, []string{"unknown features: may not get secrets c"}},
+		{"disk failures ignored", func(_ *testing.T, f *Facts) { dc(f).YAML.Items[0]["disk_failure_policy"] = "ignore" },
+			[]string{"warning disk-failure: its disk_failure_policy is ignore: Cassandra goes on after a flush that failed, and backups then lack rows that reads show|set disk_failure_policy to stop"}},
+		{"disk failures best_effort", func(_ *testing.T, f *Facts) { dc(f).YAML.Items[0]["disk_failure_policy"] = "best_effort" },
+			[]string{"warning disk-failure: its disk_failure_policy is best_effort"}},
+		{"disk failures stop", func(_ *testing.T, f *Facts) { dc(f).YAML.Items[0]["disk_failure_policy"] = "stop" }, nil},
 		{"3.11", func(_ *testing.T, f *Facts) { dc(f).Version = "3.11.17" }, []string{"error version: its Cassandra is 3.11.17"}},
 		{"5.1", func(_ *testing.T, f *Facts) { dc(f).Version = "5.1.0" }, []string{"error version: its Cassandra is 5.1.0"}},
 		{"no version", func(_ *testing.T, f *Facts) { dc(f).Version = "" }, []string{"unknown version: spec.serverVersion is missing"}},
@@ -124,7 +129,7 @@ func TestCassandra(t *testing.T) {
 			dc(f).Superuser = Answer[string]{Unread: "may not get secrets prod-superuser in namespace cassandra"}
 		}, []string{"unknown superuser: may not get secrets prod-superuser"}},
 		{"nothing readable", func(_ *testing.T, f *Facts) { f.Datacenters = Answer[Datacenter]{Unread: "may not list D"} }, unknownFor("may not list D",
-			"datacenter", "ready", "version", "owner", "ring", "elsewhere", "superuser", "features", "claims", "volumes", "snapshots", "disk", "binding", "blueprint",
+			"datacenter", "ready", "version", "owner", "ring", "elsewhere", "superuser", "features", "disk-failure", "claims", "volumes", "snapshots", "disk", "binding", "blueprint",
 			"filter", "hooks", "profile", "account", "image", "timeout")},
 	})
 }

@@ -21,6 +21,12 @@ type NodeSettings struct {
 	DiskFailurePolicy string
 }
 
+// Forgets tells whether the node goes on after a flush that failed: what it could not write
+// is then in no later backup, though reads show it.
+func (s NodeSettings) Forgets() bool {
+	return s.DiskFailurePolicy == "ignore" || s.DiskFailurePolicy == "best_effort"
+}
+
 // AskedNode is what a node answered, or why it did not.
 type AskedNode struct {
 	NodeSettings

@@ -16,6 +16,12 @@ type BeginArgs struct {
 // FlushArgs flushes keyspaces.
 type FlushArgs struct {
 	Keyspaces []string `json:"keyspaces"`
+	// CommitLog is the directory of the commit log, which shows whether everything was
+	// flushed; Settle is how long that may take to show.
+	CommitLog string        `json:"commitLog,omitempty"`
+	Settle    time.Duration `json:"settle,omitempty"`
+	// Forgets says that Cassandra goes on after a flush that failed.
+	Forgets bool `json:"forgets,omitempty"`
 }
 
 // SnapshotArgs takes a snapshot of all keyspaces. The agent answers with a ready
@@ -52,6 +58,8 @@ type WriteResult struct {
 	Tables   int    `json:"tables"`
 	SSTables int    `json:"sstables"`
 	Bytes    int64  `json:"bytes"`
+	// Warnings are of rows that may be missing.
+	Warnings []string `json:"warnings,omitempty"`
 }
 
 // CompleteArgs writes COMPLETE and makes all file systems durable.

@@ -15,7 +15,9 @@ import (
 // (spec.config, as cass-operator takes it: "cassandra-yaml" and others).
 type Config struct {
 	// DataDirs and the other directories are empty where the image's own hold.
-	DataDirs                           []string
+	DataDirs []string
+	// SystemDir is local_system_data_file_directory, empty where it is not set.
+	SystemDir                          string
 	CommitLog, Hints, SavedCaches, CDC string
 	CQLPort                            int
 	// NumTokens and Compatibility (storage_compatibility_mode) are zero where the
@@ -46,6 +48,9 @@ func ReadConfig(config map[string]any) Config {
 	// (conf/cassandra.yaml of Cassandra 4.0 to 5.0, native_transport_port_ssl).
 	if port := int(f.Number("cassandra-yaml", "native_transport_port_ssl")); port != 0 && c.ClientEncryption {
 		c.CQLPort = port
+	}
+	if dir := yaml("local_system_data_file_directory"); dir != "" {
+		c.SystemDir = path.Clean(dir)
 	}
 	switch dirs := f.Object("cassandra-yaml")["data_file_directories"].(type) {
 	case string:

@@ -136,6 +136,8 @@ func TestVolumes(t *testing.T) {
 	}{
 		{"configured", map[string]any{"data_file_directories": []any{"/var/lib/cassandra/a/", "/var/lib/cassandra/b"}}, "", []string{"/var/lib/cassandra/a", "/var/lib/cassandra/b"}, false, ""},
 		{"as one text", map[string]any{"data_file_directories": "/var/lib/cassandra/a"}, "", []string{"/var/lib/cassandra/a"}, false, ""},
+		{"system tables elsewhere", map[string]any{"local_system_data_file_directory": "/var/lib/cassandra/system/"}, "", []string{"/var/lib/cassandra/data", "/var/lib/cassandra/system"}, false, ""},
+		{"system tables outside", map[string]any{"local_system_data_file_directory": "/sys"}, "", nil, false, "the data directory /sys is not on the volume server-data"},
 		{"odd", map[string]any{"data_file_directories": 7}, "", []string{"/var/lib/cassandra/data"}, false, ""},
 		{"outside", map[string]any{"data_file_directories": []any{"/var/lib/cassandra2/data"}}, "", nil, false, "the data directory /var/lib/cassandra2/data is not on the volume server-data"},
 		{"on a volume of its own", map[string]any{"data_file_directories": []any{"/data2"}}, "/data2", nil, false, "the data directory /data2 is not on"},

@@ -66,7 +66,7 @@ func TestVisible(t *testing.T) {
 				kubetest.In(o, "spec", "config", "cassandra-yaml")["data_file_directories"] = []any{"/elsewhere"}
 			})
 		}, "set-dc1-0", "the data directory /elsewhere is not on the volume server-data (/var/lib/cassandra): data on volumes of its own is not supported yet; " +
-			"move it there, or remove data_file_directories"},
+			"move it there, or remove data_file_directories or local_system_data_file_directory"},
 		{"of nobody", kubetest.EditPod(func(o map[string]any) { kubetest.First(kubetest.In(o, "metadata")["ownerReferences"])["uid"] = "x" }), "set-dc1-0",
 			"is not of the operator's StatefulSets: delete the pod, or take its labels away"},
 	} {

@@ -3,6 +3,7 @@ package datacenter
 import (
 	"fmt"
 	"path"
+	"slices"
 
 	corev1 "k8s.io/api/core/v1"
 
@@ -23,7 +24,7 @@ type Volumes struct {
 // system, or files could not be linked.
 func VolumesOf(d *Datacenter, pod *corev1.Pod, claims map[string]corev1.PersistentVolumeClaim) (Volumes, error) {
 	mounts := objects.Container(pod).VolumeMounts
-	v := Volumes{DataDirs: d.Config.DataDirs}
+	var v Volumes
 	for _, m := range mounts {
 		if m.Name == objects.DataVolume && v.mount == "" {
 			v.mount = path.Clean(m.MountPath)
@@ -32,13 +33,11 @@ func VolumesOf(d *Datacenter, pod *corev1.Pod, claims map[string]corev1.Persiste
 	if v.mount == "" {
 		return v, fmt.Errorf("pod %s: the container %s does not mount the volume %s: its data cannot be found", pod.Name, objects.CassandraContainer, objects.DataVolume)
 	}
-	if len(v.DataDirs) == 0 {
-		v.DataDirs = []string{path.Join(v.mount, objects.DefaultDataDir)}
-	}
+	v.DataDirs = dataDirs(d.Config, v.mount)
 	for _, dir := range v.DataDirs {
 		if m := objects.MountOf(mounts, dir); m == nil || m.Name != objects.DataVolume {
 			return v, fmt.Errorf("pod %s: the data directory %s is not on the volume %s (%s): data on volumes of its own is not supported yet; "+
-				"move it there, or remove data_file_directories", pod.Name, dir, objects.DataVolume, v.mount)
+				"move it there, or remove data_file_directories or local_system_data_file_directory", pod.Name, dir, objects.DataVolume, v.mount)
 		}
 	}
 	v.Claims = podClaims(d, pod, mounts, claims)
@@ -48,6 +47,18 @@ func VolumesOf(d *Datacenter, pod *corev1.Pod, claims map[string]corev1.Persiste
 		}
 	}
 	return v, nil
+}
+
+// dataDirs are the data directories, and that of system tables where it is another.
+func dataDirs(c Config, mount string) []string {
+	dirs := slices.Clone(c.DataDirs)
+	if len(dirs) == 0 {
+		dirs = []string{path.Join(mount, objects.DefaultDataDir)}
+	}
+	if c.SystemDir != "" && !slices.Contains(dirs, c.SystemDir) {
+		dirs = append(dirs, c.SystemDir)
+	}
+	return dirs
 }
 
 // podClaims are the claims that the container mounts.

@@ -46,6 +46,7 @@ func CommonKeys(version string) map[string]string {
 		"auto_snapshot":            "true",
 		"partitioner":              "org.apache.cassandra.dht.Murmur3Partitioner",
 		"commitlog_sync":           "periodic",
+		"disk_failure_policy":      "stop", // as shipped; the compiled default is ignore
 		"endpoint_snitch":          "GossipingPropertyFileSnitch",
 		"role_manager":             "CassandraRoleManager",
 		"memtable_allocation_type": "unslabbed_heap_buffers",
