@@ -243,3 +243,17 @@ func (p *places) straight(dataDir, path string) bool {
 	}
 	return err == nil && same
 }
+
+// sameFilesystem compares devices, not mounts: a snapshot of a volume has what is on its
+// device. Subvolumes of btrfs, of which each is snapshotted by itself, have their own.
+func sameFilesystem(a, b string) (bool, error) {
+	ofA, err := os.Stat(a)
+	if err != nil {
+		return false, err
+	}
+	ofB, err := os.Stat(b)
+	if err != nil {
+		return false, err
+	}
+	return storage.InodeOf(ofA).Dev == storage.InodeOf(ofB).Dev, nil
+}

@@ -38,9 +38,9 @@ func TestFilesElsewhere(t *testing.T) {
 			refused("Cassandra keeps data in "+system+" (local_system_data_file_directory), which is not listed", last, last)
 			refused("is not listed as a data directory", last, "- "+system+"\n")
 			refused("is on another file system than the volume /proc", "volume: "+root+"\n", "volume: /proc\n")
-			refused("is listed, but Cassandra does not use it", last, last+"      - "+system+"\n      - "+dir+"\n")
+			refused("is listed, but Cassandra does not use it", last, last+"  - "+system+"\n  - "+dir+"\n")
 
-			complete := w.edited(t, last, last+"      - "+system+"\n")
+			complete := w.edited(t, last, last+"  - "+system+"\n")
 			w.link(t, complete)
 
 			want := w.digest(t)
