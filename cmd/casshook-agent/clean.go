@@ -10,6 +10,7 @@ import (
 	"regexp"
 	"strings"
 
+	"github.com/casshook/casshook/pkg/agent/storage"
 	"github.com/casshook/casshook/pkg/agent/wire"
 	"github.com/casshook/casshook/pkg/cleaner"
 	"github.com/casshook/casshook/pkg/flow"
@@ -56,6 +57,7 @@ func clean(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 		return int(flow.Usage)
 	}
 	opts.Progress = func(message string) { fmt.Fprintln(stderr, message) }
+	opts.Become = func(uid, gid int) error { return storage.Become(uid, gid, false) }
 	result, err := cleaner.Clean(ctx, opts)
 	var other *cleaner.OtherUserError
 	if errors.As(err, &other) && output == "json" { // whoever started the cleaner may start it as the owner

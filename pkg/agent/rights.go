@@ -33,22 +33,6 @@ func endAfter(ctx context.Context, grace time.Duration, end func()) {
 	}
 }
 
-// become sets the user and group of the whole process. With keepRoot the files are reached
-// as that user, and programs can still be started as root (asRoot).
-func become(uid, gid int, keepRoot bool) error {
-	if err := syscall.Setgroups([]int{gid}); err != nil {
-		return err
-	}
-	other, otherGroup := uid, gid
-	if keepRoot {
-		other, otherGroup = 0, 0
-	}
-	if err := syscall.Setresgid(otherGroup, gid, otherGroup); err != nil {
-		return err
-	}
-	return syscall.Setresuid(other, uid, other)
-}
-
 // asRoot are the attributes of a program that is started as the user that the agent was
 // started as: a command for nodetool may need it, such as sudo or docker.
 func asRoot() *syscall.Credential {

@@ -16,6 +16,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/casshook/casshook/pkg/agent/storage"
 	"github.com/casshook/casshook/pkg/agent/wire"
 )
 
@@ -27,7 +28,7 @@ var Release = "dev"
 // user that Cassandra's files belong to, and ends itself where what runs does not.
 func Main(ctx context.Context, in io.Reader, out io.Writer) error {
 	const failed = 1
-	return serve(ctx, in, out, serving{wire.Silence, process{become: become, end: func() { os.Exit(failed) }}})
+	return serve(ctx, in, out, serving{wire.Silence, process{become: storage.Become, end: func() { os.Exit(failed) }}})
 }
 
 // Serve answers requests from in on out until in closes, falls silent for

@@ -53,6 +53,9 @@ type Options struct {
 	DryRun bool
 	// Full reads every byte of the snapshot.
 	Full bool
+	// Become gives the process another user and group before anything is changed, if it
+	// runs as root; nil where the process is not the cleaner's.
+	Become func(uid, gid int) error
 	// Progress is told what goes on; may be nil.
 	Progress func(message string)
 }
@@ -108,6 +111,7 @@ func (c *cleaner) steps() []flow.Step {
 		return steps
 	}
 	return append(steps, []flow.Step{
+		{Name: "giving up root", Skip: c.settled, Do: c.dropRoot},
 		{Name: "checking that Cassandra is still stopped", Skip: c.settled, Do: c.checkStopped},
 		{Name: "starting the journal", Skip: c.settled, Do: c.begin},
 		{Name: "removing live files", Skip: c.settled, Do: c.remove, Destroys: true},

@@ -513,25 +513,6 @@ func TestCleanWithoutLeases(t *testing.T) {
 }
 
 // TestCleanKeepsOwners runs as root only: nobody else can give files away.
-func TestCleanKeepsOwners(t *testing.T) {
-	t.Parallel()
-	if os.Geteuid() != 0 {
-		t.Skip("needs root")
-	}
-	w, root := smallWreck(t)
-	for name := range portrait(t, w.root) {
-		require.NoError(t, os.Lchown(w.path(name), 999, 998))
-	}
-	_, err := Clean(t.Context(), wreckOptions(root, false))
-	require.NoError(t, err)
-	for name := range portrait(t, w.root) {
-		info, err := os.Lstat(w.path(name))
-		require.NoError(t, err)
-		st := info.Sys().(*syscall.Stat_t)
-		require.Equal(t, [2]uint32{999, 998}, [2]uint32{st.Uid, st.Gid}, name)
-	}
-}
-
 func TestCleanIsSeenByTheAgent(t *testing.T) {
 	t.Parallel()
 	w, root := smallWreck(t)

@@ -125,3 +125,19 @@ func (o Owner) enters(info fs.FileInfo) bool {
 	}
 	return bits&(read|enter) == read|enter
 }
+
+// Become sets the user and group of the whole process. With keepRoot the files are reached
+// as that user, and programs can still be started as root.
+func Become(uid, gid int, keepRoot bool) error {
+	if err := syscall.Setgroups([]int{gid}); err != nil {
+		return err
+	}
+	other, otherGroup := uid, gid
+	if keepRoot {
+		other, otherGroup = 0, 0
+	}
+	if err := syscall.Setresgid(otherGroup, gid, otherGroup); err != nil {
+		return err
+	}
+	return syscall.Setresuid(other, uid, other)
+}
