@@ -28,46 +28,65 @@ func (n *node) finish(_ context.Context, _ call, args wire.FinishArgs) (wire.Fin
 	}
 	r.Ended = !ending.Time.Before(began)
 	args.KeepBackup = ending.KeepBackup
-	if err := n.forgetSuperseded(args); err != nil {
+	if err := n.removeFiles(dir, args, &r); err != nil {
 		return r, err
 	}
+	return r, n.removeRecords(dir, args)
+}
+
+// removeFiles removes what a restore that has ended staged and caused, and with it the
+// files of the backup, unless that is kept.
+func (n *node) removeFiles(dir string, args wire.FinishArgs, r *wire.FinishResult) error {
+	if err := n.forgetSuperseded(args); err != nil {
+		return err
+	}
 	if err := n.removeStage(args.RestoreID); err != nil {
-		return r, err
+		return err
 	}
 	touched := n.touchedDirs(args.BackupID)
 	caused, removed, err := n.removeAuto(dir)
 	r.AutoSnapshots = removed
 	if err != nil {
-		return r, err
+		return err
 	}
 	for _, s := range caused {
 		touched = append(touched, filepath.Dir(filepath.Dir(s)))
 	}
 	if !args.KeepBackup {
-		if err := n.removeStagesOf(args.BackupID); err != nil {
-			return r, err
-		}
-		if err := n.noteRemoval(args.BackupID, ledger.Event{Operation: ledger.AfterRestore}); err != nil {
-			return r, err
-		}
-		if r.Snapshots, err = n.clearData(args.BackupID); err != nil {
-			return r, err
+		if r.Snapshots, err = n.removeSnapshots(args.BackupID); err != nil {
+			return err
 		}
 	}
 	r.Directories = n.removeDead(touched, args.LiveIDs)
+	return nil
+}
+
+// removeSnapshots removes a backup's snapshot, and all that was staged from it.
+func (n *node) removeSnapshots(backup string) (int, error) {
+	if err := n.removeStagesOf(backup); err != nil {
+		return 0, err
+	}
+	if err := n.noteRemoval(backup, ledger.Event{Operation: ledger.AfterRestore}); err != nil {
+		return 0, err
+	}
+	return n.clearData(backup)
+}
+
+// removeRecords removes what said what was to be removed.
+func (n *node) removeRecords(dir string, args wire.FinishArgs) error {
 	if err := n.removeIfThere(filepath.Join(dir, autoCaused)); err != nil {
-		return r, err
+		return err
 	}
 	if !args.KeepBackup {
 		if err := n.Files().RemoveAll(document.BackupDir(n.Volume, args.BackupID)); err != nil {
-			return r, err
+			return err
 		}
 	}
 	backups, err := document.List(n.Volume)
 	if err != nil {
-		return r, err
+		return err
 	}
-	return r, n.Ledger().Retain(backups)
+	return n.Ledger().Retain(backups)
 }
 
 // forgetSuperseded removes the records of restores that stopped, and of which this

@@ -31,7 +31,6 @@ func exceptions() map[string]string {
 		"pkg/kube reader.machines: levels":                pairs,
 		"pkg/restore comparison.loads: levels":            pairs,
 		"pkg/ring Session.CallEvents: levels":             "messages of a stream inside a select: the levels are the protocol's",
-		"pkg/agent node.finish: ways":                     "the order of the removals is the point, so they stand under each other",
 		"pkg/agent checkNames: ways":                      table,
 		"pkg/cli generateFlags.apply: ways":               table,
 		"pkg/doctor exam.selects: ways":                   table,
