@@ -81,24 +81,28 @@ func (w *world) interrupted(t *testing.T, after string, args ...string) {
 	defer stop()
 	stderr := &until{text: after, then: stop}
 	code := cli.Run(ctx, append(args, "--inventory", w.ring.InventoryFile(), "--agent", binary), &bytes.Buffer{}, stderr)
-	require.NotZero(t, code, stderr.String())
-	require.Contains(t, stderr.String(), after)
+	require.Equal(t, int(flow.HalfWay), code, stderr.String())
+	require.True(t, stderr.seen, stderr.String())
 }
 
 // until keeps what is written, and does something when a text is in it.
 type until struct {
-	bytes.Buffer
-	text string
-	then func()
+	written bytes.Buffer
+	text    string
+	then    func()
+	seen    bool
 }
 
 func (u *until) Write(p []byte) (int, error) {
-	n, err := u.Buffer.Write(p)
-	if strings.Contains(u.String(), u.text) {
+	n, err := u.written.Write(p)
+	if !u.seen && strings.Contains(u.String(), u.text) {
+		u.seen = true
 		u.then()
 	}
 	return n, err
 }
+
+func (u *until) String() string { return u.written.String() }
 
 // fails runs casshook and returns its exit code, which is not 0.
 func (w *world) fails(t *testing.T, args ...string) int {
