@@ -13,6 +13,7 @@ import (
 	"github.com/casshook/casshook/pkg/agent/storage"
 	"github.com/casshook/casshook/pkg/agent/wire"
 	"github.com/casshook/casshook/pkg/cleaner"
+	"github.com/casshook/casshook/pkg/escape"
 	"github.com/casshook/casshook/pkg/flow"
 )
 
@@ -56,7 +57,7 @@ func clean(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 		fmt.Fprintln(stderr, "casshook-agent:", err)
 		return int(flow.Usage)
 	}
-	opts.Progress = func(message string) { fmt.Fprintln(stderr, message) }
+	opts.Progress = func(message string) { fmt.Fprintln(stderr, escape.Text(message)) }
 	opts.Become = func(uid, gid int) error { return storage.Become(uid, gid, false) }
 	result, err := cleaner.Clean(ctx, opts)
 	var other *cleaner.OtherUserError
@@ -75,7 +76,12 @@ func clean(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 
 func printClean(w io.Writer, output string, result *wire.CleanResult) error {
 	if output == "json" {
-		return json.NewEncoder(w).Encode(result)
+		content, err := json.Marshal(result)
+		if err != nil {
+			return err
+		}
+		_, err = w.Write(append(escape.JSON(content), '\n'))
+		return err
 	}
 	_, err := io.WriteString(w, cleaner.Text(result))
 	return err

@@ -13,6 +13,7 @@ import (
 	"syscall"
 
 	"github.com/casshook/casshook/pkg/agent"
+	"github.com/casshook/casshook/pkg/escape"
 	"github.com/casshook/casshook/pkg/flow"
 )
 
@@ -27,7 +28,7 @@ Usage:
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	code := run(ctx, os.Args[1:], os.Stdin, os.Stdout, os.Stderr)
+	code := run(ctx, os.Args[1:], os.Stdin, os.Stdout, escape.Lines(os.Stderr))
 	stop()
 	os.Exit(code)
 }

@@ -81,4 +81,11 @@ func TestPrintClean(t *testing.T) {
 	require.NoError(t, printClean(&out, "text", r))
 	require.Contains(t, out.String(), "backup b restored in 0.00 s")
 	require.Contains(t, out.String(), "foreign, kept   /x")
+	r.Foreign = []string{"/x\x1b[2J\nbackup c restored\u009b"} // names that somebody chose
+	out.Reset()
+	require.NoError(t, printClean(&out, "text", r))
+	require.Contains(t, out.String(), `foreign, kept   /x\x1b[2J\nbackup c restored\u009b`)
+	out.Reset()
+	require.NoError(t, printClean(&out, "json", r))
+	require.Contains(t, out.String(), `"/x\u001b[2J\nbackup c restored\u009b"`)
 }

@@ -6,12 +6,13 @@ import (
 	"time"
 
 	"github.com/casshook/casshook/pkg/agent/wire"
+	"github.com/casshook/casshook/pkg/escape"
 )
 
 // Text is the result for people.
 func Text(r *wire.CleanResult) string {
 	var b strings.Builder
-	line := func(format string, args ...any) { fmt.Fprintf(&b, format+"\n", args...) }
+	line := func(format string, args ...any) { b.WriteString(escape.Text(fmt.Sprintf(format, args...)) + "\n") }
 	switch r.State {
 	case wire.StateUnchanged:
 		line("backup %s was already restored on this volume at %s: nothing was done", r.BackupID, r.Cleaned.Format(time.RFC3339))

@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/casshook/casshook/pkg/backup"
+	"github.com/casshook/casshook/pkg/escape"
 	"github.com/casshook/casshook/pkg/report"
 	"github.com/casshook/casshook/pkg/restore"
 )
@@ -28,7 +29,7 @@ func (a *app) outputs(all []output) error {
 		return nil
 	}
 	for _, o := range all {
-		line, err := json.Marshal(map[string]string{"key": o.key, "value": report.Printable(strings.Join(o.values, ","))})
+		line, err := json.Marshal(map[string]string{"key": o.key, "value": escape.Text(strings.Join(o.values, ","))})
 		if err != nil {
 			return err
 		}

@@ -10,6 +10,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/casshook/casshook/pkg/escape"
 	"github.com/casshook/casshook/pkg/flow"
 	"github.com/casshook/casshook/pkg/ledger"
 	"github.com/casshook/casshook/pkg/report"
@@ -113,7 +114,7 @@ func writeVisible(w io.Writer, backup string, nodes []restore.VisibleNode) {
 
 func writeWarnings(w io.Writer, warnings []string) {
 	for _, warning := range warnings {
-		fmt.Fprintf(w, "warning: %s\n", report.Printable(warning))
+		fmt.Fprintf(w, "warning: %s\n", escape.Text(warning))
 	}
 }
 

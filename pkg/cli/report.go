@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/casshook/casshook/pkg/escape"
 	"github.com/casshook/casshook/pkg/flow"
 	"github.com/casshook/casshook/pkg/report"
 	"github.com/casshook/casshook/pkg/restore"
@@ -53,7 +54,7 @@ func writeReport(w io.Writer, r *restore.Report) {
 	proofs(r).Write(w)
 	writeWarnings(w, warningsOf(r))
 	for _, d := range r.Differences {
-		fmt.Fprintf(w, "difference: %s\n", report.Printable(d))
+		fmt.Fprintf(w, "difference: %s\n", escape.Text(d))
 	}
 	fmt.Fprintln(w, verdictOf(r))
 }

@@ -11,6 +11,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/casshook/casshook/pkg/escape"
 	"github.com/casshook/casshook/pkg/flow"
 	"github.com/casshook/casshook/pkg/report"
 )
@@ -31,7 +32,7 @@ type app struct {
 // Run executes the command line and returns the exit code. The last line on
 // stderr of a run that failed is the reason.
 func Run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
-	stderr = report.Plain(stderr)
+	stderr = escape.Lines(stderr)
 	a := &app{stdout: stdout, stderr: stderr}
 	root := a.root()
 	root.SetArgs(args)

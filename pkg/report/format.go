@@ -6,12 +6,12 @@ import (
 	"fmt"
 	"io"
 	"slices"
-	"strconv"
 	"strings"
-	"unicode"
 	"unicode/utf8"
 
 	"sigs.k8s.io/yaml"
+
+	"github.com/casshook/casshook/pkg/escape"
 )
 
 // Formats that results can be printed in.
@@ -30,13 +30,18 @@ func Print(w io.Writer, format string, value any, table func(io.Writer)) error {
 	case FormatTable, FormatKanister:
 		var text bytes.Buffer
 		table(&text)
-		_, err := Plain(w).Write(text.Bytes())
+		_, err := escape.Lines(w).Write(text.Bytes())
 		return err
 	case FormatJSON:
-		enc := json.NewEncoder(w)
+		var text bytes.Buffer
+		enc := json.NewEncoder(&text)
 		enc.SetIndent("", "  ")
 		enc.SetEscapeHTML(false)
-		return enc.Encode(value)
+		if err := enc.Encode(value); err != nil {
+			return err
+		}
+		_, err := w.Write(escape.JSON(text.Bytes()))
+		return err
 	case FormatYAML:
 		data, err := yaml.Marshal(value)
 		if err != nil {
@@ -81,7 +86,7 @@ func (t *Table) Write(w io.Writer) {
 	for _, row := range append([][]string{t.Header}, t.Rows...) {
 		printed := make([]string, len(row))
 		for i, cell := range row {
-			printed[i] = Printable(cell)
+			printed[i] = escape.Text(cell)
 			if i == len(widths) {
 				widths = append(widths, 0)
 			}
@@ -103,40 +108,6 @@ func (t *Table) Write(w io.Writer) {
 		}
 		fmt.Fprintln(w, strings.TrimRight(line.String(), " "))
 	}
-}
-
-// Printable is a text of the ring, such as the name of a role, for people: what is no
-// visible character, line breaks among them, is printed as an escape.
-func Printable(text string) string { return escaped(text, false) }
-
-func escaped(text string, lines bool) string {
-	var out strings.Builder
-	for _, r := range text {
-		if unicode.IsGraphic(r) || (lines && r == '\n') {
-			out.WriteRune(r)
-		} else {
-			out.WriteString(strings.Trim(strconv.QuoteRune(r), "'"))
-		}
-	}
-	return strings.ReplaceAll(out.String(), marker, `\`+marker[:1]+`\`+marker[1:])
-}
-
-// marker begins an output of a phase; Kanister looks for it anywhere in a line of stdout
-// and stderr.
-const marker = "###Phase-output###"
-
-// Plain writes text for people, line by line, and no more than text: nothing that a
-// terminal obeys, and nothing that Kanister takes for an output.
-func Plain(w io.Writer) io.Writer { return plain{w} }
-
-type plain struct{ w io.Writer }
-
-// Write implements io.Writer.
-func (p plain) Write(content []byte) (int, error) {
-	if _, err := io.WriteString(p.w, escaped(string(content), true)); err != nil {
-		return 0, err
-	}
-	return len(content), nil
 }
 
 // Bytes is a size that people read at a glance.

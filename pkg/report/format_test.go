@@ -85,6 +85,14 @@ func TestPrint(t *testing.T) {
 	}
 }
 
+// What a terminal obeys is an escape in JSON, too.
+func TestJSONIsVisible(t *testing.T) {
+	t.Parallel()
+	var out bytes.Buffer
+	require.NoError(t, Print(&out, FormatJSON, sample{BackupID: "x\u009b2J\u202e ###Phase-output###: {"}, nil))
+	require.Contains(t, out.String(), `"backupId": "x\u009b2J\u202e \u0023##Phase-output###: {"`)
+}
+
 func TestUnknownFormat(t *testing.T) {
 	t.Parallel()
 	for _, format := range []string{"xml", "", "JSON"} {

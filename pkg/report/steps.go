@@ -8,6 +8,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/casshook/casshook/pkg/escape"
 	"github.com/casshook/casshook/pkg/flow"
 )
 
@@ -43,7 +44,7 @@ func (s *Steps) End(step string, took time.Duration, err error) {
 	if err != nil {
 		mark = "✗"
 	}
-	fmt.Fprintf(s.w, "%s %s (%s)\n", mark, Printable(step), Duration(took))
+	fmt.Fprintf(s.w, "%s %s (%s)\n", mark, escape.Text(step), Duration(took))
 }
 
 // Progress implements flow.Observer.
@@ -52,7 +53,7 @@ func (s *Steps) Progress(message string) {
 	defer s.mu.Unlock()
 	if now := s.now(); now.Sub(s.last) >= progressEvery {
 		s.last = now
-		fmt.Fprintf(s.w, "  … %s\n", Printable(message))
+		fmt.Fprintf(s.w, "  … %s\n", escape.Text(message))
 	}
 }
 

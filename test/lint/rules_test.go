@@ -38,7 +38,7 @@ func rules() []rule {
 
 // nodeSideDirs are the agent and all that it is made of.
 func nodeSideDirs() []string {
-	return []string{"cmd/casshook-agent", "pkg/agent", "pkg/agent/storage", "pkg/agent/wire", "pkg/cleaner", "pkg/ledger", "pkg/flow", "pkg/document", "pkg/safefile", "pkg/sstable", "pkg/schema", "pkg/startconfig"}
+	return []string{"cmd/casshook-agent", "pkg/agent", "pkg/agent/storage", "pkg/agent/wire", "pkg/cleaner", "pkg/ledger", "pkg/flow", "pkg/escape", "pkg/document", "pkg/safefile", "pkg/sstable", "pkg/schema", "pkg/startconfig"}
 }
 
 // volumeFiles finds direct calls that open or change files where the paths are those of

@@ -10,6 +10,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
+	"github.com/casshook/casshook/pkg/escape"
 	"github.com/casshook/casshook/pkg/flow"
 	"github.com/casshook/casshook/pkg/kube/api"
 	"github.com/casshook/casshook/pkg/kube/objects"
@@ -121,7 +122,7 @@ func (r *Record) Finish(ctx context.Context, backupID string, err error) {
 // brief is short enough for an Event, whose message has at most 1024 bytes.
 func brief(text string) string {
 	const most = 800
-	text = strings.Join(strings.Fields(text), " ")
+	text = escape.Text(strings.Join(strings.Fields(text), " "))
 	if len(text) <= most {
 		return text
 	}

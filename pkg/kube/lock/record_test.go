@@ -99,6 +99,7 @@ func TestRecordOfAFailure(t *testing.T) {
 	require.Equal(t, "failed", cm.Data["state"])
 	require.True(t, strings.HasPrefix(cm.Data["message"], "after-restore failed: two lines ä"), cm.Data["message"])
 	require.NotContains(t, cm.Data, "old")
+	require.Equal(t, `role x\x1b[2J\u202e`, brief("role\tx\x1b[2J\u202e"), "what kubectl prints")
 	require.Equal(t, map[string][]string{"dc1": {"Normal RestoreStarted", "Warning RestoreFailed"}}, eventsIn(w))
 }
 
