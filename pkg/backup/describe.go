@@ -99,11 +99,23 @@ func names(tables []document.TableName) []string {
 	return texts
 }
 
-// warnings say what a restore from this backup cannot do.
+// longWindow is how long snapshots may take before the backup warns of it.
+const longWindow = 1000 // milliseconds
+
+// warnings say what a restore from this backup cannot do, or brings back otherwise than
+// people expect.
 func (d described) warnings() []string {
 	var warnings []string
+	if d.skew.TotalMS > longWindow {
+		warnings = append(warnings, fmt.Sprintf("the snapshots took %s: of writes in that time one node may have what another has not, "+
+			"as of a logged batch, or of a view and its table", d.skew.Window()))
+	}
 	if len(d.unbuilt) > 0 {
 		warnings = append(warnings, "views that are still being built: a restore builds them from their tables (--wait-views waits for them): "+strings.Join(names(d.unbuilt), ", "))
+	}
+	if owned := d.schema.ComponentKeyspaces(); len(owned) > 0 {
+		warnings = append(warnings, fmt.Sprintf("components of the platform own the keyspaces %s: they are in the backup, but a restore into a running ring leaves them as they are, "+
+			"unless --include names them", strings.Join(owned, ", ")))
 	}
 	for _, r := range d.schema.NotReplayable() {
 		warnings = append(warnings, fmt.Sprintf("CQL cannot create %s again: %s; only a restore offline, or one where the table still exists, brings it back", r.Object, r.Reason))

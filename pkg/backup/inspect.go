@@ -61,7 +61,9 @@ type Listed struct {
 	Nodes    []string `json:"nodes"`
 	// Volumes is "own" where the backup was made on these volumes, "restored"
 	// where they are copies, "mixed" where nodes differ.
-	Volumes  string   `json:"volumes"`
+	Volumes string `json:"volumes"`
+	// WindowMS is how long its snapshots took, from the first start to the last end.
+	WindowMS float64  `json:"windowMs,omitempty"`
 	Problems []string `json:"problems,omitempty"`
 }
 
@@ -78,6 +80,7 @@ func List(nodes []NodeStatus) []Listed {
 			}
 			l.Nodes = append(l.Nodes, n.Name)
 			l.Volumes = mixed(l.Volumes, ledger.OriginOf(b, n.Identity) == ledger.Original)
+			l.WindowMS = max(l.WindowMS, b.WindowMS)
 			if b.Complete {
 				complete[b.ID]++
 			}

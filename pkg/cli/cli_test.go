@@ -201,7 +201,7 @@ func TestFormats(t *testing.T) {
 		t.Parallel()
 		code, stdout, _ := run(t, "list", "--inventory", ringOfOne(t, fakeAgent(t, aVolume())))
 		require.Zero(t, code)
-		require.Equal(t, "BACKUP                          COMPLETE  NODES  VOLUMES  PROBLEMS\ncasshook-20261121T101530Z-4f2a  true      1      own\n", stdout)
+		require.Equal(t, "BACKUP                          COMPLETE  NODES  VOLUMES  WINDOW   PROBLEMS\ncasshook-20261121T101530Z-4f2a  true      1      own      unknown\n", stdout)
 	})
 }
 
@@ -366,7 +366,7 @@ func TestReportThatCannotBeWritten(t *testing.T) {
 func TestWriteReport(t *testing.T) {
 	t.Parallel()
 	r := &restore.Report{
-		BackupID: "b", Nodes: []string{"n1", "n2"}, Calls: 5, Statements: 7, Warnings: []string{"look"}, Differences: []string{"ks.u"},
+		BackupID: "b", Skew: document.Skew{StartMS: 1, TotalMS: 12}, Nodes: []string{"n1", "n2"}, Calls: 5, Statements: 7, Warnings: []string{"look"}, Differences: []string{"ks.u"},
 		AgeSeconds: 3600, SmallestGCGrace: 60, RepairAdvised: true,
 		Tables: []restore.TableProof{
 			{TableName: document.TableName{Keyspace: "ks", Name: "t"}, Verdict: "keep", Expected: []int{1, 2}, Taken: []int{1, 2}},
@@ -377,19 +377,20 @@ func TestWriteReport(t *testing.T) {
 	writeReport(&out, r)
 	require.Equal(t, "   TABLE  VERDICT  SSTABLES  TAKEN\n✓  ks.t   keep     1/2       1/2\n✗  ks.u   create   1/2       1/0\n"+
 		"warning: look\nwarning: the backup is 1h0m0s old, more than the smallest gc_grace_seconds (60): run a full repair\ndifference: ks.u\n"+
+		"snapshot window 12.00 ms from the first start to the last end\n"+
 		"backup b restored, with differences: 2 tables on 2 nodes, 5 calls to agents, 7 statements\n", out.String())
 }
 
 func TestWritePlan(t *testing.T) {
 	t.Parallel()
 	p := &restore.Plan{
-		BackupID: "b", Created: time.Unix(0, 0).UTC(), Resumes: true, Nodes: []string{"n1", "n2"}, Warnings: []string{"look"},
+		BackupID: "b", Created: time.Unix(0, 0).UTC(), Skew: document.Skew{TotalMS: 4.5}, Resumes: true, Nodes: []string{"n1", "n2"}, Warnings: []string{"look"},
 		Objects: []restore.Object{{Kind: "table", Name: `ks."T"`, Verdict: "recreate", Reason: "columns differ"}, {Kind: "index", Name: `ks."T"`, Verdict: "keep"}},
 		Tables:  []restore.TablePlan{{TableName: document.TableName{Keyspace: "ks", Name: "T"}, SSTables: []int{3, 0}}},
 	}
 	var out strings.Builder
 	writePlan(&out, p)
-	require.Equal(t, "backup b of 1970-01-01T00:00:00Z\nan earlier run loaded all data: it will be verified, not loaded again\n"+
+	require.Equal(t, "backup b of 1970-01-01T00:00:00Z; snapshot window 4.50 ms from the first start to the last end\nan earlier run loaded all data: it will be verified, not loaded again\n"+
 		"VERDICT   KIND   NAME    SSTABLES  REASON\nrecreate  table  ks.\"T\"  3/0       columns differ\nkeep      index  ks.\"T\"\n"+
 		"warning: look\nSSTABLES are listed for nodes n1/n2\n", out.String())
 }

@@ -26,7 +26,7 @@ func TestRoleNameForgesOutputs(t *testing.T) {
 			a := &app{stdout: &out, stderr: io.Discard, output: report.FormatKanister}
 			r := &restore.Report{BackupID: "b", Warnings: []string{"roles that have permissions in the backup and do not exist: " + role}, Differences: []string{`role "` + role + `" does not exist`}}
 			require.NoError(t, a.printWith(nil, r, func(w io.Writer) { writeReport(w, r) }))
-			require.Equal(t, 3, strings.Count(out.String(), "\n")-strings.Count(tableOf(r), "\n"), "a line for each, and the verdict")
+			require.Equal(t, 4, strings.Count(out.String(), "\n")-strings.Count(tableOf(r), "\n"), "a line for each, the window and the verdict")
 			require.NotContains(t, out.String(), "###Phase-output###")
 			require.False(t, strings.ContainsAny(out.String(), "\x1b\x07"))
 		})

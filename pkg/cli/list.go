@@ -11,6 +11,14 @@ import (
 	"github.com/casshook/casshook/pkg/report"
 )
 
+// windowText is how long snapshots took.
+func windowText(ms float64) string {
+	if ms == 0 {
+		return "unknown"
+	}
+	return fmt.Sprintf("%.2f ms", ms)
+}
+
 func (a *app) list() *cobra.Command {
 	return &cobra.Command{
 		Use: "list", Short: "List the backups on the volumes", Args: cobra.NoArgs,
@@ -26,9 +34,9 @@ func (a *app) list() *cobra.Command {
 				}
 				list := backup.List(nodes)
 				return a.print(list, func(w io.Writer) {
-					t := report.Table{Header: []string{"BACKUP", "COMPLETE", "NODES", "VOLUMES", "PROBLEMS"}}
+					t := report.Table{Header: []string{"BACKUP", "COMPLETE", "NODES", "VOLUMES", "WINDOW", "PROBLEMS"}}
 					for _, l := range list {
-						t.Add(l.ID, l.Complete, len(l.Nodes), l.Volumes, strings.Join(l.Problems, "; "))
+						t.Add(l.ID, l.Complete, len(l.Nodes), l.Volumes, windowText(l.WindowMS), strings.Join(l.Problems, "; "))
 					}
 					t.Write(w)
 				})

@@ -53,6 +53,7 @@ func backupOutputs(results []*backup.Result) []output {
 	return []output{
 		column("backupId", results, func(r *backup.Result) string { return r.BackupID }),
 		column("skewMs", results, func(r *backup.Result) string { return strconv.FormatFloat(r.Skew.StartMS, 'f', 2, 64) }),
+		column("windowMs", results, func(r *backup.Result) string { return strconv.FormatFloat(r.Skew.TotalMS, 'f', 2, 64) }),
 		column("nodes", results, func(r *backup.Result) string { return strconv.Itoa(len(r.Nodes)) }),
 		column("tables", results, func(r *backup.Result) string { return strconv.Itoa(r.Tables) }),
 		column("bytes", results, func(r *backup.Result) string {

@@ -18,15 +18,15 @@ import (
 // TestOutputsAreWhatKanisterReads decodes them as Kanister does: one line each, a marker, an object of two strings.
 func TestOutputsAreWhatKanisterReads(t *testing.T) {
 	t.Parallel()
-	result := &backup.Result{BackupID: "casshook-1", Skew: document.Skew{StartMS: 2.5}, Tables: 48,
+	result := &backup.Result{BackupID: "casshook-1", Skew: document.Skew{StartMS: 2.5, TotalMS: 7.25}, Tables: 48,
 		Nodes: []backup.NodeResult{{Name: "n1", Bytes: 1000}, {Name: "n2", Bytes: 24}}}
 	other := &backup.Result{BackupID: "casshook-2", Tables: 3, Nodes: []backup.NodeResult{{Name: "m1"}}}
 	for name, tt := range map[string]struct {
 		outputs []output
 		want    map[string]string
 	}{
-		"one ring":  {backupOutputs([]*backup.Result{result}), map[string]string{"backupId": "casshook-1", "skewMs": "2.50", "nodes": "2", "tables": "48", "bytes": "1024"}},
-		"two rings": {backupOutputs([]*backup.Result{result, other}), map[string]string{"backupId": "casshook-1,casshook-2", "skewMs": "2.50,0.00", "nodes": "2,1", "tables": "48,3", "bytes": "1024,0"}},
+		"one ring":  {backupOutputs([]*backup.Result{result}), map[string]string{"backupId": "casshook-1", "skewMs": "2.50", "windowMs": "7.25", "nodes": "2", "tables": "48", "bytes": "1024"}},
+		"two rings": {backupOutputs([]*backup.Result{result, other}), map[string]string{"backupId": "casshook-1,casshook-2", "skewMs": "2.50,0.00", "windowMs": "7.25,0.00", "nodes": "2,1", "tables": "48,3", "bytes": "1024,0"}},
 		"restore": {restoreOutputs([]*restore.Report{{BackupID: "casshook-1", AlreadyDone: true, Finished: time.Unix(0, 0).UTC()}}),
 			map[string]string{"backupId": "casshook-1", "verdict": "backup casshook-1 was restored onto these volumes at 1970-01-01T00:00:00Z: nothing was done"}},
 		"no restore": {restoreOutputs(nil), map[string]string{}},

@@ -64,7 +64,7 @@ func writePlan(w io.Writer, p *restore.Plan) {
 		writeVisible(w, p.BackupID, p.Visible)
 		return
 	}
-	fmt.Fprintf(w, "backup %s of %s\n", p.BackupID, p.Created.Format(time.RFC3339))
+	fmt.Fprintf(w, "backup %s of %s; snapshot window %s\n", p.BackupID, p.Created.Format(time.RFC3339), p.Skew.Window())
 	if p.Cleaned {
 		fmt.Fprintln(w, "the data was restored offline: it will be verified, not loaded")
 	}

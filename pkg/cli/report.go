@@ -56,6 +56,7 @@ func writeReport(w io.Writer, r *restore.Report) {
 	for _, d := range r.Differences {
 		fmt.Fprintf(w, "difference: %s\n", escape.Text(d))
 	}
+	fmt.Fprintf(w, "snapshot window %s\n", r.Skew.Window())
 	fmt.Fprintln(w, verdictOf(r))
 }
 

@@ -20,6 +20,9 @@ func (s *Session) User(ctx context.Context) (ring.User, error) {
 			asked[setting] = value
 		}
 	})
+	if unauthorized(err) {
+		return ring.User{Name: s.user, Limited: true}, nil
+	}
 	if err != nil {
 		return ring.User{}, err
 	}
@@ -30,6 +33,12 @@ func (s *Session) User(ctx context.Context) (ring.User, error) {
 	}
 	user.Superuser, err = s.superuser(ctx)
 	return user, err
+}
+
+// unauthorized tells an error that no superuser gets: they may read all tables.
+func unauthorized(err error) bool {
+	var refused gocql.RequestError
+	return errors.As(err, &refused) && refused.Code() == gocql.ErrCodeUnauthorized
 }
 
 // superuser tells whether a role is a superuser, itself or through a role that it has
@@ -43,9 +52,8 @@ func (s *Session) superuser(ctx context.Context) (bool, error) {
 	err := s.rowsAt(ctx, gocql.Quorum, "SELECT role, is_superuser, member_of FROM system_auth.roles", []any{&role, &is, &of}, func() {
 		super[role], memberOf[role] = is, slices.Clone(of)
 	})
-	var refused gocql.RequestError
-	if errors.As(err, &refused) && refused.Code() == gocql.ErrCodeUnauthorized {
-		return false, nil // a superuser may read all tables
+	if unauthorized(err) {
+		return false, nil
 	}
 	if err != nil {
 		return false, err

@@ -37,6 +37,9 @@ func TestUser(t *testing.T) {
 		{"may not read roles", func(s *standIn) {
 			s.set(selectRoles, always(&failure{code: gocql.ErrCodeUnauthorized, message: "no SELECT permission"}))
 		}, ring.User{Limited: true}},
+		{"may not read settings", func(s *standIn) {
+			s.set("SELECT name, value FROM system_views.settings", always(&failure{code: gocql.ErrCodeUnauthorized, message: "no SELECT permission"}))
+		}, ring.User{Limited: true}},
 		{"who may do all", func(s *standIn) {
 			s.tables["system_views.settings"].rows[1] = []any{"authorizer", "AllowAllAuthorizer"}
 			s.add("system_auth.roles", "admin", true, false, nil)

@@ -165,6 +165,14 @@ type Skew struct {
 	TotalMS float64 `json:"totalMs"`
 }
 
+// Window is how long the snapshots took, for people.
+func (s Skew) Window() string {
+	if s.TotalMS == 0 {
+		return "of unknown length"
+	}
+	return fmt.Sprintf("%.2f ms from the first start to the last end", s.TotalMS)
+}
+
 // Cluster is cluster.json: the ring and its schema, the same on every node.
 type Cluster struct {
 	Version     int       `json:"version"`

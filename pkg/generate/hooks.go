@@ -31,7 +31,7 @@ const (
 )
 
 // outputs are what before-backup prints for Kanister.
-func outputs() []string { return []string{backupID, "skewMs", "nodes", "tables", "bytes"} }
+func outputs() []string { return []string{backupID, "skewMs", "windowMs", "nodes", "tables", "bytes"} }
 
 // owned has the hooks of a backup act for an owner, which is the policy, unless its
 // flags name another: those of another policy leave its backup alone.

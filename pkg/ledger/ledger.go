@@ -54,6 +54,9 @@ type Backup struct {
 	Started time.Time `json:"started"`
 	// Owner made it, such as a policy; empty in backups of earlier releases.
 	Owner string `json:"owner,omitempty"`
+	// WindowMS is how long its snapshots took, from the first start to the last end on
+	// all nodes; 0 where that cannot be read.
+	WindowMS float64 `json:"windowMs,omitempty"`
 	// Problem says why its documents cannot be read.
 	Problem string `json:"problem,omitempty"`
 }

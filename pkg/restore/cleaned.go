@@ -15,14 +15,7 @@ import (
 // able to log in.
 func (o *online) lookCleaned(ctx context.Context) error {
 	passwords := o.Target.Passwords
-	if passwords == nil {
-		return nil
-	}
-	volumes, err := o.Inspect(ctx)
-	if err != nil {
-		return err
-	}
-	if !slices.ContainsFunc(volumes, ledger.CleanedSince) {
+	if passwords == nil || !slices.ContainsFunc(o.seen, ledger.CleanedSince) {
 		return nil
 	}
 	return flow.Fail(flow.HalfWay, passwords.Renew(ctx, o.observer.Progress))

@@ -37,12 +37,24 @@ func Online(ctx context.Context, target ring.Target, opts Options, observer flow
 	o := &online{run: run{Cluster: c, opts: opts, observer: observer}}
 	defer o.Close()
 	steps := append([]flow.Step{
-		{Name: "inspecting the volumes", Do: o.lookCleaned},
-		{Name: "checking the ring", Do: o.ReadRing},
+		{Name: "inspecting the volumes", Do: o.look},
+		{Name: "checking the ring", Do: o.resumed(o.ReadRing)},
 		{Name: "taking the lock", Do: o.takeLock, Undo: o.Unlock},
 	}, o.UnderLock(slices.Concat(o.prepare(), o.loadSteps(), o.endSteps())...)...)
 	err = flow.Run(ctx, append(steps, flow.Step{Name: "releasing the lock", Do: o.Unlock}), observer)
 	return o.report, err
+}
+
+// look reads the volumes before the ring is asked for anything, so that a ring which is
+// not whole after a run that stopped half-way is told so. They are read again under the
+// lock.
+func (o *online) look(ctx context.Context) error {
+	volumes, err := o.Inspect(ctx)
+	if err != nil {
+		return err
+	}
+	o.seen = volumes
+	return o.lookCleaned(ctx)
 }
 
 func (o *online) takeLock(ctx context.Context) error {

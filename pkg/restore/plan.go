@@ -19,6 +19,8 @@ type Plan struct {
 	RestoreID string    `json:"restoreId"`
 	BackupID  string    `json:"backupId"`
 	Created   time.Time `json:"created"`
+	// Skew is how far apart the snapshots of the nodes are.
+	Skew document.Skew `json:"skew"`
 	// Resumes is set when an earlier run loaded all data: then it is only
 	// verified, and nothing is truncated or dropped.
 	Resumes bool `json:"resumes"`
@@ -83,11 +85,11 @@ func compare(ctx context.Context, c ring.CQL, s *source, opts Options, release s
 	if err != nil {
 		return nil, flow.Fail(flow.Precondition, err)
 	}
-	if cmp.settings, err = c.Settings(ctx); err != nil {
-		return nil, err
-	}
 	if cmp.user, err = c.User(ctx); err != nil {
 		return nil, err
+	}
+	if cmp.settings, err = c.Settings(ctx); err != nil {
+		return nil, cmp.notAllowed(err)
 	}
 	if cmp.roles, err = c.Roles(ctx); err != nil {
 		return nil, cmp.notAllowed(err)

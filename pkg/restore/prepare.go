@@ -22,6 +22,8 @@ type run struct {
 	observer flow.Observer
 
 	volumes []ledger.Volume
+	// seen are the volumes before the lock.
+	seen    []ledger.Volume
 	source  *source
 	earlier earlier
 	cmp     *comparison
@@ -80,11 +82,28 @@ func (r *run) prepare() []flow.Step {
 func (r *run) resumed(check func(context.Context) error) func(context.Context) error {
 	return func(ctx context.Context) error {
 		err := check(ctx)
-		if err != nil && r.earlier.Stage.Unfinished() {
-			return flow.Recode(flow.HalfWay, fmt.Errorf("%w (an earlier run stopped at %q; live data is not whole)", err, r.earlier.Stage))
+		if stage := r.stopped(); err != nil && stage.Unfinished() {
+			return flow.Recode(flow.HalfWay, fmt.Errorf("%w (an earlier run stopped at %q; live data is not whole)", err, stage))
 		}
 		return err
 	}
+}
+
+// stopped is where an earlier run of this restore stopped; until the documents are
+// read, of any restore of the backup that is asked for.
+func (r *run) stopped() ledger.Stage {
+	stage := r.earlier.Stage
+	if r.source != nil {
+		return stage
+	}
+	for _, v := range slices.Concat(r.seen, r.volumes) {
+		for _, restore := range v.Interrupted() {
+			if r.opts.Backup == "" || r.opts.Backup == restore.BackupID {
+				stage = max(stage, restore.Stage)
+			}
+		}
+	}
+	return stage
 }
 
 func (r *run) names() []string { return r.View.Names }
@@ -113,7 +132,7 @@ func (r *run) readDocuments(ctx context.Context) error {
 	if err := r.decide(); err != nil || r.isDone() {
 		return err
 	}
-	return ring.CheckSpace(r.Sessions, r.volumes, r.opts.MinFree)
+	return r.resumed(func(context.Context) error { return ring.CheckSpace(r.Sessions, r.volumes, r.opts.MinFree) })(ctx)
 }
 
 func (r *run) makePlan(ctx context.Context) error {
@@ -133,7 +152,7 @@ func (r *run) makePlan(ctx context.Context) error {
 	}
 	p := &Plan{
 		Warnings:  r.warnings,
-		RestoreID: r.earlier.ID, BackupID: r.source.id, Created: r.source.cluster.Created, Resumes: r.isLoaded() && !r.earlier.Cleaned, Cleaned: r.earlier.Cleaned,
+		RestoreID: r.earlier.ID, BackupID: r.source.id, Created: r.source.cluster.Created, Skew: r.source.cluster.Skew, Resumes: r.isLoaded() && !r.earlier.Cleaned, Cleaned: r.earlier.Cleaned,
 		Objects: r.cmp.objects(), Nodes: r.names(), Tables: r.cmp.loads(r.source, r.names()),
 	}
 	if missing := r.cmp.missingRoles(r.source); len(missing) > 0 {
@@ -142,6 +161,9 @@ func (r *run) makePlan(ctx context.Context) error {
 	if r.earlier.Cleaned {
 		p.Warnings = append(p.Warnings, fmt.Sprintf("the backup was restored offline at %s: it is verified, not loaded; writes since then are kept (--again loads the backup)",
 			r.cleanedAt().UTC().Format(time.RFC3339)))
+	}
+	if left := r.cmp.diff.Scope.LeftOut(r.cmp.backup, r.cmp.live); len(left) > 0 {
+		p.Warnings = append(p.Warnings, fmt.Sprintf("not restored, since components of the platform own them (--include %s restores one of them): keyspaces %s", left[0], strings.Join(left, ", ")))
 	}
 	p.Warnings = append(p.Warnings, r.aboutLoads(p)...)
 	r.plan = p
@@ -161,7 +183,7 @@ func (r *run) aboutLoads(p *Plan) []string {
 		}
 	}
 	if len(views) > 0 {
-		warnings = append(warnings, "views restored from their own snapshots may differ from their base tables by the writes of the snapshot window; "+
+		warnings = append(warnings, "views restored from their own snapshots may differ from their base tables by the writes of the snapshot window ("+r.source.cluster.Skew.Window()+"); "+
 			"those whose number of rows differs are rebuilt, --rebuild-views rebuilds them all: "+strings.Join(views, ", "))
 	}
 	if len(p.Tables) > 0 && !r.isLoaded() {

@@ -16,7 +16,9 @@ type Report struct {
 	BackupID  string    `json:"backupId"`
 	RestoreID string    `json:"restoreId"`
 	Created   time.Time `json:"created"`
-	Finished  time.Time `json:"finished"`
+	// Skew is how far apart the snapshots of the nodes are.
+	Skew     document.Skew `json:"skew"`
+	Finished time.Time     `json:"finished"`
 	// AlreadyDone is set when an earlier run ended this restore and this one did
 	// nothing.
 	AlreadyDone bool `json:"alreadyDone,omitempty"`
@@ -63,7 +65,7 @@ func (r *Report) encode() (json.RawMessage, error) { return json.Marshal(r) }
 
 func (o *online) newReport(ctx context.Context) (*Report, error) {
 	r := &Report{
-		BackupID: o.source.id, RestoreID: o.earlier.ID, Scope: o.earlier.scope, Created: o.source.cluster.Created, Finished: time.Now().UTC(),
+		BackupID: o.source.id, RestoreID: o.earlier.ID, Scope: o.earlier.scope, Created: o.source.cluster.Created, Skew: o.source.cluster.Skew, Finished: time.Now().UTC(),
 		Nodes: o.names(), Objects: o.plan.Objects, Warnings: o.plan.Warnings, Statements: o.CQL.Statements(),
 	}
 	for _, s := range o.Sessions {

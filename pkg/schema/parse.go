@@ -25,17 +25,28 @@ func Parse(rows []Row, extras Extras) (*Schema, error) {
 		s.add(o)
 	}
 	problems = append(problems, s.addTriggers(extras.Triggers)...)
-	if len(problems) == 0 {
-		problems = append(problems, s.checkParents()...)
-		problems = append(problems, s.checkIndexes(extras.Indexes)...)
-		problems = append(problems, s.checkTables(extras.Tables)...)
-	}
 	if err := errors.Join(problems...); err != nil {
 		return nil, err
+	}
+	if err := errors.Join(slices.Concat(s.checkParents(), s.checkIndexes(extras.Indexes), s.checkTables(extras.Tables))...); err != nil {
+		return nil, &DisagreementError{err}
 	}
 	s.link()
 	return s, nil
 }
+
+// DisagreementError says that DESCRIBE, which Cassandra answers from memory, names
+// other objects than the tables of system_schema: so a disk that was full while the
+// schema changed leaves a node.
+type DisagreementError struct{ err error }
+
+// Error names every difference, and what helps.
+func (e *DisagreementError) Error() string {
+	return fmt.Sprintf("%v: Cassandra's schema in memory and on disk disagree, as after a full disk: free space, then restart the nodes, again if once is not enough", e.err)
+}
+
+// Unwrap gives the differences.
+func (e *DisagreementError) Unwrap() error { return e.err }
 
 // parsers by the type column of DESCRIBE.
 func parser(rowType string) (Kind, func(*Object, string) error) {

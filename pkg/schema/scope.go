@@ -168,6 +168,30 @@ func (s *Scope) open(keyspace string) bool {
 	return named || !slices.Contains(s.components, keyspace)
 }
 
+// LeftOut lists the keyspaces of components that the globs select, or that nothing
+// excludes, and that are left alone all the same.
+func (s *Scope) LeftOut(schemas ...*Schema) []string {
+	var found []string
+	for _, of := range schemas {
+		for _, keyspace := range of.componentKeyspaces(s.components) {
+			matches := func(p pattern) bool { return p.matchesKeyspace(keyspace) }
+			excluded := func(p pattern) bool { return p.table == "*" && matches(p) }
+			selected := (len(s.include) == 0 || slices.ContainsFunc(s.include, matches)) && !slices.ContainsFunc(s.exclude, excluded)
+			if selected && !s.open(keyspace) && !slices.Contains(found, keyspace) {
+				found = append(found, keyspace)
+			}
+		}
+	}
+	return found
+}
+
+// ComponentKeyspaces lists the keyspaces that components own, in order.
+func (s *Schema) ComponentKeyspaces() []string { return s.componentKeyspaces(DefaultComponents()) }
+
+func (s *Schema) componentKeyspaces(components []string) []string {
+	return slices.DeleteFunc(s.Keyspaces(), func(keyspace string) bool { return !slices.Contains(components, keyspace) })
+}
+
 // Refusal is one reason why a comparison, or a restore after it, must not go on.
 type Refusal struct {
 	// Object names what is refused.

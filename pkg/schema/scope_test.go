@@ -151,3 +151,28 @@ func TestGrantInScope(t *testing.T) {
 		require.Equal(t, want, d.GrantInScope(resource), resource)
 	}
 }
+
+// What components own is left out, and said.
+func TestLeftOut(t *testing.T) {
+	t.Parallel()
+	keyspace := func(name string) Row {
+		return Row{name, "keyspace", name, "CREATE KEYSPACE " + name + " WITH replication = {'class': 'SimpleStrategy', 'replication_factor': 1};"}
+	}
+	backup := mustParse(t, []Row{keyspace("app"), keyspace("reaper_db")}, Extras{})
+	live := mustParse(t, []Row{keyspace("app"), keyspace("data_endpoint_auth"), keyspace("reaper_db")}, Extras{})
+	both := []string{"reaper_db", "data_endpoint_auth"}
+	for include, want := range map[string][]string{"": both, "*": both, "*_db": both[:1], "app": nil, "reaper_db": nil} {
+		opts := CompareOptions{}
+		if include != "" {
+			opts.Include = []string{include}
+		}
+		d, err := Compare(backup, live, opts)
+		require.NoError(t, err)
+		require.Equal(t, want, d.Scope.LeftOut(backup, live), include)
+	}
+	d, err := Compare(backup, live, CompareOptions{Exclude: []string{"reaper_db"}})
+	require.NoError(t, err)
+	require.Equal(t, both[1:], d.Scope.LeftOut(backup, live))
+	require.Equal(t, both[:1], backup.ComponentKeyspaces())
+	require.Empty(t, mustParse(t, []Row{keyspace("app")}, Extras{}).ComponentKeyspaces())
+}

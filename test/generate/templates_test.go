@@ -231,7 +231,7 @@ func TestArtifacts(t *testing.T) {
 		require.Equal(t, after.InputArtifactNames, slices.Collect(maps.Keys(before.OutputArtifacts)))
 		tp := datacenterSubject(nil)
 		phase := before.Phases[0].Name
-		outputs := map[string]any{"backupId": "casshook-1", "skewMs": "1.20", "nodes": "3", "tables": "7", "bytes": "9"}
+		outputs := map[string]any{"backupId": "casshook-1", "skewMs": "1.20", "windowMs": "3.40", "nodes": "3", "tables": "7", "bytes": "9"}
 		tp.Phases = map[string]*param.Phase{phase: {Output: outputs}}
 		artifacts, err := param.Artifacts(before.OutputArtifacts, tp)
 		require.NoError(t, err)

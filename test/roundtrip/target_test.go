@@ -20,9 +20,9 @@ func TestGuardrails(t *testing.T) {
 	w := start(t, cassandra.Options{Version: "5.0.9", Nodes: 1, YAML: map[string]string{
 		"drop_truncate_table_enabled": "false", "drop_keyspace_enabled": "false", "tables_fail_threshold": "2", "keyspaces_fail_threshold": "1",
 		"columns_per_table_fail_threshold": "2", "secondary_indexes_per_table_fail_threshold": "1", "simplestrategy_enabled": "false",
-		"minimum_replication_factor_fail_threshold": "2", "table_properties_disallowed": "[comment]", "uncompressed_tables_enabled": "false",
+		"maximum_replication_factor_fail_threshold": "1", "table_properties_disallowed": "[comment]", "uncompressed_tables_enabled": "false",
 		"vector_dimensions_fail_threshold": "3", "zero_ttl_on_twcs_enabled": "false", "fields_per_udt_fail_threshold": "1", "alter_table_enabled": "false",
-		"materialized_views_per_table_fail_threshold": "1", "compact_tables_enabled": "false", "default_keyspace_rf": "2",
+		"materialized_views_per_table_fail_threshold": "1", "compact_tables_enabled": "false",
 	}})
 	w.exec(t,
 		"CREATE KEYSPACE ks WITH replication = {'class': 'SimpleStrategy', 'replication_factor': 1}",
@@ -34,7 +34,7 @@ func TestGuardrails(t *testing.T) {
 		"CREATE INDEX i ON ks.t (v)", "CREATE INDEX j ON ks.t (w) USING 'sai'",
 		"CREATE MATERIALIZED VIEW ks.a AS SELECT k, v FROM ks.t WHERE k IS NOT NULL AND v IS NOT NULL PRIMARY KEY (v, k)",
 		"CREATE MATERIALIZED VIEW ks.b AS SELECT k, v FROM ks.t WHERE k IS NOT NULL AND v IS NOT NULL PRIMARY KEY (v, k)",
-		"CREATE KEYSPACE second WITH replication = {'class': 'SimpleStrategy', 'replication_factor': 1}",
+		"CREATE KEYSPACE second WITH replication = {'class': 'SimpleStrategy', 'replication_factor': 2}",
 		"INSERT INTO ks.t (k, v) VALUES (1, 2)", "INSERT INTO ks.stays (k) VALUES (1)",
 		"CREATE ROLE app WITH LOGIN = true AND PASSWORD = 'app'",
 		"GRANT ALL PERMISSIONS ON ALL KEYSPACES TO app", "GRANT SELECT ON TABLE system_auth.roles TO app", "GRANT SELECT ON TABLE system_auth.role_permissions TO app",
@@ -53,6 +53,8 @@ func TestGuardrails(t *testing.T) {
 	app, err := zoo.Connect(n.Address, n.CQLPort, "app", "app")
 	require.NoError(t, err)
 	defer app.Close()
+	w.refused(t, 3, `CQL user "app" is no superuser, which a restore needs: node n1: SELECT name, value FROM system_views.settings`, "plan", "--in-place", "--inventory", inventory)
+	w.exec(t, "GRANT SELECT ON TABLE system_views.settings TO app")
 	before := w.digest(t)
 	var errors []string
 	for _, command := range []string{"plan", "after-restore"} {
@@ -63,8 +65,8 @@ func TestGuardrails(t *testing.T) {
 	for setting, statement := range map[string]string{
 		"drop_truncate_table_enabled":                 "TRUNCATE ks.stays",
 		"drop_keyspace_enabled":                       "DROP KEYSPACE third",
-		"keyspaces_fail_threshold":                    "CREATE KEYSPACE second WITH replication = {'class': 'NetworkTopologyStrategy', 'dc1': 2}",
-		"simplestrategy_enabled":                      "CREATE KEYSPACE second WITH replication = {'class': 'SimpleStrategy', 'replication_factor': 2}",
+		"keyspaces_fail_threshold":                    "CREATE KEYSPACE second WITH replication = {'class': 'NetworkTopologyStrategy', 'dc1': 1}",
+		"simplestrategy_enabled":                      "CREATE KEYSPACE second WITH replication = {'class': 'SimpleStrategy', 'replication_factor': 1}",
 		"tables_fail_threshold":                       "CREATE TABLE ks.x (k int PRIMARY KEY)",
 		"columns_per_table_fail_threshold":            "CREATE TABLE ks.x (k int PRIMARY KEY, v int, w int)",
 		"table_properties_disallowed":                 "CREATE TABLE ks.x (k int PRIMARY KEY) WITH comment = ''",
@@ -76,7 +78,7 @@ func TestGuardrails(t *testing.T) {
 		"compact_tables_enabled":                      "CREATE TABLE ks.x (k int PRIMARY KEY, v int) WITH COMPACT STORAGE",
 		"secondary_indexes_per_table_fail_threshold":  "",
 		"materialized_views_per_table_fail_threshold": "",
-		"minimum_replication_factor_fail_threshold":   "ALTER KEYSPACE third WITH replication = {'class': 'NetworkTopologyStrategy', 'dc1': 1}",
+		"maximum_replication_factor_fail_threshold":   "ALTER KEYSPACE third WITH replication = {'class': 'NetworkTopologyStrategy', 'dc1': 2}",
 	} {
 		for _, text := range errors {
 			require.Contains(t, text, setting+" is ")

@@ -133,7 +133,7 @@ func (v *Volumes) backup(id string) ledger.Backup {
 		b.Complete = true // it claims to be: what is wrong with it must be told
 		b.Problem = strings.TrimSpace(err.Error())
 	default:
-		b.Complete, b.Volume = true, doc.Node.Volume
+		b.Complete, b.Volume, b.WindowMS = true, doc.Node.Volume, doc.Cluster.Skew.TotalMS
 	}
 	return b
 }

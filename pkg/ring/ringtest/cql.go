@@ -85,7 +85,7 @@ func kindOrder(kind string) string {
 
 // Extras implements ring.CQL.
 func (c coordinator) Extras(context.Context) (schema.Extras, error) {
-	return ask(c, "extras", func() schema.Extras { return schema.Extras{} })
+	return ask(c, "extras", func() schema.Extras { return c.ring.extras })
 }
 
 // Tables implements ring.CQL.
@@ -129,6 +129,13 @@ func (r *Ring) Guarded(settings map[string]string) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.ordinary, r.settings = true, settings
+}
+
+// Disagree has system_schema name what DESCRIBE does not.
+func (r *Ring) Disagree(extras schema.Extras) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.extras = extras
 }
 
 // User implements ring.CQL.

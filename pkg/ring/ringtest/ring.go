@@ -52,6 +52,7 @@ type Ring struct {
 	counts        map[string]int64
 	settings      map[string]string
 	ordinary      bool
+	extras        schema.Extras
 	// lease is the lock beside those on the volumes, as in Kubernetes.
 	lease *lease
 	// images are volume snapshots that were taken as an undo.
