@@ -105,7 +105,7 @@ func parseClean(args []string, stderr io.Writer) (opts cleaner.Options, output s
 	f.StringVar(&opts.Release, "cassandra-version", "", "Cassandra version that this node will run, such as 5.0.9: refuse a backup of a newer one")
 	f.BoolVar(&opts.AutoRepair, "auto-repair", false, "confirm that this node starts with automatic repair, if neither --config nor the JVM options beside it say so")
 	f.BoolVar(&opts.InPlace, "in-place", false, "roll back the original volume; all writes since the backup are lost")
-	f.BoolVar(&opts.Restored, "restored", false, "confirm that the volume was restored; needed if the backup has the storage's volume identity and there is no --volume-id")
+	f.BoolVar(&opts.Restored, "restored", false, "confirm that the volume was restored from a restore point; needed only if nothing tells, and never overrides what is known")
 	f.BoolVar(&opts.Again, "again", false, "clean again although the backup was already restored on this volume; all writes since then are lost")
 	f.BoolVar(&opts.AssumeStopped, "assume-stopped", false, "continue if file system does not support leases, which are used to detect a running Cassandra")
 	f.BoolVar(&opts.DryRun, "dry-run", false, "check and verify everything; change nothing")
@@ -125,6 +125,8 @@ func parseClean(args []string, stderr io.Writer) (opts cleaner.Options, output s
 		err = fmt.Errorf("unexpected argument %q", f.Arg(0))
 	case output != "text" && output != "json":
 		err = fmt.Errorf("unknown output format %q: use text or json", output)
+	case opts.InPlace && opts.Restored:
+		err = errors.New("--in-place is for the original volume and --restored for a restored copy: use one of them")
 	case peers != "keep" && peers != "forget":
 		err = fmt.Errorf("peers %q: use keep or forget", peers)
 	}

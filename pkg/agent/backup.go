@@ -27,23 +27,24 @@ func (n *node) begin(_ context.Context, _ call, args wire.BeginArgs) (none, erro
 	if err := n.settleTOCs(); err != nil {
 		return none{}, err
 	}
-	identity, err := n.Identity()
+	volume, err := n.Identified()
 	if err != nil {
 		return none{}, err
 	}
+	minor, ignorable := volume.Attributes.Recorded()
 	dir := document.BackupDir(n.Volume, args.BackupID)
 	if err := n.Files().MkdirAll(dir); err != nil {
 		return none{}, err
 	}
-	content, err := document.Encode(document.Intent{Version: document.Version, BackupID: args.BackupID, Volume: identity,
-		Owner: args.Owner, Started: time.Now().UTC()})
+	content, err := document.Encode(document.Intent{Version: document.Version, Minor: minor, Ignorable: ignorable, BackupID: args.BackupID,
+		Volume: volume.Identity, Attributes: volume.Attributes, Owner: args.Owner, Started: time.Now().UTC()})
 	if err != nil {
 		return none{}, err
 	}
 	if err := document.WriteFile(n.Files(), filepath.Join(dir, document.IntentFile), content); err != nil {
 		return none{}, err
 	}
-	return none{}, n.Ledger().Note(ledger.Event{BackupID: args.BackupID, Owner: args.Owner, Volume: identity, Operation: ledger.BeforeBackup, By: args.Owner})
+	return none{}, n.Ledger().Note(ledger.Event{BackupID: args.BackupID, Owner: args.Owner, Volume: volume.Identity, Operation: ledger.BeforeBackup, By: args.Owner})
 }
 
 // snapshot waits behind the executor's barrier, takes the snapshot, and is done
@@ -143,7 +144,7 @@ func (n *node) write(ctx context.Context, _ call, args wire.WriteArgs) (wire.Wri
 	if r.Warnings, err = n.checkFlushed(ctx); err != nil {
 		return r, err
 	}
-	identity, err := n.Identity()
+	volume, err := n.Identified()
 	if err != nil {
 		return r, err
 	}
@@ -154,8 +155,10 @@ func (n *node) write(ctx context.Context, _ call, args wire.WriteArgs) (wire.Wri
 	if err := n.onlyExpected(tables, args); err != nil {
 		return r, err
 	}
+	minor, ignorable := volume.Attributes.Recorded()
 	content, err := document.Encode(document.Node{
-		Version: document.Version, BackupID: args.BackupID, Member: args.Member, Volume: identity,
+		Version: document.Version, Minor: minor, Ignorable: ignorable, BackupID: args.BackupID, Member: args.Member,
+		Volume: volume.Identity, Attributes: volume.Attributes,
 		DataDirectories: n.DataDirs, SnapshotStart: args.Start, SnapshotEnd: args.End, Tables: tables,
 	})
 	if err != nil {

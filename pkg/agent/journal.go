@@ -27,11 +27,11 @@ func (n *node) journal(_ context.Context, _ call, args wire.JournalArgs) (none, 
 
 // beginRestore gives the directory of a restore of this volume.
 func (n *node) beginRestore(id, backup string, scope ledger.Scope) (string, error) {
-	identity, err := n.Identity()
+	volume, err := n.Identified()
 	if err != nil {
 		return "", err
 	}
-	return n.Ledger().Begin(id, ledger.Info{BackupID: backup, Volume: identity, Scope: &scope})
+	return n.Ledger().Begin(id, ledger.Info{BackupID: backup, Volume: volume.Identity, Attributes: volume.Attributes, Scope: &scope})
 }
 
 // markLoaded records that from now on a rerun only verifies. The restore was begun

@@ -32,8 +32,8 @@ func (n *node) readLock() (*ledger.Lock, error) {
 	if err := json.Unmarshal(content, &l); err != nil {
 		return nil, nil //nolint:nilerr // written atomically: not ours
 	}
-	identity, err := n.Identity()
-	if err != nil || l.Volume != identity {
+	volume, err := n.Identified()
+	if err != nil || volume.Elsewhere(l.Volume) {
 		return nil, err
 	}
 	l.Dead = false

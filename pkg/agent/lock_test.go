@@ -114,7 +114,13 @@ func TestLockOnACopyIsNobodys(t *testing.T) {
 
 	named := v.node("")
 	named.VolumeID = "pvc-2"
-	require.Nil(t, lockOf(open(t, named)), "the target knows the volume by another identity")
+	require.Equal(t, "me", lockOf(open(t, named)).Holder, "another name, and the very file: it may be this volume's")
+	require.NoError(t, c.lock(wire.LockRelease, "me"))
+	holder := open(t, named)
+	require.NoError(t, holder.lock(wire.LockAcquire, "you"))
+	require.NoError(t, holder.lock(wire.LockPark, "you"))
+	named.VolumeID = "pvc-3"
+	require.Nil(t, lockOf(open(t, named)), "the target says that it is another volume")
 }
 
 func TestLockThatCannotBeRead(t *testing.T) {

@@ -155,7 +155,7 @@ func waitVolumeSnapshots(ctx context.Context, waiter ring.VolumeSnapshots, r rem
 	found := false
 	for i, v := range r.volumes {
 		for _, b := range v.Backups {
-			if !slices.Contains(r.own[i], b.ID) || ledger.OriginOf(b, v.Identity) == ledger.Copy {
+			if !slices.Contains(r.own[i], b.ID) || ledger.OriginOf(b, v) == ledger.Copy {
 				continue
 			}
 			if !found || b.Started.Before(since) {
@@ -229,6 +229,13 @@ func removable(volumes []ledger.Volume, op ledger.Operation, selection ledger.Se
 	return own, nil
 }
 
+// unknown says what to do where nothing tells whether a backup is the only good data.
+func unknown(v ledger.Volume, b ledger.Backup) string {
+	return fmt.Sprintf("cannot tell whether backup %s of %s was made on this volume, or came with a restored copy (%s): "+
+		"if a restore point was restored, run after-restore --restored; if the data on the volume is live, remove the backup with casshook discard --backup %s",
+		b.ID, b.Started.Format(time.RFC3339), ledger.Explain(b, v), b.ID)
+}
+
 // reason says why a backup may not go, and what to do.
 func reason(a ledger.Action, v ledger.Volume, b ledger.Backup) string {
 	switch a {
@@ -256,6 +263,9 @@ func reason(a ledger.Action, v ledger.Volume, b ledger.Backup) string {
 	case ledger.RefusePart:
 		return fmt.Sprintf("only a part of backup %s was restored: its snapshot is the only good data of all other tables; "+
 			"run after-restore without --include and --exclude first", b.ID)
+	}
+	if a == ledger.RefuseUnknown {
+		return unknown(v, b)
 	}
 	return fmt.Sprintf("the volume was restored and carries backup %s of %s, whose after-restore has not run: "+
 		"its snapshot is the only good data; run after-restore first", b.ID, b.Started.Format(time.RFC3339))

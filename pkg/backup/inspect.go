@@ -60,7 +60,7 @@ type Listed struct {
 	Complete bool     `json:"complete"`
 	Nodes    []string `json:"nodes"`
 	// Volumes is "own" where the backup was made on these volumes, "restored"
-	// where they are copies, "mixed" where nodes differ.
+	// where they are copies, "unknown" where nothing tells, "mixed" where nodes differ.
 	Volumes string `json:"volumes"`
 	// WindowMS is how long its snapshots took, from the first start to the last end.
 	WindowMS float64  `json:"windowMs,omitempty"`
@@ -79,7 +79,7 @@ func List(nodes []NodeStatus) []Listed {
 				byID[b.ID] = l
 			}
 			l.Nodes = append(l.Nodes, n.Name)
-			l.Volumes = mixed(l.Volumes, ledger.OriginOf(b, n.Identity) == ledger.Original)
+			l.Volumes = mixed(l.Volumes, ledger.OriginOf(b, n.Volume))
 			l.WindowMS = max(l.WindowMS, b.WindowMS)
 			if b.Complete {
 				complete[b.ID]++
@@ -103,11 +103,8 @@ func List(nodes []NodeStatus) []Listed {
 	return list
 }
 
-func mixed(so string, own bool) string {
-	this := "restored"
-	if own {
-		this = "own"
-	}
+func mixed(so string, origin ledger.Origin) string {
+	this := map[ledger.Origin]string{ledger.Original: "own", ledger.Copy: "restored", ledger.Unknown: "unknown"}[origin]
 	if so != "" && so != this {
 		return "mixed"
 	}

@@ -302,3 +302,36 @@ func TestHooksCost(t *testing.T) {
 	require.Equal(t, 2, count(ringtest.Exec, "run"))
 	require.Zero(t, count(ringtest.CQL, ""), "Cassandra need not run")
 }
+
+// TestBeforeBackupUnderClaimsMadeAnew: the same volumes may be original or restored: nobody
+// is sent to a restore of what was never restored, and the backup stays until somebody
+// says that it may go.
+func TestBeforeBackupUnderClaimsMadeAnew(t *testing.T) {
+	t.Parallel()
+	r := plainRing(t)
+	require.NoError(t, before(t.Context(), r, &ringtest.Steps{}))
+	kept, tags := r.Backups(), r.Tags()
+	r.Rebind()
+	for name, run := range map[string]func() error{
+		"before-backup": func() error { return before(t.Context(), r, &ringtest.Steps{}) },
+		"after-backup": func() error {
+			_, err := backup.After(t.Context(), r.Target(), backup.AfterOptions{Operation: "after-backup"}, &ringtest.Steps{})
+			return err
+		},
+	} {
+		err := run()
+		require.Equal(t, flow.Precondition, flow.CodeOf(err), name)
+		require.NotContains(t, err.Error(), "the volume was restored", name)
+		require.ErrorContains(t, err, `the same: persistentVolume "1"; different: claim "n1", now "anew-n1"`, name)
+		require.ErrorContains(t, err, "run after-restore --restored", name)
+		require.ErrorContains(t, err, "casshook discard --backup "+r.Volumes()[0].Backups[0].ID, name)
+		require.Equal(t, kept, r.Backups(), name)
+		require.Equal(t, tags, r.Tags(), name)
+	}
+	nodes, err := backup.Status(t.Context(), r.Target())
+	require.NoError(t, err)
+	require.Equal(t, "unknown", backup.List(nodes)[0].Volumes)
+	_, err = backup.Discard(t.Context(), r.Target(), backup.DiscardOptions{BackupID: r.Volumes()[0].Backups[0].ID}, &ringtest.Steps{})
+	require.NoError(t, err)
+	require.NoError(t, before(t.Context(), r, &ringtest.Steps{}))
+}

@@ -89,8 +89,12 @@ func (c *cleaner) fillJournal() error {
 		return err
 	}
 	whole := ledger.All()
-	info := ledger.Info{Version: document.Version, Minor: document.Minor, BackupID: c.backup.Node.BackupID, Volume: c.identity, Offline: true, Scope: &whole}
-	if err := c.disk.write(filepath.Join(c.dir, ledger.RestoreFile), info); err != nil {
+	attributes, err := c.node.Attributes()
+	if err != nil {
+		return err
+	}
+	info := ledger.Info{BackupID: c.backup.Node.BackupID, Volume: c.identity, Attributes: attributes, Offline: true, Scope: &whole}
+	if err := c.disk.write(filepath.Join(c.dir, ledger.RestoreFile), info.Current()); err != nil {
 		return err
 	}
 	for _, id := range c.result.Supersedes {
@@ -296,7 +300,7 @@ func (c *cleaner) forgetOthers() error {
 		return err
 	}
 	for _, r := range restores {
-		if !r.Offline || r.Cleaned != nil || r.ID == c.id || r.Volume != c.identity {
+		if !r.Offline || r.Cleaned != nil || r.ID == c.id || !c.volume.Here(r) {
 			continue
 		}
 		if err := c.disk.step("forget", r.ID); err != nil {

@@ -192,7 +192,7 @@ func (c *cleaner) checkEarlier(context.Context) error {
 	id := c.backup.Node.BackupID
 	b, _ := c.volume.Backup(id)
 	s := ledger.StateOf(c.volume, b)
-	switch ledger.Next(ledger.Request{Operation: ledger.Clean, InPlace: true, Again: c.Again}, s) { // checkVolume knows more of the volume
+	switch ledger.Next(ledger.Request{Operation: ledger.Clean, InPlace: true, Again: c.Again}, s) { // checkVolume looked what the volume is
 	case ledger.Nothing:
 		return c.settle(c.volume.Cleaned(id))
 	case ledger.RefuseAgain:

@@ -85,7 +85,7 @@ func TestCleanRefuses(t *testing.T) {
 		}, flow.Corrupt, "does not match COMPLETE"},
 		"another node's":       {func(_ *wreck, o *Options) { o.HostID = "h2" }, flow.Precondition, "belongs to another node"},
 		"too few directories":  {func(_ *wreck, o *Options) { o.Data = o.Data[:1] }, flow.Precondition, "1 given: use --data DIR for each"},
-		"the original volume":  {func(_ *wreck, o *Options) { o.VolumeID = "" }, flow.Precondition, "use --in-place"},
+		"the original volume":  {func(_ *wreck, o *Options) { o.VolumeID = originalVolume }, flow.Precondition, "use --in-place"},
 		"commit log not there": {func(w *wreck, _ *Options) { require.NoError(w.t, os.RemoveAll(w.path("commitlog"))) }, flow.Precondition, "use --commitlog DIR"},
 		"commit log a file":    {func(w *wreck, _ *Options) { replace(w, w.path("commitlog"), "x") }, flow.Precondition, "not a directory"},
 		"commit log elsewhere": {func(w *wreck, _ *Options) {
@@ -194,6 +194,48 @@ func TestCleanOfAVolumeThatOnlyTheStorageKnows(t *testing.T) {
 			if tt.text == "" {
 				require.NoError(t, err)
 				require.Equal(t, wire.StateCleaned, r.State)
+				return
+			}
+			require.ErrorContains(t, err, tt.text)
+			require.Equal(t, flow.Precondition, flow.CodeOf(err))
+			sameTree(t, before, portrait(t, root), "refused")
+		})
+	}
+}
+
+// A volume is what it was although it is seen in another way than then.
+func TestCleanOfAVolumeSeenInAnotherWay(t *testing.T) {
+	t.Parallel()
+	for name, tt := range map[string]struct {
+		made, seen string
+		change     func(*Options)
+		text       string // of the refusal
+	}{
+		"named since":               {"", "new", func(*Options) {}, `seen only now: given "new"`},
+		"named no more":             {"old", "", func(*Options) {}, `recorded only: given "old"`},
+		"named since, restored":     {"", "new", func(o *Options) { o.Restored = true }, ""},
+		"named since, in place":     {"", "new", func(o *Options) { o.InPlace = true }, ""},
+		"named by its claim since":  {"", "pvc/c1/p1", func(*Options) {}, "cannot tell"},
+		"under a claim made anew":   {"pvc/c1/p1", "pvc/c2/p1", func(*Options) {}, `different: claim "c1", now "c2"`},
+		"claim anew, restored":      {"pvc/c1/p1", "pvc/c2/p1", func(o *Options) { o.Restored = true }, ""},
+		"another spelling":          {"d1", "projects/p/d1", func(*Options) {}, "cannot tell"},
+		"the same file":             {"", "", func(*Options) {}, "use --in-place"},
+		"the same file, vouched":    {"", "", func(o *Options) { o.Restored = true }, "use --in-place"},
+		"the same claim, vouched":   {"pvc/c1/p1", "pvc/c1/p1", func(o *Options) { o.Restored = true }, "use --in-place"},
+		"another claim and volume":  {"pvc/c1/p1", "pvc/c2/p2", func(*Options) {}, ""},
+		"another name that is said": {"d1", "d2", func(*Options) {}, ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			root := scratch(t)
+			newWreckOf(t, root, tt.made, 7, "system.peers", "ks.a")
+			opts := wreckOptions(root, false)
+			opts.VolumeID = tt.seen
+			tt.change(&opts)
+			before := portrait(t, root)
+			_, err := Clean(t.Context(), opts)
+			if tt.text == "" {
+				require.NoError(t, err)
 				return
 			}
 			require.ErrorContains(t, err, tt.text)

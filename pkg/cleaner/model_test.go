@@ -8,6 +8,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"syscall"
@@ -22,9 +23,9 @@ import (
 	"github.com/casshook/casshook/pkg/sstable"
 )
 
-// restoredVolume is the identity of the volumes that are cleaned; the backup was made on
-// one that had its id file's.
-const restoredVolume = "pvc-2"
+// restoredVolume is what the storage calls the volumes that are cleaned, originalVolume
+// those that the backup was made on.
+const restoredVolume, originalVolume = "pvc-2", "pvc-1"
 
 // scratch is a directory for many runs: in memory where there is some, since an
 // fsync is all that a small file costs.
@@ -55,7 +56,7 @@ func id32(n int) string { return fmt.Sprintf("%032x", n+1) }
 // root/outside.
 func newWreck(t *testing.T, root string, seed uint64, tables ...string) *wreck {
 	t.Helper()
-	return newWreckOf(t, root, "", seed, tables...)
+	return newWreckOf(t, root, originalVolume, seed, tables...)
 }
 
 // newWreckOf is newWreck where the storage knows the volume by an identity.
@@ -230,6 +231,7 @@ func portrait(t testing.TB, root string) map[string]string {
 			if err != nil {
 				return err
 			}
+			content = ownAttributes.ReplaceAll(content, nil) // of the directory that the volume is in
 			if e.Name() != ledger.JournalFile && e.Name() != ledger.CleanedFile {
 				text += fmt.Sprintf(" %08x is %s", crc32.ChecksumIEEE(content), first[storage.InodeOf(info)])
 			}
@@ -239,6 +241,8 @@ func portrait(t testing.TB, root string) map[string]string {
 	}))
 	return found
 }
+
+var ownAttributes = regexp.MustCompile(`(?s)"volumeAttributes": \{.*?\},`)
 
 // sameTree compares two portraits and prints what differs, and no more.
 func sameTree(t testing.TB, want, got map[string]string, when string) {

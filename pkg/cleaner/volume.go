@@ -8,6 +8,7 @@ import (
 
 	"github.com/casshook/casshook/pkg/agent/wire"
 	"github.com/casshook/casshook/pkg/document"
+	"github.com/casshook/casshook/pkg/ledger"
 	"github.com/casshook/casshook/pkg/schema"
 )
 
@@ -71,16 +72,20 @@ func (c *cleaner) ran() (bool, error) {
 // checkVolume makes sure that the volume came back from a restore point, or that
 // whoever cleans it knows that it did not.
 func (c *cleaner) checkVolume() error {
-	was, id := c.backup.Node.Volume, c.backup.Node.BackupID
-	switch {
-	case c.InPlace:
-		return nil
-	case c.identity != "" && c.identity == was:
+	id := c.backup.Node.BackupID
+	b, _ := c.volume.Backup(id)
+	request := ledger.Request{Operation: ledger.Clean, InPlace: c.InPlace, Again: c.Again, Restored: c.Restored}
+	switch ledger.Next(request, ledger.StateOf(c.volume, b)) {
+	case ledger.RefuseOriginal:
 		return refuse("this is the original volume of backup %s, not a restored copy. "+
 			"To roll back in place and lose all writes since, use --in-place", id)
-	case c.VolumeID == "" && !c.Restored && !document.IsFileIdentity(was):
-		return refuse("cannot tell whether this is the original volume of backup %s (%q): use --volume-id ID to identify it, "+
-			"or --restored if it was restored from a restore point", id, was)
+	case ledger.RefuseUnknown:
+		hint := ""
+		if c.VolumeID == "" {
+			hint = "--volume-id ID to identify it, or "
+		}
+		return refuse("cannot tell whether this is the original volume of backup %s or a restored copy (%s): use %s--restored if it was restored from a restore point, "+
+			"or --in-place to roll back the original and lose all writes since", id, ledger.Explain(b, c.volume), hint)
 	}
 	return nil
 }

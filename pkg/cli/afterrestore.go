@@ -38,6 +38,7 @@ func (a *app) afterRestore() *cobra.Command {
 		},
 	}
 	restoreFlags(cmd.Flags(), &opts)
+	cmd.MarkFlagsMutuallyExclusive("in-place", "restored")
 	a.offlineFlags(cmd.Flags(), &opts)
 	a.startFlag(cmd.Flags())
 	cmd.Flags().StringVar(&page, "report", "", "write a report to this HTML file")

@@ -31,6 +31,8 @@ func (a *app) clean() *cobra.Command {
 	f := cmd.Flags()
 	f.StringVar(&opts.Backup, "backup", "", "id of the backup (default: the newest that is complete on every volume)")
 	f.BoolVar(&opts.InPlace, "in-place", false, "roll back the original volumes, not restored ones; all writes since the backup are lost")
+	f.BoolVar(&opts.Restored, "restored", false, aboutRestored)
+	cmd.MarkFlagsMutuallyExclusive("in-place", "restored")
 	f.BoolVar(&opts.Full, "full", false, "read and verify every byte of data before changing anything")
 	f.BoolVar(&dryRun, "dry-run", false, "check and verify everything; change nothing")
 	a.offlineFlags(f, &opts)

@@ -26,6 +26,7 @@ func (a *app) planCommand() *cobra.Command {
 		RunE:  func(cmd *cobra.Command, _ []string) error { return a.runPlan(cmd, opts) },
 	}
 	restoreFlags(cmd.Flags(), &opts)
+	cmd.MarkFlagsMutuallyExclusive("in-place", "restored")
 	a.offlineFlags(cmd.Flags(), &opts)
 	return cmd
 }

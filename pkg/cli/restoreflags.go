@@ -12,6 +12,7 @@ import (
 func restoreFlags(f *pflag.FlagSet, opts *restore.Options) {
 	f.StringVar(&opts.Backup, "backup", "", "id of the backup (default: the newest that is complete on every volume)")
 	f.BoolVar(&opts.InPlace, "in-place", false, "roll back the original volumes, not restored ones; all writes since the backup are lost")
+	f.BoolVar(&opts.Restored, "restored", false, aboutRestored)
 	f.StringSliceVar(&opts.Include, "include", nil, "restore only tables that match these globs of keyspace.table")
 	f.StringSliceVar(&opts.Exclude, "exclude", nil, "do not restore tables that match these globs of keyspace.table")
 	f.BoolVar(&opts.RebuildViews, "rebuild-views", false, "rebuild all views instead of loading their snapshots")
@@ -25,6 +26,9 @@ func restoreFlags(f *pflag.FlagSet, opts *restore.Options) {
 	number{f, "agreement-timeout", "how long to wait for the nodes to agree on the schema"}.timeout(&opts.AgreementTimeout, 2*time.Minute)
 	number{f, "view-timeout", "how long to wait for views to be built"}.timeout(&opts.ViewTimeout, 30*time.Minute)
 }
+
+// aboutRestored is the help of --restored.
+const aboutRestored = "confirm that the volumes were restored from a restore point; needed only if casshook cannot tell, and never overrides what it knows"
 
 // offlineFlags are for what puts a backup in place while Cassandra is stopped.
 func (a *app) offlineFlags(f *pflag.FlagSet, opts *restore.Options) {

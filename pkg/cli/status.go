@@ -54,9 +54,7 @@ func writeStatus(w io.Writer, nodes []backup.NodeStatus) {
 			if b.Complete {
 				state = "complete"
 			}
-			if ledger.OriginOf(b, n.Identity) == ledger.Copy {
-				state += ", of another volume"
-			}
+			state += map[ledger.Origin]string{ledger.Copy: ", of another volume", ledger.Unknown: ", of this or another volume (unknown)"}[ledger.OriginOf(b, n.Volume)]
 			if b.Problem != "" {
 				state += ", " + b.Problem
 			}
@@ -89,7 +87,7 @@ func restoreOn(n backup.NodeStatus, r ledger.Restore) string {
 	if !r.Finished.IsZero() {
 		state += " at " + r.Finished.UTC().Format(time.RFC3339)
 	}
-	if r.Volume != n.Identity {
+	if !n.Here(r) {
 		state += ", of another volume"
 	}
 	return state + " (backup " + r.BackupID + ")"

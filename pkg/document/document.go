@@ -53,10 +53,14 @@ func NewID(now time.Time, random [2]byte) string {
 // Intent says that a backup was begun on this volume, so that a leftover of a
 // killed run is known to be ours.
 type Intent struct {
-	Version  int       `json:"version"`
-	BackupID string    `json:"backupId"`
-	Volume   string    `json:"volume"`
-	Started  time.Time `json:"started"`
+	Version   int      `json:"version"`
+	Minor     int      `json:"minor,omitempty"`
+	Ignorable []string `json:"ignorable,omitempty"`
+	BackupID  string   `json:"backupId"`
+	Volume    string   `json:"volume"`
+	// Attributes are all that is known of the volume. Since format 1.1.
+	Attributes Attributes `json:"volumeAttributes,omitempty"`
+	Started    time.Time  `json:"started"`
 	// Owner made it, such as a policy; releases before 0.3 named none.
 	Owner string `json:"owner,omitempty"`
 }
@@ -74,11 +78,15 @@ type Member struct {
 
 // Node is node.json: one node, its volume, and every SSTable of its snapshot.
 type Node struct {
-	Version  int    `json:"version"`
-	BackupID string `json:"backupId"`
-	Member   Member `json:"node"`
+	Version   int      `json:"version"`
+	Minor     int      `json:"minor,omitempty"`
+	Ignorable []string `json:"ignorable,omitempty"`
+	BackupID  string   `json:"backupId"`
+	Member    Member   `json:"node"`
 	// Volume is the volume's identity: a copy of the volume has another one.
 	Volume string `json:"volume"`
+	// Attributes are all that is known of the volume. Since format 1.1.
+	Attributes Attributes `json:"volumeAttributes,omitempty"`
 	// DataDirectories as they were; SSTables name them by index.
 	DataDirectories []string `json:"dataDirectories"`
 	// SnapshotStart and SnapshotEnd are by the node's clock.

@@ -1,6 +1,7 @@
 package document
 
 import (
+	"cmp"
 	"crypto/rand"
 	"errors"
 	"fmt"
@@ -29,25 +30,38 @@ const maxVolumeID = 4 << 10
 // the block device has in sysfs tells it apart, and where that is missing the
 // inventory's volumeID must.
 func VolumeIdentity(volume string) (string, error) {
-	path := VolumeFile(volume)
-	id, err := safefile.New(volume).Read(path, maxVolumeID)
-	if errors.Is(err, os.ErrNotExist) {
-		return "", nil
-	}
-	if err != nil {
+	id, print, err := readMark(volume)
+	if id == "" || err != nil {
 		return "", err
 	}
-	if !idText.Match(id) {
-		return "", fmt.Errorf("identify volume %s: %s holds no id: remove this file", volume, path)
+	name := id + ":" + print.name()
+	if device := print.device.name(); device != "" {
+		name += "-" + device
 	}
-	print, err := fingerprint(path)
-	if err != nil {
-		return "", fmt.Errorf("identify volume %s: %w", volume, err)
-	}
-	return strings.TrimSpace(string(id)) + ":" + print, nil
+	return name, nil
 }
 
-var fileIdentity = regexp.MustCompile(`^[A-Z2-7]{26}:\d+-\d+\.\d{9}(-|$)`)
+// readMark reads the id file and what the system says of it; the id is empty where
+// there is no file.
+func readMark(volume string) (id string, print fingerprint, err error) {
+	path := VolumeFile(volume)
+	content, err := safefile.New(volume).Read(path, maxVolumeID)
+	if errors.Is(err, os.ErrNotExist) {
+		return "", print, nil
+	}
+	if err != nil {
+		return "", print, err
+	}
+	if !idText.Match(content) {
+		return "", print, fmt.Errorf("identify volume %s: %s holds no id: remove this file", volume, path)
+	}
+	if print, err = fingerprintOf(path); err != nil {
+		return "", print, fmt.Errorf("identify volume %s: %w", volume, err)
+	}
+	return strings.TrimSpace(string(content)), print, nil
+}
+
+var fileIdentity = regexp.MustCompile(`^([A-Z2-7]{26}):(\d+)-(\d+\.\d{9})(?:-(.*))?$`)
 
 // idText is what MarkVolume writes.
 var idText = regexp.MustCompile(`^[A-Z2-7]{26}\s*$`)
@@ -90,41 +104,81 @@ type statx struct {
 	_        [14]uint64
 }
 
-func fingerprint(path string) (string, error) {
-	const (
-		statxBtime = 0x800
-		statxBasic = 0x7ff
-		atFDCWD    = -0x64
-	)
+// fingerprint is what the system says of a file and of the block device below it.
+type fingerprint struct {
+	inode, born string
+	device      device
+}
+
+func (f fingerprint) name() string { return f.inode + "-" + f.born }
+
+func fingerprintOf(path string) (fingerprint, error) {
+	st, err := statOf(path)
+	if err != nil {
+		return fingerprint{}, err
+	}
+	if st.mask&statxBtime == 0 {
+		return fingerprint{}, errors.New("the file system does not record birth times: set volumeID for this volume in the inventory")
+	}
+	return fingerprint{st.inode(), st.born(), st.device()}, nil
+}
+
+const (
+	statxBtime = 0x800
+	statxBasic = 0x7ff
+	atFDCWD    = -0x64
+)
+
+func statOf(path string) (st statx, err error) {
 	name, err := syscall.BytePtrFromString(path)
 	if err != nil {
-		return "", err
+		return st, err
 	}
-	var st statx
 	dirfd := atFDCWD
 	_, _, errno := syscall.Syscall6(sysStatx, uintptr(dirfd), uintptr(unsafe.Pointer(name)), 0,
 		statxBasic|statxBtime, uintptr(unsafe.Pointer(&st)), 0)
 	if errno != 0 {
-		return "", errno
+		return st, errno
 	}
-	if st.mask&statxBtime == 0 {
-		return "", errors.New("the file system does not record birth times: set volumeID for this volume in the inventory")
-	}
-	print := fmt.Sprintf("%d-%d.%09d", st.ino, st.btime.sec, st.btime.nsec)
-	if device := deviceName(st.devMajor, st.devMinor); device != "" {
-		print += "-" + device
-	}
-	return print, nil
+	return st, nil
 }
 
-// deviceName is what the storage calls a block device, where sysfs tells.
-func deviceName(major, minor uint32) string {
-	base := fmt.Sprintf("/sys/dev/block/%d:%d", major, minor)
-	for _, file := range []string{"dm/uuid", "wwid", "device/wwid", "serial", "device/serial", "../wwid", "../device/wwid", "../serial"} {
-		data, err := os.ReadFile(filepath.Join(base, file))
-		if err == nil && len(strings.TrimSpace(string(data))) > 0 {
-			return strings.Join(strings.Fields(string(data)), "_")
+func (st statx) inode() string { return fmt.Sprint(st.ino) }
+
+func (st statx) born() string { return fmt.Sprintf("%d.%09d", st.btime.sec, st.btime.nsec) }
+
+func (st statx) device() device {
+	return deviceOf(fmt.Sprintf("/sys/dev/block/%d:%d", st.devMajor, st.devMinor))
+}
+
+// device is what the storage calls a block device: by the names of attributes, as far
+// as sysfs has them.
+type device map[string]string
+
+// deviceFiles are the files of sysfs that name a device, with the attribute that each
+// is; the first one of an attribute counts. A partition has its number, and the name of
+// its disk.
+func deviceFiles() [][2]string {
+	return [][2]string{
+		{"dm/uuid", DMUUID}, {"wwid", WWID}, {"device/wwid", WWID}, {"serial", Serial}, {"device/serial", Serial},
+		{"../wwid", WWID}, {"../device/wwid", WWID}, {"../serial", Serial}, {"../device/serial", Serial}, {"partition", Partition},
+	}
+}
+
+// deviceOf reads the device with a directory in sysfs. Where sysfs is not to be seen,
+// nothing is known of it.
+func deviceOf(dir string) device {
+	d := device{}
+	for _, f := range deviceFiles() {
+		content, err := os.ReadFile(filepath.Join(dir, f[0]))
+		if text := strings.Join(strings.Fields(string(content)), "_"); err == nil && text != "" && d[f[1]] == "" {
+			d[f[1]] = text
 		}
 	}
-	return ""
+	return d
+}
+
+// name is the attribute that stands for the device in a name: the first one there is.
+func (d device) name() string {
+	return cmp.Or(d[DMUUID], d[WWID], d[Serial])
 }

@@ -254,7 +254,7 @@ func kinds(v any, file, path string, found map[string]bool) {
 
 // dataMaps are the fields that are maps of data.
 func dataMaps() []string {
-	return []string{"shared", "nodes", "settings", "replication", "options", "report"}
+	return []string{"shared", "nodes", "settings", "replication", "options", "report", "volumeAttributes"}
 }
 
 func kindOf(v any) string {

@@ -27,7 +27,7 @@ type Decision struct {
 // restore holds for all, since stages are recorded only once all nodes are there;
 // what the cleaner did must be done on all volumes or on none.
 func Decide(volumes []Volume, backup string, scope Scope, r Request) Decision {
-	d := Decision{Progress: Find(RestoreID(backup, volumes, scope), volumes), Leftovers: Leftovers(volumes, scope)}
+	d := Decision{Progress: Find(restoreOn(volumes, backup, scope), volumes), Leftovers: Leftovers(volumes, scope)}
 	all := tally{refused: map[Action][]string{}}
 	for _, v := range volumes {
 		b, _ := v.Backup(backup)

@@ -32,14 +32,24 @@ const keptReports = 10
 
 // Info is restore.json.
 type Info struct {
-	Version  int    `json:"version"`
-	Minor    int    `json:"minor,omitempty"`
-	BackupID string `json:"backupId"`
-	Volume   string `json:"volume"`
+	Version   int      `json:"version"`
+	Minor     int      `json:"minor,omitempty"`
+	Ignorable []string `json:"ignorable,omitempty"`
+	BackupID  string   `json:"backupId"`
+	Volume    string   `json:"volume"`
+	// Attributes are all that is known of the volume. Since format 1.1.
+	Attributes document.Attributes `json:"volumeAttributes,omitempty"`
 	// Offline is set by the cleaner.
 	Offline bool `json:"offline,omitempty"`
 	// Scope is missing in records of releases before 0.2.
 	Scope *Scope `json:"scope,omitempty"`
+}
+
+// Current is the record in the format of this release.
+func (i Info) Current() Info {
+	i.Version, i.Minor = document.Version, document.Minor
+	_, i.Ignorable = i.Attributes.Recorded()
+	return i
 }
 
 // loaded is loaded.json: all data of the restore is loaded on all nodes.
@@ -88,8 +98,7 @@ func (s Store) Begin(id string, info Info) (string, error) {
 	if err := s.Files.MkdirAll(dir); err != nil {
 		return "", err
 	}
-	info.Version, info.Minor = document.Version, document.Minor
-	return dir, Write(s.Files, path, info)
+	return dir, Write(s.Files, path, info.Current())
 }
 
 // Append appends an entry to the journal in a restore's directory, after a newline
@@ -178,7 +187,7 @@ func (s Store) read(dir, id string) (Restore, error) {
 	if found[CleanedFile] {
 		r.Cleaned = &cleaned
 	}
-	r.Offline, r.BackupID, r.Volume = info.Offline, info.BackupID, info.Volume
+	r.Offline, r.BackupID, r.Volume, r.Attributes = info.Offline, info.BackupID, info.Volume, info.Attributes
 	r.Report, r.Finished, r.Evidence = ending.Report, ending.Time, load.Tables
 	content, err := document.ReadFile(s.Files, filepath.Join(dir, JournalFile))
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {

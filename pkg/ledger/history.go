@@ -151,5 +151,5 @@ func newestOf(volumes []Volume, owner string) (id string) {
 
 // events are those of this very volume.
 func (v Volume) events() []Event {
-	return slices.DeleteFunc(slices.Clone(v.History), func(e Event) bool { return v.Identity == "" || e.Volume != v.Identity })
+	return slices.DeleteFunc(slices.Clone(v.History), func(e Event) bool { return v.Elsewhere(e.Volume) })
 }

@@ -1,6 +1,7 @@
 package ledger
 
 import (
+	"cmp"
 	"crypto/sha256"
 	"encoding/hex"
 	"regexp"
@@ -25,6 +26,28 @@ func RestoreID(backup string, volumes []Volume, scope Scope) string {
 		}
 	}
 	return hash(strings.Join(parts, "\n"))
+}
+
+// restoreOn is the id of the restore of a backup onto volumes. One that was begun when
+// the volumes bore other names goes on under its id: each of them has its record.
+func restoreOn(volumes []Volume, backup string, scope Scope) string {
+	id := RestoreID(backup, volumes, scope)
+	if len(volumes) == 0 {
+		return id
+	}
+	var last Restore
+	for _, r := range volumes[0].of(backup) {
+		everywhere := !slices.ContainsFunc(volumes, func(v Volume) bool {
+			return !slices.ContainsFunc(v.of(backup), func(other Restore) bool { return other.ID == r.ID })
+		})
+		switch {
+		case r.ID == id:
+			return id
+		case everywhere && !r.Offline && r.Scope.Covers(scope) && scope.Covers(r.Scope) && !r.last().Before(last.last()):
+			last = r
+		}
+	}
+	return cmp.Or(last.ID, id)
 }
 
 // CleanID names the cleaning of one volume with a backup. No restore through a

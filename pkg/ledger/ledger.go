@@ -17,12 +17,14 @@ import (
 type Volume struct {
 	// Node is the name of the node, for messages. Whoever collects the volumes of
 	// a ring sets it.
-	Node     string    `json:"-"`
-	Identity string    `json:"identity"`
-	Free     uint64    `json:"free"`
-	Total    uint64    `json:"total"`
-	Backups  []Backup  `json:"backups"`
-	Restores []Restore `json:"restores"`
+	Node     string `json:"-"`
+	Identity string `json:"identity"`
+	// Attributes are all that is known of the volume.
+	Attributes document.Attributes `json:"attributes,omitempty"`
+	Free       uint64              `json:"free"`
+	Total      uint64              `json:"total"`
+	Backups    []Backup            `json:"backups"`
+	Restores   []Restore           `json:"restores"`
 	// Archived are records of restores that were done again since. They are for
 	// people: no rule looks at them.
 	Archived []Restore `json:"archived,omitempty"`
@@ -50,8 +52,10 @@ type Backup struct {
 	// Complete is set where the backup claims to be complete, by its COMPLETE.
 	Complete bool `json:"complete"`
 	// Volume is the identity of the volume that the backup was made on.
-	Volume  string    `json:"volume"`
-	Started time.Time `json:"started"`
+	Volume string `json:"volume"`
+	// Attributes are all that was known of that volume; earlier releases recorded none.
+	Attributes document.Attributes `json:"attributes,omitempty"`
+	Started    time.Time           `json:"started"`
 	// Owner made it, such as a policy; empty in backups of earlier releases.
 	Owner string `json:"owner,omitempty"`
 	// WindowMS is how long its snapshots took, from the first start to the last end on
@@ -68,8 +72,10 @@ type Restore struct {
 	// Volume is the identity of the volume that was restored. A record of another
 	// volume came here with a copy of it and says nothing about this one.
 	Volume string `json:"volume"`
-	Scope  Scope  `json:"scope"`
-	Stage  Stage  `json:"stage"`
+	// Attributes are all that was known of that volume.
+	Attributes document.Attributes `json:"attributes,omitempty"`
+	Scope      Scope               `json:"scope"`
+	Stage      Stage               `json:"stage"`
 	// Offline is set by the cleaner, which works while Cassandra is stopped. It
 	// ends at Loaded: the restore through the running ring verifies what it did.
 	Offline bool `json:"offline,omitempty"`
@@ -148,16 +154,12 @@ func (r Restore) last() time.Time {
 func (v Volume) of(backup string) []Restore {
 	var found []Restore
 	for _, r := range v.Restores {
-		if r.BackupID == backup && v.here(r) {
+		if r.BackupID == backup && v.Here(r) {
 			found = append(found, r)
 		}
 	}
 	return found
 }
-
-// here tells a restore of this very volume from one that came along with a copy. A
-// volume that nothing names yet was never restored.
-func (v Volume) here(r Restore) bool { return v.Identity != "" && r.Volume == v.Identity }
 
 // Backup finds a backup on the volume.
 func (v Volume) Backup(id string) (Backup, bool) {
@@ -186,7 +188,7 @@ func (v Volume) Cleaned(backup string) *Cleaned {
 func (v Volume) Interrupted() []Restore {
 	var found []Restore
 	for _, r := range v.Restores {
-		if v.here(r) && r.Stage.Unfinished() && r.Cleaned == nil && !r.Abandoned {
+		if v.Here(r) && r.Stage.Unfinished() && r.Cleaned == nil && !r.Abandoned {
 			found = append(found, r)
 		}
 	}

@@ -38,7 +38,7 @@ func Finished(volumes []Volume, wanted string) (Progress, string, bool) {
 	var last *Restore
 	for _, v := range volumes {
 		for _, r := range v.Restores {
-			ended := r.Stage == Done && r.ID == RestoreID(r.BackupID, volumes, All()) && (wanted == "" || r.BackupID == wanted)
+			ended := r.Stage == Done && r.ID == restoreOn(volumes, r.BackupID, All()) && (wanted == "" || r.BackupID == wanted)
 			if ended && (last == nil || r.last().After(last.last())) {
 				last = &r
 			}
@@ -58,7 +58,7 @@ func Leftovers(volumes []Volume, scope Scope) []string {
 	seen := map[string]bool{}
 	for _, v := range volumes {
 		for _, r := range v.Restores {
-			if v.here(r) && r.Stage == Loading && !r.Offline && r.Scope.Meets(scope) && !seen[r.BackupID] {
+			if v.Here(r) && r.Stage == Loading && !r.Offline && r.Scope.Meets(scope) && !seen[r.BackupID] {
 				seen[r.BackupID] = true
 				backups = append(backups, r.BackupID)
 			}

@@ -40,7 +40,7 @@ func TestDecideIsOfTheWholeRing(t *testing.T) {
 	kinds = append(kinds, nil,
 		[]Restore{{BackupID: older, Scope: All(), Offline: true, Stage: Truncated}},
 		[]Restore{{BackupID: older, Scope: All(), Offline: true, Stage: Loaded, Cleaned: &Cleaned{Time: noon}}})
-	for _, r := range []Request{{AfterRestore, false, false}, {AfterRestore, true, false}, {AfterRestore, false, true}, {AfterRestore, true, true}} {
+	for _, r := range Requests()[4:10] {
 		for _, a := range kinds {
 			for _, b := range kinds {
 				for _, originals := range [][2]bool{{false, false}, {true, false}, {true, true}} {

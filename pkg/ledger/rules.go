@@ -23,13 +23,18 @@ const (
 type Request struct {
 	Operation
 	InPlace, Again bool
+	// Restored says that the volumes came back with a restore point. It counts only
+	// where nothing else tells.
+	Restored bool
 }
 
 // Requests lists all requests, as the table of rules shows them.
 func Requests() []Request {
 	requests := []Request{{Operation: BeforeBackup}, {Operation: Remove}, {Operation: Verify}, {Operation: Discard}}
 	for _, op := range []Operation{AfterRestore, Clean} {
-		requests = append(requests, Request{op, false, false}, Request{op, true, false}, Request{op, false, true}, Request{op, true, true})
+		for _, again := range []bool{false, true} {
+			requests = append(requests, Request{Operation: op, Again: again}, Request{Operation: op, InPlace: true, Again: again}, Request{Operation: op, Restored: true, Again: again})
+		}
 	}
 	return requests
 }
@@ -39,6 +44,9 @@ func (r Request) String() string {
 	text := string(r.Operation)
 	if r.InPlace {
 		text += " --in-place"
+	}
+	if r.Restored {
+		text += " --restored"
 	}
 	if r.Again {
 		text += " --again"
@@ -72,6 +80,7 @@ const (
 
 	RefuseIncomplete Action = "refuse: not complete"
 	RefuseOriginal   Action = "refuse: original volume, needs --in-place"
+	RefuseUnknown    Action = "refuse: original or restored copy unknown"
 	RefuseUnrestored Action = "refuse: run after-restore first"
 	RefusePart       Action = "refuse: only a part was restored"
 	RefuseHalfWay    Action = "refuse: a restore stopped half-way"
@@ -84,8 +93,25 @@ const (
 // Refuses tells an action that changes nothing because it must not.
 func (a Action) Refuses() bool { return strings.HasPrefix(string(a), "refuse") }
 
-// Next is the rule: what becomes of a request on a backup in a state.
+// Next is the rule: what becomes of a request on a backup in a state. Where nothing tells
+// what the volume is, and nobody says it, only that is done which is right on both.
 func Next(r Request, s State) Action {
+	if s.Origin != Unknown {
+		return next(r, s)
+	}
+	original, copied := s, s
+	original.Origin, copied.Origin = Original, Copy
+	switch asOriginal, asCopy := next(r, original), next(r, copied); {
+	case r.InPlace, asOriginal == asCopy:
+		return asOriginal
+	case r.Restored:
+		return asCopy
+	}
+	return RefuseUnknown
+}
+
+// next is the rule where it is known what the volume is.
+func next(r Request, s State) Action {
 	switch r.Operation {
 	case BeforeBackup:
 		return removal(s, Replace)

@@ -11,23 +11,19 @@ const (
 	Original Origin = iota
 	// Copy: the volume came back with a restore point, or was copied.
 	Copy
+	// Unknown: what is known of the volume does not tell.
+	Unknown
 )
 
 // String is the origin as documents name it.
 func (o Origin) String() string {
-	if o == Original {
+	switch o {
+	case Original:
 		return "original"
+	case Copy:
+		return "copy"
 	}
-	return "copy"
-}
-
-// OriginOf compares the identity of a volume with that of the volume that a
-// backup was made on.
-func OriginOf(b Backup, identity string) Origin {
-	if b.Volume == identity {
-		return Original
-	}
-	return Copy
+	return "unknown"
 }
 
 // Extent says how much of a backup a restore was of.
@@ -93,7 +89,7 @@ func StateIn(v Volume, b Backup, scope Scope) State {
 }
 
 func stateAmong(v Volume, b Backup, restores []Restore) State {
-	s := State{Origin: OriginOf(b, v.Identity), Complete: b.Complete}
+	s := State{Origin: OriginOf(b, v), Complete: b.Complete}
 	best := -1
 	for i, r := range restores {
 		s.Cleaned = s.Cleaned || r.Cleaned != nil
@@ -163,6 +159,6 @@ func Superseded(v Volume, by Restore) []Restore {
 // through the running ring has proven since.
 func CleanedSince(v Volume) bool {
 	return slices.ContainsFunc(v.Restores, func(r Restore) bool {
-		return r.Cleaned != nil && v.here(r) && !superseded(r, v.of(r.BackupID))
+		return r.Cleaned != nil && v.Here(r) && !superseded(r, v.of(r.BackupID))
 	})
 }

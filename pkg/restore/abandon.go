@@ -69,7 +69,7 @@ func abandonable(volumes []ledger.Volume) ([]ledger.Restore, error) {
 	var half []string
 	for _, v := range volumes {
 		for _, r := range v.Restores {
-			if r.Volume != v.Identity || r.Abandoned || !r.Stage.Unfinished() {
+			if !v.Here(r) || r.Abandoned || !r.Stage.Unfinished() {
 				continue
 			}
 			if r.Offline && r.Stage.Destroys() {

@@ -108,7 +108,7 @@ func (c *cleaner) run(ctx context.Context, backup string, dry bool) ([]*wire.Cle
 func (c *cleaner) tasks(backup string, dry bool) []ring.CleanTask {
 	tasks := make([]ring.CleanTask, len(c.nodes))
 	for i, n := range c.nodes {
-		tasks[i] = ring.CleanTask{Node: n, Backup: backup, DryRun: dry, InPlace: c.opts.InPlace, Again: c.opts.Again, Full: c.opts.Full && dry, ForgetPeers: c.forget}
+		tasks[i] = ring.CleanTask{Node: n, Backup: backup, DryRun: dry, InPlace: c.opts.InPlace, Restored: c.opts.Restored, Again: c.opts.Again, Full: c.opts.Full && dry, ForgetPeers: c.forget}
 		if !dry {
 			tasks[i].HostID = c.found[i].HostID
 		}

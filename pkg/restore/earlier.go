@@ -43,13 +43,17 @@ func (r *run) decide() error {
 	if err != nil {
 		return err
 	}
-	request := ledger.Request{Operation: ledger.AfterRestore, InPlace: r.opts.InPlace, Again: r.opts.Again}
+	request := ledger.Request{Operation: ledger.AfterRestore, InPlace: r.opts.InPlace, Again: r.opts.Again, Restored: r.opts.Restored}
 	r.earlier = earlier{Decision: ledger.Decide(r.volumes, r.source.id, scope, request), scope: scope}
 	nodes := strings.Join(r.earlier.Nodes, ", ")
 	switch r.earlier.Action {
 	case ledger.RefuseOriginal:
 		return flow.Failf(flow.Precondition, "no restore point was restored: the volumes of %s are the original ones of backup %s; "+
 			"to roll back in place and lose all writes since the backup, use --in-place", nodes, r.source.id)
+	case ledger.RefuseUnknown:
+		return flow.Failf(flow.Precondition, "cannot tell whether the volumes of %s are the original ones of backup %s or restored copies (%s); "+
+			"use --restored if they were restored from a restore point, or --in-place to roll back the originals and lose all writes since the backup",
+			nodes, r.source.id, r.explain(r.earlier.Nodes[0]))
 	case ledger.RefuseCleaning:
 		return flow.Failf(flow.Precondition, "the volumes of %s are half cleaned with backup %s: stop the ring and run after-restore (or the cleaner) again, which resumes",
 			nodes, r.source.id)
@@ -60,6 +64,16 @@ func (r *run) decide() error {
 		return flow.Failf(flow.Corrupt, "backup %s is not complete on %s", r.source.id, nodes)
 	}
 	return nil
+}
+
+// explain says what is known of the volume of a node.
+func (r *run) explain(node string) string {
+	for _, v := range r.volumes {
+		if b, ok := v.Backup(r.source.id); ok && v.Node == node {
+			return node + ": " + ledger.Explain(b, v)
+		}
+	}
+	return node
 }
 
 // scopeOf resolves the globs of the options to tables and views of the backup.

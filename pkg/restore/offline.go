@@ -65,7 +65,7 @@ func MakeOfflinePlan(ctx context.Context, target ring.Target, opts Options, obse
 // visible is what the cleaner saw of each volume.
 func (c *cleaner) visible() []VisibleNode {
 	nodes := make([]VisibleNode, len(c.failed))
-	request := ledger.Request{Operation: ledger.Clean, InPlace: c.opts.InPlace, Again: c.opts.Again}
+	request := ledger.Request{Operation: ledger.Clean, InPlace: c.opts.InPlace, Again: c.opts.Again, Restored: c.opts.Restored}
 	for i, err := range c.failed {
 		nodes[i].Name = c.nodes[i].Name
 		if err != nil {

@@ -17,6 +17,9 @@ type Options struct {
 	Backup string
 	// InPlace allows the volumes that the backup was made on.
 	InPlace bool
+	// Restored says that the volumes were restored from a restore point. It counts
+	// only where nothing tells.
+	Restored bool
 	// Again puts the backup in place once more, or loads it, where the cleaner put
 	// it in place before; what was written since is lost.
 	Again bool

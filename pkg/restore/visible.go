@@ -21,7 +21,7 @@ type VisibleNode struct {
 	Problem string `json:"problem,omitempty"`
 	// Backups are all that are on the volume, by their ids.
 	Backups []string `json:"backups,omitempty"`
-	// Volume is "copy" where it came back with a restore point, or "original".
+	// Volume is "copy" where it came back with a restore point, "original", or "unknown".
 	Volume string `json:"volume,omitempty"`
 	// Stage is how far a restore of the plan's backup came here.
 	Stage ledger.Stage `json:"stage,omitzero"`
@@ -85,7 +85,7 @@ func (p *Plan) readVisible(ctx context.Context, c *ring.Cluster, volumes []ledge
 		answers[s.Node.Name] = opened[i]
 		p.Nodes = append(p.Nodes, s.Node.Name)
 	}
-	request := ledger.Request{Operation: ledger.AfterRestore, InPlace: opts.InPlace, Again: opts.Again}
+	request := ledger.Request{Operation: ledger.AfterRestore, InPlace: opts.InPlace, Again: opts.Again, Restored: opts.Restored}
 	for i, v := range volumes {
 		n := &p.Visible[i]
 		o, ok := answers[v.Node]

@@ -27,8 +27,8 @@ type CleanTask struct {
 	Node StoppedNode
 	// Backup to put in place, and HostID that the volume must be of; the newest
 	// complete one, and any, when empty.
-	Backup, HostID                            string
-	ForgetPeers, InPlace, Again, DryRun, Full bool
+	Backup, HostID                                      string
+	ForgetPeers, InPlace, Restored, Again, DryRun, Full bool
 }
 
 // CleanOutcome is how a CleanTask ended.

@@ -55,9 +55,8 @@ func (v *Volumes) Ledger() ledger.Store { return ledger.Store{Files: v.Files(), 
 
 // Inspect reads what lies on the volume, but for its free space.
 func (v *Volumes) Inspect() (ledger.Volume, error) {
-	var found ledger.Volume
-	var err error
-	if found.Identity, err = v.Identity(); err != nil {
+	found, err := v.Identified()
+	if err != nil {
 		return found, err
 	}
 	ids, err := document.List(v.Volume)
@@ -125,7 +124,7 @@ func (v *Volumes) backup(id string) ledger.Backup {
 	if err := document.Read(v.Files(), filepath.Join(document.BackupDir(v.Volume, id), document.IntentFile), &intent); err != nil {
 		b.Problem = err.Error()
 	}
-	b.Volume, b.Started, b.Owner = intent.Volume, intent.Started, intent.Owner
+	b.Volume, b.Attributes, b.Started, b.Owner = intent.Volume, intent.Attributes, intent.Started, intent.Owner
 	doc, err := document.Open(v.Volume, id, v.DataDirs)
 	switch {
 	case errors.Is(err, document.ErrIncomplete):
@@ -133,7 +132,7 @@ func (v *Volumes) backup(id string) ledger.Backup {
 		b.Complete = true // it claims to be: what is wrong with it must be told
 		b.Problem = strings.TrimSpace(err.Error())
 	default:
-		b.Complete, b.Volume, b.WindowMS = true, doc.Node.Volume, doc.Cluster.Skew.TotalMS
+		b.Complete, b.Volume, b.Attributes, b.WindowMS = true, doc.Node.Volume, doc.Node.Attributes, doc.Cluster.Skew.TotalMS
 	}
 	return b
 }
@@ -144,6 +143,20 @@ func (v *Volumes) Identity() (string, error) {
 		return v.VolumeID, nil
 	}
 	return document.VolumeIdentity(v.Volume)
+}
+
+// Attributes are all that is known of the volume's identity.
+func (v *Volumes) Attributes() (document.Attributes, error) {
+	return document.VolumeAttributes(v.Volume, v.VolumeID)
+}
+
+// Identified is the volume as far as its identity goes.
+func (v *Volumes) Identified() (found ledger.Volume, err error) {
+	if found.Identity, err = v.Identity(); err != nil {
+		return found, err
+	}
+	found.Attributes, err = v.Attributes()
+	return found, err
 }
 
 // Hold takes the flock that an agent has while it may change a volume. A

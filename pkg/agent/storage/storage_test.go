@@ -64,7 +64,8 @@ func TestInspect(t *testing.T) {
 	v.VolumeID = "pvc-1"
 	found, err := v.Inspect()
 	require.NoError(t, err)
-	require.Equal(t, ledger.Volume{Identity: "pvc-1"}, found)
+	require.Equal(t, "pvc-1", found.Attributes[document.Given])
+	require.Equal(t, ledger.Volume{Identity: "pvc-1", Attributes: found.Attributes}, found)
 	dir := document.BackupDir(v.Volume, backupID)
 	require.NoError(t, os.MkdirAll(dir, 0o755))
 	require.NoError(t, ledger.Write(v.Files(), filepath.Join(dir, document.IntentFile), document.Intent{Version: document.Version, BackupID: backupID, Volume: "pvc-0"}))

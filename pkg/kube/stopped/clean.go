@@ -212,9 +212,9 @@ func jobsFor(tasks []ring.CleanTask, nodes []node) ([]node, error) {
 }
 
 // jobFor is the Job for a task. The identity of a volume that is not bound is not known to
-// anybody before the Job's own pod binds it: such a volume is a restored one.
+// anybody before the Job's own pod binds it: only a dry run may look at it, as at a restored one.
 func jobFor(j objects.CleanerJob, task ring.CleanTask, identity string) objects.CleanerJob {
-	j.VolumeID, j.Restored = identity, identity == ""
+	j.VolumeID, j.Restored = identity, task.Restored || identity == ""
 	j.Backup, j.HostID = task.Backup, task.HostID
 	j.ForgetPeers, j.InPlace, j.Again, j.DryRun, j.Full = task.ForgetPeers, task.InPlace, task.Again, task.DryRun, task.Full
 	return j

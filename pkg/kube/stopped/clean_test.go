@@ -165,6 +165,17 @@ func TestSecurityContext(t *testing.T) {
 	}
 }
 
+// Somebody says that the volumes were restored: the cleaner is told, beside what is known.
+func TestCleanSaysThatVolumesWereRestored(t *testing.T) {
+	t.Parallel()
+	_, f, target := jobWorld(t, Options{}, 1)
+	_, err := target.Clean(t.Context(), tasksOf(t, target, func(c *ring.CleanTask) { c.Restored = true }), (&kubetest.Told{}).Tell)
+	require.NoError(t, err)
+	command := f.Made[0].Spec.Template.Spec.Containers[0].Command
+	require.Contains(t, command, "--restored")
+	require.Contains(t, command, "--volume-id=pvc/uid-"+kubetest.FirstClaim+"/pv-"+kubetest.FirstClaim)
+}
+
 // A dry run binds a claim whose identity nobody knows before.
 func TestCleanUnbound(t *testing.T) {
 	t.Parallel()

@@ -237,14 +237,10 @@ func (r *Ring) Return(i Image, stopped bool) {
 	r.stopped, r.gone, r.lease = stopped, false, nil
 	r.next = max(r.next, i.next)
 	for k, n := range r.nodes {
-		entries, err := os.ReadDir(n.Volume)
-		require.NoError(r.t, err)
-		for _, e := range entries {
-			require.NoError(r.t, os.RemoveAll(filepath.Join(n.Volume, e.Name())))
-		}
+		require.NoError(r.t, os.RemoveAll(n.Volume))
 		require.NoError(r.t, copyVolume(i.dirs[k], n.Volume))
 		generation := 0
-		_, err = fmt.Sscanf(n.VolumeID, "pvc/"+n.Name+"/%d", &generation)
+		_, err := fmt.Sscanf(n.VolumeID, "pvc/"+n.Name+"/%d", &generation)
 		require.NoError(r.t, err)
 		n.VolumeID = fmt.Sprintf("pvc/%s/%d", n.Name, generation+1)
 	}

@@ -98,7 +98,7 @@ func (s seams) clean(ctx context.Context, task ring.CleanTask, progress func(nod
 		}
 		return cleaner.Clean(ctx, cleaner.Options{
 			Volume: n.Volume, Data: n.DataDirs, Backup: task.Backup, ForgetPeers: task.ForgetPeers, VolumeID: task.Node.Identity, HostID: task.HostID,
-			InPlace: task.InPlace, Again: task.Again, AssumeStopped: true, DryRun: task.DryRun, Full: task.Full,
+			InPlace: task.InPlace, Restored: task.Restored, Again: task.Again, AssumeStopped: true, DryRun: task.DryRun, Full: task.Full,
 			Progress: func(message string) { progress(n.Name, message) },
 		})
 	}
