@@ -212,6 +212,7 @@ func (w *world) damage(t *testing.T, d site.Datacenter, tables int) {
 	for i := 2; i < tables; i++ {
 		execute(t, session, fmt.Sprintf("ALTER TABLE shop.t%d ADD later text", i))
 	}
+	require.NoError(t, w.Agree(t.Context(), d)) // a node that does not know the column yet fails a read
 }
 
 // leftovers are casshook's backups on a datacenter's volumes: directories of documents and of snapshots that are called after one,
