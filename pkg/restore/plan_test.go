@@ -169,6 +169,20 @@ func TestLacksMemtable(t *testing.T) {
 	require.Empty(t, (&comparison{}).lacks(need("trie")), "4.0 has none")
 }
 
+// What 5.0 does not have any more is refused; a class that is somebody's own is only told.
+func TestLacksClasses(t *testing.T) {
+	t.Parallel()
+	tiered := row("table", "t", "CREATE TABLE ks.t (\n    k int PRIMARY KEY,\n    v int\n) WITH compaction = {'class': 'org.apache.cassandra.db.compaction.DateTieredCompactionStrategy'};")
+	mine := row("table", "t", "CREATE TABLE ks.t (\n    k int PRIMARY KEY,\n    v int\n) WITH compaction = {'class': 'org.example.Mine'};")
+	s, view := sameRing("5.0.9")
+	cmp := compared(t, "5.0.9", []schema.Row{keyspaceRow(), tiered}, []schema.Row{keyspaceRow()}, schema.CompareOptions{})
+	require.ErrorContains(t, cmp.checkTarget(s, view), "have no DateTieredCompactionStrategy")
+	cmp = compared(t, "5.0.9", []schema.Row{keyspaceRow(), mine}, []schema.Row{keyspaceRow()}, schema.CompareOptions{})
+	require.NoError(t, cmp.checkTarget(s, view))
+	require.Equal(t, []string{"table ks.t needs the compaction class org.example.Mine, which nothing in the ring uses now: make sure that all nodes have it, or the restore stops half-way"}, cmp.unproven())
+	require.Empty(t, compared(t, "5.0.9", []schema.Row{keyspaceRow(), mine}, []schema.Row{keyspaceRow(), mine}, schema.CompareOptions{}).unproven())
+}
+
 // A superuser is needed where users need permissions.
 func TestCheckUser(t *testing.T) {
 	t.Parallel()

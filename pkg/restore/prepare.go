@@ -165,6 +165,9 @@ func (r *run) makePlan(ctx context.Context) error {
 	if left := r.cmp.diff.Scope.LeftOut(r.cmp.backup, r.cmp.live); len(left) > 0 {
 		p.Warnings = append(p.Warnings, fmt.Sprintf("not restored, since components of the platform own them (--include %s restores one of them): keyspaces %s", left[0], strings.Join(left, ", ")))
 	}
+	if !r.isLoaded() {
+		p.Warnings = append(p.Warnings, r.cmp.unproven()...)
+	}
 	p.Warnings = append(p.Warnings, r.aboutLoads(p)...)
 	r.plan = p
 	return r.checkTables()

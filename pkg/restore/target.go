@@ -122,6 +122,8 @@ func (cmp *comparison) lacks(need schema.Need) string {
 	switch {
 	case f == schema.FeatureAutoRepair && cmp.runsWithoutAutoRepair():
 		return "start all nodes with " + startconfig.AutoRepairProperty + ", or restore where the tables exist without the option"
+	case f == schema.FeatureCompaction && need.Detail == "DateTieredCompactionStrategy" && cmp.target.Major >= 5:
+		return "Cassandra 5.0 and later have no DateTieredCompactionStrategy"
 	case f == schema.FeatureScripts && cmp.target.Major >= 5:
 		return "Cassandra 5.0 and later only run functions in Java"
 	case f == schema.FeatureMemtable && cmp.unknownMemtable(need.Detail):
@@ -147,6 +149,16 @@ func (cmp *comparison) switchedOff(f schema.Feature) string {
 		return setting + " is off on the nodes: set it in cassandra.yaml and restart them"
 	}
 	return ""
+}
+
+// unproven warns of classes of which nothing tells whether the nodes have them.
+func (cmp *comparison) unproven() []string {
+	var warnings []string
+	for _, need := range cmp.diff.Unproven(cmp.live) {
+		warnings = append(warnings, fmt.Sprintf("%s needs the %s %s, which nothing in the ring uses now: make sure that all nodes have it, or the restore stops half-way",
+			need.Ref.Describe(), need.Feature, need.Detail))
+	}
+	return warnings
 }
 
 // unknownMemtable tells whether the nodes have memtable configurations, but not this one.

@@ -162,3 +162,30 @@ func TestNeedsOfTheTarget(t *testing.T) {
 		ViewRef("ks", "other"): {views, string(FeatureViewFilter)},
 	}, found)
 }
+
+// TestUnproven: a class that the ring uses now is there; of others nobody knows.
+func TestUnproven(t *testing.T) {
+	t.Parallel()
+	table := func(name, options string) Row {
+		return Row{Keyspace: "ks", Type: "table", Name: name, Statement: "CREATE TABLE ks." + name + " (\n    k int PRIMARY KEY,\n    v int\n) WITH " + options + ";"}
+	}
+	const own = "compaction = {'class': 'org.example.Mine'}"
+	backup := []Row{limitedRows()[0], table("a", own),
+		table("b", "compaction = {'class': 'org.apache.cassandra.db.compaction.LeveledCompactionStrategy'} AND compression = {'class': 'org.apache.cassandra.io.compress.LZ4Compressor'}"),
+		table("c", "compression = {'enabled': 'false'}"), table("d", "compression = {'class': 'org.example.Zip'}"),
+		{Keyspace: "ks", Type: "index", Name: "i", Statement: "CREATE CUSTOM INDEX i ON ks.b (v) USING 'org.example.Index';"}}
+	for want, live := range map[string][]Row{
+		"ks.a org.example.Mine, ks.d org.example.Zip, ks.i org.example.Index": backup[:1],
+		"ks.d org.example.Zip, ks.i org.example.Index":                        {backup[0], table("other", own)},
+		"": backup,
+	} {
+		l := mustParse(t, live, Extras{})
+		d, err := Compare(mustParse(t, backup, Extras{}), l, CompareOptions{})
+		require.NoError(t, err)
+		var told []string
+		for _, n := range d.Unproven(l) {
+			told = append(told, n.Ref.String()+" "+n.Detail)
+		}
+		require.Equal(t, want, strings.Join(told, ", "))
+	}
+}

@@ -1,6 +1,7 @@
 package schema
 
 import (
+	"slices"
 	"strings"
 )
 
@@ -45,6 +46,10 @@ const (
 	// FeatureViewFilter is the property ViewFilterProperty: views that filter on columns
 	// that are not in their key.
 	FeatureViewFilter Feature = "views that filter on columns outside the primary key of their table"
+	// FeatureCompaction and FeatureCompression are classes on the nodes' class path that
+	// not every Cassandra has; Detail names them.
+	FeatureCompaction  Feature = "compaction class"
+	FeatureCompression Feature = "compression class"
 	// FeatureTrigger is a class in the nodes' triggers directory; Detail names it.
 	FeatureTrigger Feature = "trigger class"
 )
@@ -75,6 +80,36 @@ func (d *Diff) Needs() []Need {
 		}
 	}
 	return out
+}
+
+// Unproven lists the needs of classes that no object of the live schema has: whether
+// the target knows them, only the statement itself can tell.
+func (d *Diff) Unproven(live *Schema) []Need {
+	classes := []Feature{FeatureCompaction, FeatureCompression, FeatureCustomIndex, FeatureTrigger}
+	proven := map[Need]bool{}
+	for _, o := range live.Objects {
+		for _, n := range o.Needs() {
+			proven[Need{Feature: n.Feature, Detail: n.Detail}] = true
+		}
+	}
+	return slices.DeleteFunc(d.Needs(), func(n Need) bool {
+		return !slices.Contains(classes, n.Feature) || proven[Need{Feature: n.Feature, Detail: n.Detail}]
+	})
+}
+
+// classOf is the class in an option whose value is a map, without the packages of
+// Cassandra itself; empty where there is none.
+func classOf(options []Option, name string) string {
+	value, _ := option(options, name)
+	entries, err := literalMap(value)
+	if err != nil {
+		return ""
+	}
+	class := entries["class"]
+	for _, own := range []string{"org.apache.cassandra.db.compaction.", "org.apache.cassandra.io.compress."} {
+		class = strings.TrimPrefix(class, own)
+	}
+	return class
 }
 
 // Needs lists the features that creating the object needs.
@@ -171,6 +206,18 @@ func (o *Object) optionNeeds(options []Option) []Need {
 	}
 	if value, _ := option(options, "compaction"); strings.Contains(value, "UnifiedCompactionStrategy") {
 		out = append(out, Need{FeatureUCS, o.Ref, ""})
+	}
+	for _, of := range []struct {
+		option  string
+		feature Feature
+		shipped []string
+	}{
+		{"compaction", FeatureCompaction, []string{"SizeTieredCompactionStrategy", "LeveledCompactionStrategy", "TimeWindowCompactionStrategy", "UnifiedCompactionStrategy"}},
+		{"compression", FeatureCompression, []string{"LZ4Compressor", "SnappyCompressor", "DeflateCompressor", "ZstdCompressor", "NoopCompressor"}},
+	} {
+		if class := classOf(options, of.option); class != "" && !slices.Contains(of.shipped, class) {
+			out = append(out, Need{of.feature, o.Ref, class})
+		}
 	}
 	if _, found := option(options, autoRepair); found {
 		out = append(out, Need{FeatureAutoRepair, o.Ref, ""})

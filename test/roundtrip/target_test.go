@@ -38,6 +38,7 @@ func TestGuardrails(t *testing.T) {
 		"INSERT INTO ks.t (k, v) VALUES (1, 2)", "INSERT INTO ks.stays (k) VALUES (1)",
 		"CREATE ROLE app WITH LOGIN = true AND PASSWORD = 'app'",
 		"GRANT ALL PERMISSIONS ON ALL KEYSPACES TO app", "GRANT SELECT ON TABLE system_auth.roles TO app", "GRANT SELECT ON TABLE system_auth.role_permissions TO app",
+		"GRANT SELECT ON TABLE system_views.settings TO app", "CREATE ROLE narrow WITH LOGIN = true AND PASSWORD = 'app'",
 	)
 	want := w.digest(t)
 	w.backup(t)
@@ -45,16 +46,16 @@ func TestGuardrails(t *testing.T) {
 		"CREATE TABLE ks.later (k int PRIMARY KEY)", "INSERT INTO ks.stays (k) VALUES (2)", "CREATE KEYSPACE third WITH replication = {'class': 'SimpleStrategy', 'replication_factor': 1}")
 
 	files := t.TempDir()
-	for _, file := range []string{"user", "password"} {
-		require.NoError(t, os.WriteFile(filepath.Join(files, file), []byte("app\n"), 0o600))
+	for file, content := range map[string]string{"user": "app", "password": "app", "narrow": "narrow"} {
+		require.NoError(t, os.WriteFile(filepath.Join(files, file), []byte(content+"\n"), 0o600))
 	}
 	inventory := w.edited(t, w.ring.UsernameFile()+".keeper", filepath.Join(files, "user"), w.ring.PasswordFile()+".keeper", filepath.Join(files, "password"))
 	n := w.ring.Node(1)
 	app, err := zoo.Connect(n.Address, n.CQLPort, "app", "app")
 	require.NoError(t, err)
 	defer app.Close()
-	w.refused(t, 3, `CQL user "app" is no superuser, which a restore needs: node n1: SELECT name, value FROM system_views.settings`, "plan", "--in-place", "--inventory", inventory)
-	w.exec(t, "GRANT SELECT ON TABLE system_views.settings TO app")
+	narrow := w.edited(t, w.ring.UsernameFile()+".keeper", filepath.Join(files, "narrow"), w.ring.PasswordFile()+".keeper", filepath.Join(files, "password"))
+	w.refused(t, 3, `CQL user "narrow" is no superuser, which a restore needs: node n1: SELECT name, value FROM system_views.settings`, "plan", "--in-place", "--inventory", narrow)
 	before := w.digest(t)
 	var errors []string
 	for _, command := range []string{"plan", "after-restore"} {
