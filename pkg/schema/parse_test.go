@@ -235,3 +235,31 @@ func FuzzParse(f *testing.F) {
 		o.Needs()
 	})
 }
+
+// FuzzSchema: rows of a keyspace as a whole, read and compared with those of another.
+func FuzzSchema(f *testing.F) {
+	const keyspace = "CREATE KEYSPACE k WITH replication = {'class': 'SimpleStrategy', 'replication_factor': '1'}"
+	for _, row := range realRows(f, "5.0-latest") {
+		f.Add(row.Type, row.Name, row.Statement, row.Type, row.Name, row.Statement)
+	}
+	f.Add("type", "a", "CREATE TYPE k.a (x frozen<b>)", "type", "b", "CREATE TYPE k.b (x frozen<a>)")
+	f.Add("type", "a", "CREATE TYPE k.a (x frozen<a>)", "materialized_view", "v", "CREATE MATERIALIZED VIEW k.v AS SELECT * FROM k.v PRIMARY KEY (a)")
+	f.Fuzz(func(t *testing.T, kind, name, statement, otherKind, otherName, other string) {
+		first := Row{"k", "keyspace", "k", keyspace}
+		a, err := Parse([]Row{first, {"k", kind, name, statement}, {"k", otherKind, otherName, other}}, Extras{})
+		if err != nil {
+			return
+		}
+		b, err := Parse([]Row{first}, Extras{})
+		require.NoError(t, err)
+		for _, pair := range [][2]*Schema{{a, b}, {b, a}, {a, a}} {
+			d, err := Compare(pair[0], pair[1], CompareOptions{Target: Target{5, 0}})
+			if err != nil {
+				continue
+			}
+			for _, s := range append(d.Drops(), d.Creates()...) {
+				require.NotEmpty(t, s)
+			}
+		}
+	})
+}
