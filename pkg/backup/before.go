@@ -195,7 +195,7 @@ func (b *before) snapshot(ctx context.Context) error {
 }
 
 // trySnapshot returns as changed why the snapshot is to be taken again: the schema
-// moved, or the nodes started too far apart. A table without a snapshot is a
+// moved, or the ring, or the nodes started too far apart. A table without a snapshot is a
 // consequence of the first, or an error of its own.
 func (b *before) trySnapshot(ctx context.Context) (changed, err error) {
 	if b.described, err = describe(ctx, b.CQL, b.View.Members); err != nil {
@@ -212,10 +212,22 @@ func (b *before) trySnapshot(ctx context.Context) (changed, err error) {
 	if version != b.described.version {
 		return fmt.Errorf("%w: version %s before, %s after", errSchemaChanged, b.described.version, version), nil
 	}
+	if changed, err := b.ringChanged(ctx); changed != nil || err != nil {
+		return changed, err
+	}
 	if missing != nil {
 		return nil, missing
 	}
 	return b.tooFarApart(), nil
+}
+
+// ringChanged says how the ring is no longer what was read of it, and reads it again.
+func (b *before) ringChanged(ctx context.Context) (changed, err error) {
+	changed = b.Unchanged(ctx)
+	if !errors.Is(changed, ring.ErrChanged) {
+		return nil, changed
+	}
+	return changed, b.ReadAgain(ctx)
 }
 
 // tooFarApart says that the nodes did not start their snapshots together.

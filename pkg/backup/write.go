@@ -3,6 +3,7 @@ package backup
 import (
 	"context"
 	"errors"
+	"fmt"
 	"time"
 
 	"github.com/casshook/casshook/pkg/agent/wire"
@@ -37,6 +38,9 @@ func (b *before) write(ctx context.Context) error {
 // complete writes COMPLETE on all nodes, only now that all of them wrote and
 // verified their documents.
 func (b *before) complete(ctx context.Context) error {
+	if err := b.StillWhole(ctx); err != nil {
+		return fmt.Errorf("while the backup was made, %w; make it again when all nodes are up and none joins, leaves or moves", err)
+	}
 	shared, err := b.described.shared(b.cluster)
 	if err != nil {
 		return err

@@ -39,8 +39,12 @@ var (
 
 // Ring describes the ring to the flows, which need a Login beside it.
 func (t *Target) Ring() ring.Target {
-	return ring.Target{ClusterName: t.inventory.Cluster, Nodes: t, Exec: t, Dialer: t, Locker: t}
+	return ring.Target{ClusterName: t.inventory.Cluster, AgreementTimeout: agreementTimeout, Nodes: t, Exec: t, Dialer: t, Locker: t}
 }
+
+// agreementTimeout is how long the nodes may disagree on the schema at first, as they do
+// for a moment after each change of it.
+const agreementTimeout = time.Minute
 
 func newTarget(inv Inventory) (*Target, error) {
 	t := &Target{inventory: inv, hosts: map[string]Host{}, grace: stopGrace}

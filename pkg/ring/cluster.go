@@ -86,7 +86,11 @@ func (c *Cluster) readRing(ctx context.Context, credentials Credentials) error {
 	if err := c.View.Check(c.Target.ClusterName); err != nil {
 		return flow.Fail(flow.Precondition, err)
 	}
-	_, err = c.CQL.SchemaVersion(ctx)
+	if c.Target.AgreementTimeout > 0 {
+		_, err = c.CQL.WaitAgreement(ctx, c.Target.AgreementTimeout)
+	} else {
+		_, err = c.CQL.SchemaVersion(ctx)
+	}
 	return flow.Fail(flow.Precondition, err)
 }
 

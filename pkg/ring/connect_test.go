@@ -54,6 +54,7 @@ type smallRing struct {
 	// loginErr and versionErr are asked each time.
 	loginErr, versionErr func() error
 	versions             func() wire.SchemaVersions
+	waited               func(time.Duration) error
 	credentials          Credentials
 }
 
@@ -119,7 +120,10 @@ func (c *smallCQL) Ring(context.Context) (Topology, error) { return c.ring.is, n
 func (c *smallCQL) SchemaVersion(context.Context) (string, error) {
 	return "v1", c.ring.versionErr()
 }
-func (c *smallCQL) WaitAgreement(context.Context, time.Duration) (string, error) {
+func (c *smallCQL) WaitAgreement(_ context.Context, patience time.Duration) (string, error) {
+	if c.ring.waited != nil {
+		return "v1", c.ring.waited(patience)
+	}
 	return "v1", errors.New("gossip was asked")
 }
 func (c *smallCQL) Close() { c.ring.closed++ }
@@ -175,6 +179,30 @@ func TestReadRingRefuses(t *testing.T) {
 			require.Equal(t, flow.Precondition, flow.CodeOf(err))
 			require.LessOrEqual(t, r.logins, 1, "without patience it is asked once")
 		})
+	}
+}
+
+// TestReadRingWaitsForAgreement: a schema that somebody changed a moment ago is no reason to
+// refuse, where the target says how long that may last.
+func TestReadRingWaitsForAgreement(t *testing.T) {
+	t.Parallel()
+	for _, end := range []error{nil, errors.New("the nodes disagree")} {
+		r := newSmallRing()
+		r.versionErr = func() error { return errors.New("asked once") }
+		var waited []time.Duration
+		r.waited = func(patience time.Duration) error {
+			waited = append(waited, patience)
+			return end
+		}
+		c := r.connect(t, 0)
+		c.Target.AgreementTimeout = time.Minute
+		err := c.ReadRing(t.Context())
+		c.Close()
+		require.Equal(t, []time.Duration{time.Minute}, waited)
+		require.ErrorIs(t, err, end)
+		if end != nil {
+			require.Equal(t, flow.Precondition, flow.CodeOf(err))
+		}
 	}
 }
 

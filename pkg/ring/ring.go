@@ -87,6 +87,9 @@ type Target struct {
 	// SettleTimeout is how long nodes that may have come up moments ago have to see
 	// one another.
 	SettleTimeout time.Duration
+	// AgreementTimeout is how long its nodes may disagree on the schema at first; they
+	// are asked once where it is 0.
+	AgreementTimeout time.Duration
 
 	Nodes  Nodes
 	Exec   Exec

@@ -57,7 +57,7 @@ func (c cassandra) endpoints() []map[string]string {
 	var found []map[string]string
 	for _, m := range c.ring.members() {
 		found = append(found, map[string]string{
-			"ENDPOINT_IP": m.Address, "HOST_ID": m.HostID, "DC": m.Datacenter, "RACK": m.Rack, "IS_ALIVE": "true",
+			"ENDPOINT_IP": m.Address, "HOST_ID": m.HostID, "DC": m.Datacenter, "RACK": m.Rack, "IS_ALIVE": fmt.Sprint(!c.ring.down[m.HostID]),
 			"IS_LOCAL": fmt.Sprint(m.HostID == c.node.hostID), "STATUS_WITH_PORT": "NORMAL,1", "RELEASE_VERSION": m.Release,
 		})
 	}
@@ -80,7 +80,7 @@ func (r *Ring) members() []document.Member {
 			HostID: n.hostID, Address: fmt.Sprintf("10.0.0.%d", i+1), Datacenter: "dc1", Rack: fmt.Sprintf("r%d", i+1), Tokens: []string{n.token}, Release: Release,
 		})
 	}
-	return found
+	return append(found, r.joined...)
 }
 
 // schemaVersion is that of all nodes.

@@ -60,6 +60,9 @@ type Ring struct {
 	// renewed counts renewals of passwords.
 	renewed int
 
+	// joined are members without a node; down those that are held for dead, by host ID.
+	joined []document.Member
+	down   map[string]bool
 	calls
 }
 
@@ -88,7 +91,7 @@ func (n *node) data() string { return n.DataDirs[0] }
 // users, and system_auth.
 func New(t testing.TB, nodes int) *Ring {
 	t.Helper()
-	r := &Ring{t: t, calls: calls{count: map[string]int{}}}
+	r := &Ring{t: t, calls: calls{count: map[string]int{}}, down: map[string]bool{}}
 	for i := range nodes {
 		name := fmt.Sprintf("n%d", i+1)
 		root := tempDir(t)
