@@ -138,7 +138,7 @@ func (n *node) whyMissing(t document.TableRef, tag string) string {
 
 // write scans the snapshot, compares it with the tables that the schema has, and
 // writes the documents but for COMPLETE, reading each back.
-func (n *node) write(ctx context.Context, _ call, args wire.WriteArgs) (wire.WriteResult, error) {
+func (n *node) write(ctx context.Context, c call, args wire.WriteArgs) (wire.WriteResult, error) {
 	var r wire.WriteResult
 	var err error
 	if r.Warnings, err = n.checkFlushed(ctx); err != nil {
@@ -155,12 +155,18 @@ func (n *node) write(ctx context.Context, _ call, args wire.WriteArgs) (wire.Wri
 	if err := n.onlyExpected(tables, args); err != nil {
 		return r, err
 	}
-	minor, ignorable := volume.Attributes.Recorded()
-	content, err := document.Encode(document.Node{
-		Version: document.Version, Minor: minor, Ignorable: ignorable, BackupID: args.BackupID, Member: args.Member,
+	if err := n.sum(ctx, c, tables, args.BackupID); err != nil {
+		return r, err
+	}
+	r.Warnings = append(r.Warnings, undigested(tables)...)
+	_, ignorable := volume.Attributes.Recorded()
+	doc := document.Node{
+		Version: document.Version, Ignorable: ignorable, BackupID: args.BackupID, Member: args.Member,
 		Volume: volume.Identity, Attributes: volume.Attributes,
 		DataDirectories: n.DataDirs, SnapshotStart: args.Start, SnapshotEnd: args.End, Tables: tables,
-	})
+	}
+	doc.Summed()
+	content, err := document.Encode(doc)
 	if err != nil {
 		return r, err
 	}

@@ -28,9 +28,10 @@ func TestDocumentsOfANewerReleaseAreNotCorrupt(t *testing.T) {
 		wire.OpVerify: wire.VerifyArgs{BackupID: testID},
 		wire.OpStage:  wire.StageArgs{RestoreID: restoreNo, BackupID: testID},
 	} {
-		v.write(path, strings.Replace(string(content), `"version": 1`, `"version": 2`, 1))
+		v.write(path, strings.Replace(string(content), `"version": 1,
+ "minor": 2,`, `"version": 2,`, 1))
 		_, err = ask[none](c, op, args)
-		requireKind(t, err, wire.KindRefused, "node.json: written by a newer casshook (format 2.1): needs casshook with format 2.1 or newer")
+		requireKind(t, err, wire.KindRefused, "node.json: written by a newer casshook (format 2.0): needs casshook with format 2.0 or newer")
 		v.write(path, string(content)+"\n")
 		_, err = ask[none](c, op, args)
 		requireKind(t, err, wire.KindCorrupt, "does not match COMPLETE")

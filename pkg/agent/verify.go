@@ -72,6 +72,9 @@ func (n *node) verify(_ context.Context, c call, args wire.VerifyArgs) (wire.Ver
 	if args.Full {
 		opts.Progress = func(done, total int) { c.progress("verified", done, total) }
 	}
+	opts.NotCovered = func(table document.TableName, file string) {
+		r.NotCovered = append(r.NotCovered, table.String()+": "+file)
+	}
 	r.Problems = append(absent(b.Node.Tables, args.Tables), document.VerifyFiles(&b.Node, n.DataDirs, opts)...)
 	return r, nil
 }

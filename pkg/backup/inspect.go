@@ -119,10 +119,12 @@ type Verified struct {
 	// Tables verified on each node.
 	Tables   []int    `json:"tables"`
 	Problems []string `json:"problems,omitempty"`
+	// NotCovered are files that a full verification has no checksum of.
+	NotCovered []string `json:"notCovered,omitempty"`
 }
 
 // Verify compares a backup's documents and files on all volumes with each other;
-// full reads every byte of data. It needs no running Cassandra. What can be reached is
+// full reads every byte. It needs no running Cassandra. What can be reached is
 // verified; nodes that cannot be are problems and, when there is no other, the error. Without an id
 // the one is taken that after-restore would restore.
 func Verify(ctx context.Context, target ring.Target, id string, full bool, observer flow.Observer) (*Verified, error) {
@@ -173,6 +175,9 @@ func (v *Verified) add(sessions []*ring.Session, results []wire.VerifyResult) {
 	for i, r := range results {
 		name := sessions[i].Node.Name
 		v.Nodes, v.Tables = append(v.Nodes, name), append(v.Tables, r.Tables)
+		for _, f := range r.NotCovered {
+			v.NotCovered = append(v.NotCovered, "node "+name+": "+f)
+		}
 		for _, p := range r.Problems {
 			v.Problems = append(v.Problems, "node "+name+": "+p)
 		}

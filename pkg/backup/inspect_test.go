@@ -164,8 +164,12 @@ func TestAnotherVolume(t *testing.T) {
 	t.Parallel()
 	target, id := backedUp(t, 1)
 	wrong := target
-	wrong.Nodes = elsewhere{target.Nodes, t.TempDir()}
-	_, err := Before(t.Context(), wrong, Options{}, silent{})
+	nodes, err := target.Nodes.Nodes(t.Context())
+	require.NoError(t, err)
+	other := filepath.Join(nodes[0].Volume, "other") // on the same file system
+	require.NoError(t, os.Mkdir(other, 0o755))
+	wrong.Nodes = elsewhere{target.Nodes, other}
+	_, err = Before(t.Context(), wrong, Options{}, silent{})
 	require.Equal(t, flow.Precondition, flow.CodeOf(err))
 	require.ErrorContains(t, err, "backup "+id+", whose documents are in ")
 	_, err = Verify(t.Context(), target, id, true, silent{})

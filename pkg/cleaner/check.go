@@ -265,6 +265,7 @@ func (c *cleaner) verify(ctx context.Context) error {
 	}
 	opts := document.VerifyOptions{Full: c.Full}
 	if c.Full {
+		opts.NotCovered = func(table document.TableName, file string) { c.say("not covered by a checksum: %s: %s", table, file) }
 		opts.Progress = func(done, total int) {
 			if ctx.Err() == nil {
 				c.say("verified %d of %d tables", done, total)

@@ -17,7 +17,7 @@ func TestCleanRefusesDocumentsOfANewerRelease(t *testing.T) {
 	path := w.path("casshook", testID, document.NodeFile)
 	content, err := os.ReadFile(path)
 	require.NoError(t, err)
-	w.write(path, strings.Replace(string(content), `"minor": 1`, `"minor": 3, "key": "x"`, 1))
+	w.write(path, strings.Replace(string(content), `"minor": 2`, `"minor": 3, "key": "x"`, 1))
 	before := portrait(t, root)
 	_, err = Clean(t.Context(), wreckOptions(root, false))
 	require.ErrorContains(t, err, "node.json: written by a newer casshook (format 1.3, field key): needs casshook with format 1.3 or newer")

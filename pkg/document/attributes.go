@@ -43,7 +43,8 @@ func (a Attributes) Recorded() (minor int, ignorable []string) {
 	if len(a) == 0 {
 		return 0, nil
 	}
-	return Minor, []string{attributesField}
+	const attributesMinor = 1
+	return attributesMinor, []string{attributesField}
 }
 
 var claimIdentity = regexp.MustCompile(`^pvc/([^/]+)/([^/]+)$`)

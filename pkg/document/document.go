@@ -95,6 +95,14 @@ type Node struct {
 	Tables        []Table   `json:"tables"`
 }
 
+// Summed marks what a reader of an earlier format may ignore of the checksums.
+func (n *Node) Summed() {
+	n.Minor, n.Ignorable = sumsMinor, append(n.Ignorable, "tables.sstables.components.sum", "tables.sstables.components.seen")
+}
+
+// sumsMinor is the format since which all files have checksums.
+const sumsMinor = 2
+
 // Formats lists the versions of the node's SSTables, such as "nb big", sorted.
 func (n Node) Formats() []string {
 	formats := map[string]bool{}
@@ -136,6 +144,21 @@ type Component struct {
 	Size int64 `json:"size"`
 	// CRC32 of small files that never change, otherwise nil.
 	CRC32 *uint32 `json:"crc32,omitempty"`
+	// Sum is the CRC-32 of other files that never change, but for a Data.db that has a
+	// digest. Since format 1.2.
+	Sum *uint32 `json:"sum,omitempty"`
+	// Seen is what a file that Cassandra may rewrite was like. Since format 1.2.
+	Seen *Seen `json:"seen,omitempty"`
+}
+
+// Seen is a file that Cassandra may rewrite in place, as a backup found it. One of another
+// size was rewritten, and one of which both head and checksum are others.
+type Seen struct {
+	Size int64 `json:"size"`
+	// Head are the first bytes of a Bloom filter, in hexadecimal digits.
+	Head string `json:"head,omitempty"`
+	// CRC32 of the other bytes; of the sorted lines of TOC.txt.
+	CRC32 uint32 `json:"crc32"`
 }
 
 // Bytes is the size of all components that do not change.

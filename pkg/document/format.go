@@ -15,7 +15,7 @@ import (
 // of the first minor carries none. See docs/format.md for when each grows.
 const (
 	Version = 1
-	Minor   = 1
+	Minor   = 2
 )
 
 // format is a format that a reader knows or a document has.

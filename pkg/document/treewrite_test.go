@@ -107,6 +107,7 @@ func writeTree(t *testing.T) string {
 	w.table("shop", "users", tableOne, "nb-1-big", "da-3gx2_0a1x_4sv282a1uclk7bjbz4-bti")
 	w.sstable(filepath.Join(w.live("shop", "users", tableOne), ".users_by_city"), "nb-1-big")
 	w.table("shop", "orders", tableTwo, "oa-2-big")
+	require.NoError(t, os.Remove(filepath.Join(w.live("shop", "orders", tableTwo), "oa-2-big-Digest.crc32")))
 	w.table("shop", "orders_by_city", viewID)
 	for _, dir := range []string{w.live("system", "peers_v2", peersID), w.live("shop", "users", tableOne), w.live("shop", "orders", tableTwo), w.live("shop", "orders_by_city", viewID)} {
 		w.snapshot(dir)

@@ -7,7 +7,6 @@ import (
 	"path/filepath"
 
 	"github.com/casshook/casshook/pkg/safefile"
-	"github.com/casshook/casshook/pkg/sstable"
 )
 
 // ErrIncomplete is a backup directory without COMPLETE.
@@ -98,8 +97,10 @@ func (b *Backup) check(dir string, contents map[string][]byte) error {
 
 // VerifyOptions say how much of the files is read.
 type VerifyOptions struct {
-	// Full reads every Data.db and compares it with its digest file.
+	// Full reads every byte and compares it with a checksum.
 	Full bool
+	// NotCovered is told of each file that Full has no checksum of; may be nil.
+	NotCovered func(table TableName, file string)
 	// InScope picks the tables; nil means all.
 	InScope func(keyspace, table string) bool
 	// Progress is told of each table that was verified; may be nil.
@@ -108,7 +109,7 @@ type VerifyOptions struct {
 
 // VerifyFiles compares the files of the snapshot with node.json: no SSTable
 // missing and none more, component sets, sizes, digest files and the checksums
-// of small files. All problems are returned.
+// of small files; with Full of all files. All problems are returned.
 func VerifyFiles(n *Node, dataDirs []string, opts VerifyOptions) []string {
 	if len(dataDirs) != len(n.DataDirectories) {
 		return []string{fmt.Sprintf("the backup has %d data directories, the node has %d", len(n.DataDirectories), len(dataDirs))}
@@ -116,7 +117,7 @@ func VerifyFiles(n *Node, dataDirs []string, opts VerifyOptions) []string {
 	var problems []string
 	for i, t := range n.Tables {
 		if opts.InScope == nil || opts.InScope(t.Keyspace, t.Name) {
-			for _, err := range verifyTable(t, dataDirs, n.BackupID, opts.Full) {
+			for _, err := range verifyTable(t, Place{dataDirs, n.BackupID}, opts) {
 				problems = append(problems, err.Error())
 			}
 		}
@@ -127,11 +128,11 @@ func VerifyFiles(n *Node, dataDirs []string, opts VerifyOptions) []string {
 	return problems
 }
 
-func verifyTable(want Table, dataDirs []string, tag string, full bool) []error {
+func verifyTable(want Table, at Place, opts VerifyOptions) []error {
 	got := Table{TableName: want.TableName, ID: want.ID}
 	present := false
-	for i, dataDir := range dataDirs {
-		dir := SnapshotDir(dataDir, want.Keyspace, want.Name, want.ID, tag)
+	for i, dataDir := range at.DataDirs {
+		dir := SnapshotDir(dataDir, want.Keyspace, want.Name, want.ID, at.Tag)
 		err := got.scanPath(i, dataDir, dir)
 		if errors.Is(err, fs.ErrNotExist) && !safefile.New(dataDir).IsDir(dir) {
 			continue
@@ -142,13 +143,9 @@ func verifyTable(want Table, dataDirs []string, tag string, full bool) []error {
 		present = true
 	}
 	if !present {
-		return []error{fmt.Errorf("%s.%s: snapshot %s is missing", want.Keyspace, want.Name, tag)}
+		return []error{fmt.Errorf("%s.%s: snapshot %s is missing", want.Keyspace, want.Name, at.Tag)}
 	}
-	problems := compare(want, got)
-	if full {
-		problems = append(problems, verifyBytes(want, dataDirs, tag)...)
-	}
-	return problems
+	return append(compare(want, got), verifySums(want, at, opts)...)
 }
 
 // compare lists how the SSTables found differ from those recorded.
@@ -212,32 +209,4 @@ func compareComponents(want, got []Component) []string {
 		}
 	}
 	return problems
-}
-
-func verifyBytes(t Table, dataDirs []string, tag string) []error {
-	var problems []error
-	for _, s := range t.SSTables {
-		if s.Dir < 0 || s.Dir >= len(dataDirs) {
-			problems = append(problems, fmt.Errorf("%s.%s: SSTable %s is in data directory %d of %d", t.Keyspace, t.Name, s.Base, s.Dir, len(dataDirs)))
-			continue
-		}
-		if s.Digest == "" {
-			problems = append(problems, fmt.Errorf("%s.%s: SSTable %s has no digest file: its bytes cannot be verified", t.Keyspace, t.Name, s.Base))
-			continue
-		}
-		dir := filepath.Join(SnapshotDir(dataDirs[s.Dir], t.Keyspace, t.Name, t.ID, tag), s.Index)
-		if err := verifyDigest(dataDirs[s.Dir], dir, s.Base); err != nil {
-			problems = append(problems, fmt.Errorf("%s.%s: %w", t.Keyspace, t.Name, err))
-		}
-	}
-	return problems
-}
-
-func verifyDigest(dataDir, path, base string) error {
-	d, err := safefile.New(dataDir).Dir(path)
-	if err != nil {
-		return err
-	}
-	defer d.Close()
-	return sstable.VerifyDigest(d, base)
 }

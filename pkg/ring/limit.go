@@ -39,6 +39,7 @@ func callLimit(op string, args any) time.Duration {
 		wire.OpFacts:   2 * cassandraCall,
 		wire.OpSchema:  2 * cassandraCall,
 		wire.OpJournal: time.Minute,
+		wire.OpWrite:   checksums,
 	}[op]; ok {
 		return limit
 	}
@@ -53,6 +54,8 @@ const (
 	leftoverTable = 11 * time.Minute
 	// fileWork is what reads, links, syncs or removes the files of a whole volume.
 	fileWork = time.Hour
+	// checksums is for all files of a volume but Data.db, where none is remembered.
+	checksums = 12 * time.Hour
 	// fullVerify is for every byte of one table.
 	fullVerify = 48 * time.Hour
 )

@@ -129,4 +129,6 @@ type VerifyArgs struct {
 type VerifyResult struct {
 	Problems []string `json:"problems"`
 	Tables   int      `json:"tables"`
+	// NotCovered are files that nothing has a checksum of.
+	NotCovered []string `json:"notCovered,omitempty"`
 }
