@@ -55,7 +55,7 @@ func (cmp *comparison) checkGuardrails(view ring.View) []error {
 	for _, setting := range order {
 		objects := strings.Join(refused[setting], "; ")
 		if setting == "" {
-			problems = append(problems, fmt.Errorf("Cassandra would refuse %s: leave these keyspaces out (--exclude), or restore them offline", objects)) //nolint:staticcheck // a name
+			problems = append(problems, fmt.Errorf("refused by Cassandra: %s: leave these keyspaces out (--exclude), or restore them offline", objects))
 			continue
 		}
 		problems = append(problems, fmt.Errorf("%s is %s on the nodes, which refuses this to user %q: %s: log in as a superuser, or change the setting",
