@@ -18,9 +18,10 @@ func (a *app) doctor() *cobra.Command {
 		Use:   "doctor",
 		Short: "Check the cluster for problems with Kasten backups and restores, and suggest fixes",
 		Long: "doctor inspects the CassandraDatacenters of a namespace and Kasten's configuration.\n" +
-			"It changes nothing. It exits with 3 if backups or restores would fail, else with 0;\n" +
-			"warnings and checks that could not run do not change the exit code. docs/doctor.md\n" +
-			"describes each check and the permissions that doctor needs.",
+			"It changes nothing. It exits with 3 if backups or restores would fail, or if it may\n" +
+			"not look at the datacenters, else with 0; warnings and other checks that could not run\n" +
+			"do not change the exit code. docs/doctor.md describes each check and the\n" +
+			"permissions that doctor needs.",
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if !cmd.Flags().Changed("hook-timeout") {
@@ -58,6 +59,9 @@ func (a *app) examine(cmd *cobra.Command, asked doctor.Asked) error {
 		return err
 	}
 	diagnosis := doctor.Examine(facts)
+	if why := facts.Blind(); why != "" {
+		err = flow.Failf(flow.Precondition, "the datacenters of namespace %s could not be checked: %s", asked.Namespace, why)
+	}
 	if failing := diagnosis.Failing(); len(failing) > 0 {
 		err = flow.Failf(flow.Precondition, "backups or restores of namespace %s would fail: fix %s", asked.Namespace, strings.Join(failing, ", "))
 	}

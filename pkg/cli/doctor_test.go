@@ -55,16 +55,27 @@ func TestDoctor(t *testing.T) {
 	}
 }
 
-// TestDoctorForbidden: what is not known is no failure, and not ok either.
+// TestDoctorForbidden: what is not known is no finding, and not ok either.
 func TestDoctorForbidden(t *testing.T) {
 	t.Parallel()
-	code, stdout, _ := run(t, "doctor", "--namespace=db", "--kubeconfig="+answering(t, http.StatusForbidden, "Forbidden"), "--output=json", "--hook-timeout=5m")
-	require.Zero(t, code)
-	var d doctor.Diagnosis
-	require.NoError(t, json.Unmarshal([]byte(stdout), &d))
-	require.NotEmpty(t, d.Findings)
-	for _, f := range d.Findings {
-		require.Equal(t, doctor.Unknown, f.Severity, f.Check)
+	for reason, want := range map[string]struct {
+		code   int
+		remedy string
+	}{
+		"Forbidden":    {http.StatusForbidden, "get this permission"},
+		"Unauthorized": {http.StatusUnauthorized, "log in again"},
+	} {
+		code, stdout, last := run(t, "doctor", "--namespace=db", "--kubeconfig="+answering(t, want.code, reason), "--output=json", "--hook-timeout=5m")
+		require.Equal(t, 3, code)
+		require.Contains(t, last, "the datacenters of namespace db could not be checked: ")
+		require.Contains(t, last, want.remedy)
+		var d doctor.Diagnosis
+		require.NoError(t, json.Unmarshal([]byte(stdout), &d))
+		require.NotEmpty(t, d.Findings)
+		for _, f := range d.Findings {
+			require.Equal(t, doctor.Unknown, f.Severity, f.Check)
+			require.Contains(t, f.Remedy, want.remedy, f.Check)
+		}
 	}
 }
 

@@ -163,7 +163,26 @@ func (e *exam) make(c check) {
 	}
 }
 
-const askForPermission = "get this permission, or run casshook doctor as a user who has it"
+// NotLoggedIn is why nothing could be read where the credentials are not accepted.
+const NotLoggedIn = "the API server does not accept the credentials, which may have expired"
+
+// Blind says why nothing that matters could be checked, and what to do; it is empty where
+// the datacenters were read.
+func (f *Facts) Blind() string {
+	switch why := f.Datacenters.Unread; why {
+	case "":
+		return ""
+	case NotLoggedIn:
+		return why + ": " + logIn
+	default:
+		return why + ": " + askForPermission
+	}
+}
+
+const (
+	askForPermission = "get this permission, or run casshook doctor as a user who has it"
+	logIn            = "log in again"
+)
 
 func (e *exam) inNamespace() string { return "Namespace " + e.Namespace }
 
@@ -171,10 +190,15 @@ func (e *exam) say(s Severity, about, what, remedy string) {
 	e.found = append(e.found, Finding{Check: e.name, Severity: s, About: about, What: what, Remedy: remedy})
 }
 
-func (e *exam) fail(about, what, remedy string)    { e.say(Error, about, what, remedy) }
-func (e *exam) warn(about, what, remedy string)    { e.say(Warning, about, what, remedy) }
-func (e *exam) unknown(about, what, remedy string) { e.say(Unknown, about, what, remedy) }
-func (e *exam) ok(about, what string)              { e.say(OK, about, what, "") }
+func (e *exam) fail(about, what, remedy string) { e.say(Error, about, what, remedy) }
+func (e *exam) warn(about, what, remedy string) { e.say(Warning, about, what, remedy) }
+func (e *exam) ok(about, what string)           { e.say(OK, about, what, "") }
+func (e *exam) unknown(about, what, remedy string) {
+	if strings.Contains(what, NotLoggedIn) {
+		remedy = logIn
+	}
+	e.say(Unknown, about, what, remedy)
+}
 
 func (e *exam) diagnosis() *Diagnosis {
 	slices.SortStableFunc(e.found, func(a, b Finding) int {

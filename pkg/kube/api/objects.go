@@ -23,6 +23,16 @@ func (c *Client) Secret(ctx context.Context, namespace, name string) (map[string
 	return data, err
 }
 
+// NamespaceMissing tells whether a namespace does not exist. Who may not look takes it
+// for one that does.
+func (c *Client) NamespaceMissing(ctx context.Context, namespace string) bool {
+	err := c.Do(ctx, NewRequest("get", "namespaces", namespace, namespace), func(ctx context.Context) error {
+		_, err := c.Typed.CoreV1().Namespaces().Get(ctx, namespace, metav1.GetOptions{})
+		return err
+	})
+	return Absent(err)
+}
+
 // Pods lists the pods of a namespace.
 func (c *Client) Pods(ctx context.Context, namespace string, opts metav1.ListOptions) ([]corev1.Pod, error) {
 	var pods []corev1.Pod

@@ -94,6 +94,8 @@ func (c *Client) explain(r Request, err error, waited time.Duration) error {
 	switch {
 	case apierrors.IsForbidden(err):
 		return Forbidden(r, err)
+	case apierrors.IsUnauthorized(err):
+		return fmt.Errorf("%s: the API server does not accept the credentials, which may have expired: log in again: %w", r, err)
 	case Transient(err) && waited > 0:
 		return fmt.Errorf("%s: tried for %s: %w", r, waited.Round(time.Second), err)
 	}

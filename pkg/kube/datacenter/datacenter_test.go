@@ -1,9 +1,12 @@
 package datacenter
 
 import (
+	"errors"
 	"testing"
 
 	"github.com/stretchr/testify/require"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 
 	"github.com/casshook/casshook/pkg/flow"
@@ -167,7 +170,10 @@ func TestRings(t *testing.T) {
 		{"no such datacenter", three, Selection{Datacenter: "dc4"}, nil, "no CassandraDatacenter dc4 in namespace db (it has dc1, dc2, dc3"},
 		{"no such cluster", three, Selection{Cluster: "x"}, nil, `no CassandraDatacenter of the cluster "x" in namespace db (it has`},
 		{"not of that cluster", three, Selection{Cluster: "prod", Datacenter: "dc3"}, nil, "no CassandraDatacenter dc3 of the cluster"},
-		{"another namespace", three, Selection{Namespace: "empty"}, nil, "no CassandraDatacenter in namespace empty (does the namespace exist? --namespace)"},
+		{"an empty namespace", func(w *kubetest.World) {
+			w.Put("", "namespaces", corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: "empty"}})
+		}, Selection{Namespace: "empty"}, nil, "no CassandraDatacenter in namespace empty (does the namespace exist? --namespace)"},
+		{"no namespace", three, Selection{Namespace: "no"}, nil, "namespace no does not exist"},
 		{"no operator", func(w *kubetest.World) { w.Absent["cassandradatacenters"] = true }, Selection{}, nil, "cass-operator is not installed"},
 		{"odd one", func(w *kubetest.World) {
 			three(w)
@@ -182,6 +188,7 @@ func TestRings(t *testing.T) {
 			if c.refusal != "" {
 				require.ErrorContains(t, err, c.refusal)
 				require.Equal(t, flow.Precondition, flow.CodeOf(err))
+				require.Equal(t, c.name == "an empty namespace", errors.Is(err, ErrNoDatacenter))
 				return
 			}
 			require.NoError(t, err)

@@ -56,6 +56,9 @@ func Find(ctx context.Context, c *api.Client, sel Selection) ([]*Ring, error) {
 			return nil, flow.Fail(flow.Precondition, err)
 		}
 	}
+	if len(all) == 0 && c.NamespaceMissing(ctx, sel.Namespace) {
+		return nil, flow.Failf(flow.Precondition, "namespace %s does not exist: name another with --namespace", sel.Namespace)
+	}
 	if len(members) == 0 {
 		return nil, flow.Fail(flow.Precondition, nothing(all, sel))
 	}

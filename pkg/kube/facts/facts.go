@@ -94,6 +94,8 @@ func (r *reader) unread(k kind, q api.Request, err error) (text string, missing 
 		return "", true
 	case apierrors.IsForbidden(err):
 		return "may not " + k.permission(q), false
+	case apierrors.IsUnauthorized(err):
+		return doctor.NotLoggedIn, false
 	case r.failure == nil && !errors.As(err, &status):
 		r.failure = err
 	}

@@ -97,6 +97,7 @@ func NewWorld(t *testing.T) *World {
 		w.notices = append(w.notices, m)
 	}
 	w.Client = w.Server.Connect(api.Options{Notify: notify})
+	w.Put("", "namespaces", corev1.Namespace{TypeMeta: metav1.TypeMeta{APIVersion: "v1", Kind: "Namespace"}, ObjectMeta: metav1.ObjectMeta{Name: w.Client.Namespace}})
 	return w
 }
 
