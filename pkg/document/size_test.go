@@ -39,7 +39,8 @@ func TestDocumentsTakeNoManyTimesTheirSize(t *testing.T) {
 			_, err := Open(root, testID, dataDirs)
 			require.ErrorContains(t, err, "casshook writes no such document")
 			runtime.ReadMemStats(&after)
-			require.Less(t, after.TotalAlloc-before.TotalAlloc, uint64(3*maxShared), "of reading it")
+			// Some copies of the text, more under the race detector; its values take more than ten times of it.
+			require.Less(t, after.TotalAlloc-before.TotalAlloc, uint64(6*maxShared), "of reading it")
 			err = WriteFile(safefile.New(root), filepath.Join(root, tt.file), []byte(tt.content))
 			require.ErrorContains(t, err, "casshook writes no such document")
 		})
