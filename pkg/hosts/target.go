@@ -44,7 +44,7 @@ func (t *Target) Ring() ring.Target {
 
 // agreementTimeout is how long the nodes may disagree on the schema at first, as they do
 // for a moment after each change of it.
-const agreementTimeout = time.Minute
+const agreementTimeout = 30 * time.Second
 
 func newTarget(inv Inventory) (*Target, error) {
 	t := &Target{inventory: inv, hosts: map[string]Host{}, grace: stopGrace}

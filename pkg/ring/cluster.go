@@ -87,7 +87,9 @@ func (c *Cluster) readRing(ctx context.Context, credentials Credentials) error {
 		return flow.Fail(flow.Precondition, err)
 	}
 	if c.Target.AgreementTimeout > 0 {
-		_, err = c.CQL.WaitAgreement(ctx, c.Target.AgreementTimeout)
+		if _, err = c.CQL.WaitAgreement(ctx, c.Target.AgreementTimeout); errors.Is(err, flow.ErrLimit) {
+			err = flow.Recode(flow.Precondition, err)
+		}
 	} else {
 		_, err = c.CQL.SchemaVersion(ctx)
 	}

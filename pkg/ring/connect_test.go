@@ -186,7 +186,11 @@ func TestReadRingRefuses(t *testing.T) {
 // refuse, where the target says how long that may last.
 func TestReadRingWaitsForAgreement(t *testing.T) {
 	t.Parallel()
-	for _, end := range []error{nil, errors.New("the nodes disagree")} {
+	limit := flow.Wait(t.Context(), flow.Waiting{For: "schema agreement", Limit: time.Nanosecond, Every: time.Nanosecond}, func(context.Context) (string, error) {
+		return "the nodes disagree", nil
+	})
+	require.ErrorIs(t, limit, flow.ErrLimit)
+	for _, end := range []error{nil, limit} {
 		r := newSmallRing()
 		r.versionErr = func() error { return errors.New("asked once") }
 		var waited []time.Duration
