@@ -3,12 +3,15 @@ package agent
 import (
 	"os"
 	"os/exec"
+	"path/filepath"
 	"regexp"
 	"strings"
 	"syscall"
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/casshook/casshook/pkg/agent/wire"
 )
 
 // inMountNamespace runs the rest of a test in a process with a mount namespace of its own, which ends with it.
@@ -41,4 +44,27 @@ func mount(t testing.TB, source, dir, kind string, flags uintptr) {
 	t.Helper()
 	require.NoError(t, syscall.Mount(source, dir, kind, flags, ""))
 	t.Cleanup(func() { require.NoError(t, syscall.Unmount(dir, 0)) })
+}
+
+// TestWhatIsBesideADataDirectoryStaysAsItIs: somebody else may have a directory of that name there.
+func TestWhatIsBesideADataDirectoryStaysAsItIs(t *testing.T) {
+	t.Parallel()
+	inMountNamespace(t, func(t *testing.T) {
+		v := newVolume(t, 1)
+		dir := t.TempDir()
+		mount(t, "tmpfs", dir, "tmpfs", 0)
+		v.data[0] = filepath.Join(dir, "data")
+		theirs := filepath.Join(dir, "casshook", "theirs")
+		require.NoError(t, os.MkdirAll(v.data[0], 0o755))
+		require.NoError(t, os.MkdirAll(filepath.Dir(theirs), 0o700))
+		require.NoError(t, os.WriteFile(theirs, nil, 0o600))
+		n, err := newNode(wire.Hello{Node: v.node("")})
+		require.NoError(t, err)
+		require.NoError(t, n.prepareFor(os.Getuid()))
+		for path, mode := range map[string]os.FileMode{theirs: 0o600, filepath.Dir(theirs): 0o700 | os.ModeDir} {
+			info, err := os.Stat(path)
+			require.NoError(t, err)
+			require.Equal(t, mode, info.Mode(), path)
+		}
+	})
 }

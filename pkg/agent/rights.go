@@ -58,16 +58,17 @@ func (n *node) dropRoot(become func(uid, gid int, keepRoot bool) error) error {
 }
 
 // prepareFor leaves the user nothing to do that needs root: casshook's directories, where
-// the one above is somebody else's.
+// the one above is somebody else's. Beside a data directory a name proves nothing: what is
+// there already stays as it is.
 func (n *node) prepareFor(uid int) error {
+	if err := n.Reown(); err != nil {
+		return err
+	}
 	dirs, err := n.Dirs()
 	if err != nil {
 		return err
 	}
 	for _, dir := range dirs {
-		if err := n.Reown(dir); err != nil {
-			return err
-		}
 		info, err := os.Stat(filepath.Dir(dir))
 		if err != nil {
 			return err

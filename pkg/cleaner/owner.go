@@ -9,7 +9,6 @@ import (
 	"syscall"
 
 	"github.com/casshook/casshook/pkg/agent/wire"
-	"github.com/casshook/casshook/pkg/document"
 )
 
 // dropRoot has a cleaner that was started as root go on as the owner of the node's files,
@@ -31,7 +30,7 @@ func (c *cleaner) dropRoot(context.Context) error {
 		c.say("working as root: %s does not belong to uid %d, gid %d, as other files of the node do", other, owner.UID, owner.GID)
 		return nil
 	}
-	if err := c.node.Reown(filepath.Join(c.Volume, document.Root)); err != nil {
+	if err := c.node.Reown(); err != nil {
 		return fmt.Errorf("give casshook's files to uid %d: %w", owner.UID, err)
 	}
 	if err := c.Become(owner.UID, owner.GID); err != nil {

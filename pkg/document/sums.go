@@ -56,7 +56,8 @@ func OpenSums(volume, identity string) *Sums {
 	return s
 }
 
-// Save remembers what the last Add used.
+// Save remembers what the last Add used. A node with more large files than fit is backed up
+// all the same: the next backup reads those that are not remembered.
 func (s *Sums) Save(files safefile.FS, volume string) error {
 	if len(s.used) == 0 && len(s.Files) == 0 {
 		return nil
@@ -66,7 +67,12 @@ func (s *Sums) Save(files safefile.FS, volume string) error {
 	if err != nil {
 		return err
 	}
-	return WriteFile(files, filepath.Join(volume, Root, SumsFile), content)
+	err = WriteFile(files, filepath.Join(volume, Root, SumsFile), content)
+	var size *safefile.SizeError
+	if errors.As(err, &size) {
+		return nil
+	}
+	return err
 }
 
 // Add adds checksums to the components of tables that were scanned. It reports after each

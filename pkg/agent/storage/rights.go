@@ -32,11 +32,11 @@ func (v *Volumes) Owner() (o Owner, ok bool) {
 	return o, len(v.DataDirs) > 0
 }
 
-// Reown gives one of casshook's directories, and what is in it, the owner and mode of the
+// Reown gives casshook's directories and files on the volume the owner and mode of the
 // data directory. A release that ran as root left them to root, and Cassandra, which
 // imports from below them, could not enter. Files with a second name are Cassandra's.
-func (v *Volumes) Reown(dir string) error {
-	files := v.Files()
+func (v *Volumes) Reown() error {
+	files, dir := v.Files(), v.Dir()
 	if !files.IsDir(dir) {
 		return nil
 	}
